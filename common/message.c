@@ -1,0 +1,129 @@
+// JSON-RPC 2.0 messages over jansson.
+#include "common/message.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "common/util.h"
+
+// Depth is checked before parsing, by counting brackets outside strings: a hostile line costs one pass.
+static bool message_too_deep(const char *line, size_t size) {
+    int depth = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < size; i++) {
+        char c = line[i];
+        if (in_string) {
+            if (c == '\\')
+                i++;
+            else if (c == '"')
+                in_string = false;
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == '[' || c == '{') {
+            if (++depth > PROTO_DEPTH_MAX)
+                return true;
+        } else if (c == ']' || c == '}') {
+            depth--;
+        }
+    }
+    return false;
+}
+
+int message_parse(const char *line, size_t size, json_t **ret_value, char why[200]) {
+    enum { FLAGS = JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES };
+    if (message_too_deep(line, size)) {
+        snprintf(why, 200, "deeper than %d levels", PROTO_DEPTH_MAX);
+        return PROTO_INVALID_REQUEST;
+    }
+    json_error_t error;
+    json_t *value = json_loadb(line, size, FLAGS, &error);
+    // An integer beyond 64 bits is JSON all the same: as a real it reaches the check that names the field.
+    if (!value && json_error_code(&error) == json_error_numeric_overflow)
+        value = json_loadb(line, size, FLAGS | JSON_DECODE_INT_AS_REAL, &error);
+    if (value) {
+        *ret_value = value;
+        return 0;
+    }
+    snprintf(why, 200, "%s (byte %d)", error.text, error.position);
+    enum json_error_code code = json_error_code(&error);
+    return code == json_error_duplicate_key || code == json_error_numeric_overflow ? PROTO_INVALID_REQUEST
+                                                                                   : PROTO_PARSE_ERROR;
+}
+
+static void request_refuse(struct request *request, int code, const char *why) {
+    if (request->error)
+        return;
+    request->error = code;
+    request->why = why;
+}
+
+void message_request(const json_t *value, struct request *ret_request) {
+    *ret_request = (struct request){0};
+    if (!json_is_object(value)) {
+        request_refuse(ret_request, PROTO_INVALID_REQUEST, "a request is an object");
+        return;
+    }
+    json_t *id = json_object_get(value, "id");
+    if (id && !json_is_string(id) && !json_is_number(id) && !json_is_null(id))
+        request_refuse(ret_request, PROTO_INVALID_REQUEST, "id must be a string, a number or null");
+    else
+        ret_request->id = id;
+    const json_t *version = json_object_get(value, "jsonrpc");
+    if (!json_is_string(version) || !streq(json_string_value(version), "2.0"))
+        request_refuse(ret_request, PROTO_INVALID_REQUEST, "jsonrpc must be \"2.0\"");
+    const json_t *method = json_object_get(value, "method");
+    if (!json_is_string(method))
+        request_refuse(ret_request, PROTO_INVALID_REQUEST, "method must be a string");
+    else
+        ret_request->method = json_string_value(method);
+    json_t *params = json_object_get(value, "params");
+    if (json_is_array(params))
+        request_refuse(ret_request, PROTO_INVALID_PARAMS, "params are by name: an object");
+    else if (params && !json_is_object(params))
+        request_refuse(ret_request, PROTO_INVALID_REQUEST, "params must be an object");
+    else
+        ret_request->params = params;
+}
+
+static json_t *message_new(json_t *id, const char *key, json_t *value) {
+    json_t *message = json_object();
+    if (message && value && json_object_set_new_nocheck(message, "jsonrpc", json_string_nocheck("2.0")) == 0 &&
+        json_object_set_nocheck(message, "id", id ? id : json_null()) == 0 &&
+        json_object_set_new_nocheck(message, key, TAKE_PTR(value)) == 0)
+        return message;
+    json_decref(value);
+    json_decref(message);
+    return NULL;
+}
+
+json_t *message_result(json_t *id, json_t *result) {
+    return message_new(id, "result", result);
+}
+
+json_t *message_error(json_t *id, int code, const char *what, json_t *data) {
+    const struct proto_error *error = proto_error_find(code);
+    if (!data)
+        data = json_object();
+    if (data && json_object_set_new(data, "name", json_string(error->name)) < 0) {
+        json_decref(data);
+        return NULL;
+    }
+    return message_new(id, "error",
+                       json_pack("{s:i,s:o*,s:o}", "code", error->code, "message",
+                                 json_string(what && *what ? what : error->doc), "data", data));
+}
+
+json_t *message_notification(const char *method, json_t *params) {
+    return json_pack("{s:s,s:s,s:o}", "jsonrpc", "2.0", "method", method, "params", params);
+}
+
+static int message_dump(const char *data, size_t size, void *arg) {
+    return buffer_append(arg, data, size);
+}
+
+int message_append(struct buffer *buffer, const json_t *value) {
+    // 16 digits: an instant of 10 digits keeps its microseconds, and 0.1 stays 0.1.
+    if (json_dump_callback(value, message_dump, buffer, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(16)) < 0)
+        return -ENOMEM;
+    return buffer_append(buffer, "\n", 1);
+}

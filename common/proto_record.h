@@ -1,0 +1,7 @@
+// proto_record: the record types that several methods answer with.
+#pragma once
+
+#include "common/proto.h"
+
+extern const struct proto_type proto_state, proto_jobs, proto_chunks, proto_next, proto_gaps, proto_info,
+    proto_stats;

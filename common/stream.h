@@ -1,0 +1,47 @@
+// stream: a connected socket on a libev loop that reads lines and queues writes. Daemon and client share it.
+//
+// Reading: complete lines come to `line`; a line over the cap to `overlong`, after which nothing more is read.
+// The peer shutting down its writing side ends reading only; `closed` comes once when both directions are
+// gone or broke. Writing: everything queued in one turn of the loop is sent at its end by one write.
+// Streams are freed at the bottom of the loop, so any callback may call stream_free.
+#pragma once
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/buffer.h"
+
+struct stream;
+struct stream_host;
+
+struct stream_listener {
+    // `line` is not terminated and valid during the call only.
+    void (*line)(struct stream *stream, const char *line, size_t size, void *data);
+    void (*overlong)(struct stream *stream, void *data);
+    // What was queued went down to the low mark or below it after having been above.
+    void (*drained)(struct stream *stream, void *data);
+    // Nothing more can be read or written; the owner calls stream_free.
+    void (*closed)(struct stream *stream, void *data);
+};
+
+struct stream_limits {
+    size_t line_max;   // longest line
+    size_t queue_max;  // reading stops while more than this is queued to be sent
+    size_t low_mark;   // for drained
+};
+
+// The shared part: a scratch buffer, the streams to flush and those to free. Returns 0 or -ENOMEM.
+int stream_host_new(struct ev_loop *loop, struct stream_host **ret_host);
+void stream_host_free(struct stream_host *host); // all streams are freed before
+
+// Takes the descriptor over (closed on failure too) and makes it non-blocking. Borrows listener, limits and data.
+int stream_new(struct stream_host *host, int fd, const struct stream_listener *listener,
+               const struct stream_limits *limits, void *data, struct stream **ret_stream);
+// Sends what can be sent without blocking, then closes. NULL is allowed.
+void stream_free(struct stream *stream);
+
+// The queue to append whole lines to; call stream_send after it.
+struct buffer *stream_out(struct stream *stream);
+void stream_send(struct stream *stream);
+size_t stream_queued(const struct stream *stream);

@@ -1,0 +1,142 @@
+// Settings, one row each.
+#include "daemon/config.h"
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "common/util.h"
+
+static const char *const spawn_words[] = {[SPAWN_FAST] = "fast", [SPAWN_PLAIN] = "plain", NULL};
+static const char *const tree_words[] = {
+    [TREE_AUTO] = "auto", [TREE_CGROUP] = "cgroup", [TREE_REAPER] = "reaper", [TREE_NONE] = "none", NULL};
+
+static const struct setting {
+    const char *name;
+    const char *const *words; // an enum's, else a number from min to max
+    size_t offset;
+    int64_t fallback, min, max;
+    const char *doc;
+} settings[] = {
+    {"spawn", spawn_words, offsetof(struct config, spawn), SPAWN_FAST, 0, 0,
+     "how leaders are started: fast (its cost does not grow with the jobs that live) or plain (fork)"},
+    {"tree", tree_words, offsetof(struct config, tree), TREE_AUTO, 0, 0,
+     "what holds a job's processes together: auto, cgroup, reaper, or none (the process group only)"},
+    {"launchers", NULL, offsetof(struct config, launchers), 4, 2, 8, "threads that start leaders"},
+    {"max_clients", NULL, offsetof(struct config, max_clients), 1000, 1, 100000, "connections at once"},
+    {"max_calls", NULL, offsetof(struct config, max_calls), 10000, 1, 1000000,
+     "unanswered requests of one connection"},
+    {"max_request_bytes", NULL, offsetof(struct config, max_request_bytes), 8 << 20, 1024, 1 << 30,
+     "longest request line"},
+    {"max_live_jobs", NULL, offsetof(struct config, max_live_jobs), 10000, 1, 1000000, "jobs that live at once"},
+    {"output_bytes", NULL, offsetof(struct config, output_bytes), 1 << 30, 0, INT64_MAX,
+     "captured output held in all; beyond it new output is a gap"},
+    {"history_jobs", NULL, offsetof(struct config, history_jobs), 10000, 0, 1000000,
+     "final jobs kept; the oldest go first"},
+    {"history_bytes", NULL, offsetof(struct config, history_bytes), 256 << 20, 0, INT64_MAX,
+     "output of final jobs kept; the oldest go first"},
+};
+
+// Enums have the size of an int, numbers are 64 bits.
+static void setting_store(const struct setting *s, struct config *config, int64_t value) {
+    char *at = (char *)config + s->offset;
+    int word = (int)value;
+    if (s->words)
+        memcpy(at, &word, sizeof(word));
+    else
+        memcpy(at, &value, sizeof(value));
+}
+
+void config_init(struct config *config) {
+    for (size_t i = 0; i < ARRAY_SIZE(settings); i++)
+        setting_store(&settings[i], config, settings[i].fallback);
+}
+
+static int setting_refuse(const struct setting *s, char why[256]) {
+    char words[100] = "";
+    for (size_t i = 0; s->words && s->words[i]; i++) {
+        size_t n = strlen(words);
+        snprintf(words + n, sizeof(words) - n, "%s\"%s\"", i ? ", " : "", s->words[i]);
+    }
+    if (s->words)
+        snprintf(why, 256, "%s must be one of %s", s->name, words);
+    else
+        snprintf(why, 256, "%s must be an integer from %lld to %lld", s->name, (long long)s->min, (long long)s->max);
+    return -EINVAL;
+}
+
+static int config_apply(struct config *config, const char *name, const json_t *value, char why[256]) {
+    const struct setting *s = NULL;
+    for (size_t i = 0; i < ARRAY_SIZE(settings); i++)
+        if (streq(settings[i].name, name))
+            s = &settings[i];
+    if (!s) {
+        snprintf(why, 256, "%.100s is no setting (supd --help lists them)", name);
+        return -EINVAL;
+    }
+    for (size_t i = 0; s->words && s->words[i] && json_is_string(value); i++)
+        if (streq(s->words[i], json_string_value(value))) {
+            setting_store(s, config, (int64_t)i);
+            return 0;
+        }
+    if (s->words || !json_is_integer(value) || json_integer_value(value) < s->min || json_integer_value(value) > s->max)
+        return setting_refuse(s, why);
+    setting_store(s, config, json_integer_value(value));
+    return 0;
+}
+
+int config_read(struct config *config, const char *path, bool required, char why[256]) {
+    json_error_t error;
+    FILE *file = fopen(path, "re");
+    if (!file) {
+        int r = -errno;
+        snprintf(why, 256, "%.150s: %s", path, strerror(errno));
+        return r == -ENOENT && !required ? 0 : r;
+    }
+    json_t *root = json_loadf(file, JSON_REJECT_DUPLICATES, &error);
+    fclose(file);
+    if (!json_is_object(root)) {
+        snprintf(why, 256, "%.80s:%d: %.120s", path, root ? 1 : error.line, root ? "must be an object" : error.text);
+        json_decref(root);
+        return -EINVAL;
+    }
+    const char *name;
+    json_t *value;
+    int r = 0;
+    char what[256];
+    json_object_foreach(root, name, value) {
+        r = config_apply(config, name, value, what);
+        if (r < 0) {
+            snprintf(why, 256, "%.100s: %.150s", path, what);
+            break;
+        }
+    }
+    json_decref(root);
+    return r;
+}
+
+int config_set(struct config *config, const char *assignment, char why[256]) {
+    const char *equals = strchr(assignment, '=');
+    if (!equals) {
+        snprintf(why, 256, "--set takes KEY=VALUE");
+        return -EINVAL;
+    }
+    _cleanup_free_ char *name = strndup(assignment, (size_t)(equals - assignment));
+    json_t *value = json_loads(equals + 1, JSON_DECODE_ANY, NULL);
+    if (!value)
+        value = json_string(equals + 1);
+    int r = name && value ? config_apply(config, name, value, why) : -ENOMEM;
+    json_decref(value);
+    return r;
+}
+
+void config_help(void) {
+    for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
+        const struct setting *s = &settings[i];
+        char fallback[32];
+        if (s->words)
+            snprintf(fallback, sizeof(fallback), "%s", s->words[s->fallback]);
+        else
+            snprintf(fallback, sizeof(fallback), "%lld", (long long)s->fallback);
+        printf("  %-18s %s (%s)\n", s->name, s->doc, fallback);
+    }
+}

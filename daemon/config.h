@@ -1,0 +1,26 @@
+// config: the settings of the daemon: from their table's defaults, a JSON file, and --set.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/os/launcher.h"
+#include "daemon/os/tree.h"
+
+struct config {
+    enum spawn_way spawn;
+    enum tree_way tree;
+    int64_t launchers;
+    int64_t max_clients, max_calls, max_request_bytes;
+    int64_t max_live_jobs;
+    int64_t output_bytes;
+    int64_t history_jobs, history_bytes;
+};
+
+void config_init(struct config *config);
+// Reads a file. One that is not there is an error only where `required`. On failure `why` says what is wrong, where.
+int config_read(struct config *config, const char *path, bool required, char why[256]);
+// One "KEY=VALUE". Returns 0 or -EINVAL with `why`.
+int config_set(struct config *config, const char *assignment, char why[256]);
+// Writes the settings, their defaults and what they mean to stdout: part of --help.
+void config_help(void);

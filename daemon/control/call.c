@@ -1,0 +1,108 @@
+// Answers: where errno values become protocol errors, and batches are put together.
+#include "daemon/control/call.h"
+
+#include <stdio.h>
+
+#include "common/util.h"
+#include "daemon/control/session.h"
+
+struct batch {
+    size_t open; // members without an answer yet
+    json_t *answers;
+};
+
+static const struct {
+    int error, code;
+} error_codes[] = {
+    {-EINVAL, PROTO_INVALID_PARAMS}, {-ENOENT, PROTO_NOT_FOUND},      {-EPERM, PROTO_PERMISSION_DENIED},
+    {-EACCES, PROTO_PERMISSION_DENIED}, {-EEXIST, PROTO_CONFLICT},    {-EBUSY, PROTO_CONFLICT},
+    {-ESRCH, PROTO_CONFLICT},        {-EMFILE, PROTO_LIMIT_REACHED},  {-EUSERS, PROTO_LIMIT_REACHED},
+    {-EDQUOT, PROTO_LIMIT_REACHED},  {-ESHUTDOWN, PROTO_SHUTTING_DOWN}, {-EOPNOTSUPP, PROTO_UNSUPPORTED},
+};
+
+struct batch *batch_new(struct session *session, size_t count) {
+    struct batch *batch = calloc(1, sizeof(*batch));
+    if (!batch)
+        return NULL;
+    batch->open = count;
+    batch->answers = json_array();
+    return batch;
+}
+
+static void batch_settle(struct batch *batch, struct session *session) {
+    if (--batch->open > 0)
+        return;
+    if (session && json_array_size(batch->answers) > 0)
+        session_send(session, batch->answers);
+    json_decref(batch->answers);
+    free(batch);
+}
+
+static void call_free(struct call *call) {
+    if (call->session)
+        call->session->open_calls--;
+    if (call->batch)
+        batch_settle(call->batch, call->session);
+    json_decref(call->id);
+    free(call);
+}
+
+// Sends the message as this call's answer; NULL, when memory is out, as the one error that needs none.
+static void call_finish(struct call *call, json_t *message) {
+    if (call->id && call->session) {
+        if (call->batch)
+            json_array_append(call->batch->answers, message);
+        else
+            session_send(call->session, message);
+    }
+    json_decref(message);
+    call_free(call);
+}
+
+void call_answer(struct call *call, json_t *result) {
+    if (!result) {
+        call_error(call, PROTO_INTERNAL_ERROR, "out of memory");
+        return;
+    }
+    if (!call->id)
+        json_decref(result);
+    call_finish(call, call->id ? message_result(call->id, result) : NULL);
+}
+
+void call_error(struct call *call, int code, const char *what) {
+    call_finish(call, call->id ? message_error(call->id, code, what, NULL) : NULL);
+}
+
+static json_t *refusal_data(const struct refusal *refusal, int code) {
+    json_t *data = json_object();
+    if (refusal->field[0])
+        json_object_set_new(data, "field", json_string(refusal->field));
+    if (refusal->why[0])
+        json_object_set_new(data, "why", json_string(refusal->why));
+    if (refusal->limit)
+        json_object_set_new(data, "limit", json_string(refusal->limit));
+    if (refusal->id)
+        json_object_set_new(data, "id", json_integer(refusal->id));
+    if (refusal->name[0])
+        json_object_set_new(data, "job", json_string(refusal->name));
+    return data;
+}
+
+void call_refuse(struct call *call, int error) {
+    int code = PROTO_INTERNAL_ERROR;
+    struct refusal *refusal = &call->refusal;
+    for (size_t i = 0; i < ARRAY_SIZE(error_codes); i++)
+        if (error_codes[i].error == error)
+            code = error_codes[i].code;
+    if (!refusal->what[0] && refusal->field[0])
+        snprintf(refusal->what, sizeof(refusal->what), "%.100s: %.130s", refusal->field, refusal->why);
+    if (!refusal->what[0] && code == PROTO_INTERNAL_ERROR)
+        snprintf(refusal->what, sizeof(refusal->what), "%s", strerror(-error));
+    json_t *message = call->id ? message_error(call->id, code, refusal->what, refusal_data(refusal, code)) : NULL;
+    call_finish(call, message);
+}
+
+void call_drop(struct call *call) {
+    call->session = NULL;
+    call_free(call);
+}

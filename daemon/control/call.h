@@ -1,0 +1,40 @@
+// call: one request on its way to its answer.
+#pragma once
+
+#include <jansson.h>
+
+#include "common/message.h"
+#include "daemon/control/control.h"
+
+struct batch;
+
+// Why a handler refuses, beyond its errno. Texts are short and go to the client.
+struct refusal {
+    char what[240];
+    char field[160], why[200]; // invalid_params, unsupported
+    const char *limit;         // limit_reached: which; static
+    int64_t id;                // not_found: the job asked for, 0: none
+    char name[80];             // not_found: likewise
+};
+
+struct call {
+    struct session *session; // borrowed; ends all its calls before it goes
+    const struct proto_method *method;
+    json_t *id;          // owned; NULL: a notification, not answered
+    struct batch *batch; // borrowed, or NULL; freed with its last answer
+    struct refusal refusal;
+};
+
+enum { CALL_LATER = 1 }; // what a handler returns that will answer by call_answer or call_refuse
+
+// A handler reads checked params, and returns 0 with a result, CALL_LATER, or a negative errno with call->refusal.
+typedef int (*call_handler)(struct call *call, json_t *params, json_t **ret_result);
+
+// Both free the call. The result is taken over; NULL means that memory is out.
+void call_answer(struct call *call, json_t *result);
+void call_refuse(struct call *call, int error); // negative errno, told by the one table that maps them
+void call_drop(struct call *call);              // its session is gone
+// Takes over `error_code` as it is: for what is refused before a handler is found.
+void call_error(struct call *call, int code, const char *what);
+
+struct batch *batch_new(struct session *session, size_t count);

@@ -1,0 +1,113 @@
+// Chunks of output.
+#include "daemon/control/chunks.h"
+
+#include <math.h>
+
+#include "common/bytes.h"
+#include "common/util.h"
+#include "daemon/runner/runner.h"
+
+enum { CHUNKS_MAX = 512 }; // in one answer: many tiny switches must not make it huge
+
+static const char *const names[] = {"stdout", "stderr"};
+
+static bool shown(const struct cursor *cursor, int stream) {
+    return cursor->mask & (1u << stream);
+}
+
+int64_t cursor_offset(const struct job *job, int stream, int64_t offset) {
+    int64_t total = runner_spool(job, stream)->total;
+    return offset < 0 ? MAX(total + offset, 0) : offset;
+}
+
+static int64_t total_of(const struct job *job, const struct cursor *cursor, int stream) {
+    return shown(cursor, stream) ? runner_spool(job, stream)->total : 0;
+}
+
+bool chunks_waiting(const struct job *job, const struct cursor *cursor) {
+    for (int s = 0; s < STREAM_COUNT; s++)
+        if (shown(cursor, s) && cursor->next[s] < runner_spool(job, s)->total)
+            return true;
+    return false;
+}
+
+bool chunks_eof(const struct job *job, const struct cursor *cursor) {
+    for (int s = 0; s < STREAM_COUNT; s++)
+        if (shown(cursor, s) &&
+            (!runner_stream_eof(job, s) || cursor->next[s] < runner_spool(job, s)->total))
+            return false;
+    return true;
+}
+
+static json_t *gap_record(int stream, int64_t start, int64_t end) {
+    return json_pack("{s:s,s:I,s:I}", "stream", names[stream], "start", (json_int_t)start, "end", (json_int_t)end);
+}
+
+static json_t *chunk_record(int stream, int64_t offset, const char *data, size_t size, bool base64, double at) {
+    json_t *record = json_object();
+    json_object_set_new_nocheck(record, "stream", json_string_nocheck(names[stream]));
+    json_object_set_new_nocheck(record, "offset", json_integer(offset));
+    int r = bytes_to_json(record, data, size, base64);
+    json_object_set_new_nocheck(record, "at", at > 0 ? json_real(round(at * 1e6) / 1e6) : json_null());
+    if (r == 0)
+        return record;
+    json_decref(record);
+    return NULL;
+}
+
+// One piece at the cursor, at most `limit` bytes and not beyond `end`. Returns its size; 0: it is to wait.
+static size_t piece_add(json_t *chunks, const struct spool *spool, const struct cursor *cursor, int stream,
+                        int64_t end, size_t limit, bool more, double at) {
+    int64_t offset = cursor->next[stream];
+    size_t size = MIN(limit, (size_t)(end - offset));
+    _cleanup_free_ char *data = malloc(size);
+    if (!data)
+        return 0;
+    size = spool_read(spool, offset, data, size);
+    size_t whole = bytes_cut(data, size);
+    // Cut in the middle only where the character's rest does not follow: at the end of a stream that is closed.
+    bool last = offset + (int64_t)size >= spool->total && !more;
+    if (!last && whole > 0)
+        size = whole;
+    if (size == 0 || size > limit)
+        return 0;
+    json_t *record = chunk_record(stream, offset, data, size, cursor->base64, at);
+    if (!record || json_array_append_new(chunks, record) < 0)
+        return 0;
+    return size;
+}
+
+// Goes over a gap at the cursor, telling it. Returns whether there was one.
+static bool gap_skip(json_t *gaps, const struct spool *spool, struct cursor *cursor, int stream) {
+    int64_t from = cursor->next[stream], to = spool_skip_gap(spool, from);
+    if (to <= from || from >= spool->total)
+        return false;
+    json_array_append_new(gaps, gap_record(stream, from, to));
+    cursor->next[stream] = to;
+    return true;
+}
+
+json_t *chunks_build(const struct job *job, struct cursor *cursor, size_t limit) {
+    json_t *chunks = json_array(), *gaps = json_array();
+    int64_t total[STREAM_COUNT] = {total_of(job, cursor, STREAM_OUT), total_of(job, cursor, STREAM_ERR)};
+    int stream;
+    int64_t end;
+    double at;
+    while (limit > 0 && json_array_size(chunks) < CHUNKS_MAX &&
+           order_next(runner_order(job), cursor->next, total, &cursor->hint, &stream, &end, &at)) {
+        const struct spool *spool = runner_spool(job, stream);
+        if (gap_skip(gaps, spool, cursor, stream))
+            continue;
+        bool more = !runner_stream_eof(job, stream);
+        size_t n = piece_add(chunks, spool, cursor, stream, MIN(end, total[stream]), limit, more, at);
+        if (n == 0)
+            break;
+        cursor->next[stream] += (int64_t)n;
+        limit -= n;
+    }
+    json_t *next = json_object();
+    for (int s = 0; s < STREAM_COUNT; s++)
+        json_object_set_new_nocheck(next, names[s], shown(cursor, s) ? json_integer(cursor->next[s]) : json_null());
+    return json_pack("{s:o,s:o,s:o,s:b}", "chunks", chunks, "next", next, "gaps", gaps, "eof",
+                     chunks_eof(job, cursor));
+}

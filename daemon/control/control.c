@@ -1,0 +1,76 @@
+// The control floor as a whole: what the runner tells goes to those who watch, once a turn.
+#include "daemon/control/control.h"
+
+#include "common/util.h"
+#include "daemon/control/audience.h"
+#include "daemon/control/session.h"
+
+enum { QUEUE_MAX = 16 << 20, QUEUE_LOW = 65536 };
+
+static void on_started(struct job *job, void *data) {
+    audience_tell(job, WATCH_STARTED, NULL);
+}
+
+static void on_output(struct job *job, int stream, int64_t offset, const char *bytes, size_t size, void *data) {
+    const struct piece piece = {.stream = stream, .offset = offset, .bytes = bytes, .size = size};
+    if (job->audience)
+        audience_tell(job, WATCH_OUTPUT, &piece);
+}
+
+static void on_eof(struct job *job, int stream, void *data) {
+    audience_tell(job, WATCH_EOF, NULL);
+}
+
+static void on_final(struct job *job, void *data) {
+    struct control *control = data;
+    session_lease_end(job);
+    audience_tell(job, WATCH_FINAL, NULL);
+    control->activity(control->data);
+}
+
+static void on_forgotten(struct job *job, void *data) {
+    struct audience *audience = job->audience;
+    if (audience && !audience->watches)
+        audience_drop(job); // else its last watcher does
+}
+
+const struct runner_listener control_runner_listener = {
+    .started = on_started, .output = on_output, .eof = on_eof, .final = on_final, .forgotten = on_forgotten};
+
+static void on_bottom(struct ev_loop *loop, struct ev_prepare *w, int events) {
+    struct control *control = w->data;
+    while (control->busy) {
+        struct session *session = control->busy;
+        control->busy = session->next_busy;
+        session->is_busy = false;
+        session_work(session);
+    }
+}
+
+int control_start(struct control *control) {
+    int r = stream_host_new(control->loop, &control->streams);
+    if (r < 0)
+        return r;
+    control->stream_limits = (struct stream_limits){
+        .line_max = (size_t)control->limits.request_bytes, .queue_max = QUEUE_MAX, .low_mark = QUEUE_LOW};
+    ev_prepare_init(&control->bottom, on_bottom);
+    control->bottom.data = control;
+    ev_prepare_start(control->loop, &control->bottom); // after the runner's bottom, before the streams'
+    ev_unref(control->loop);
+    return 0;
+}
+
+void control_finish(struct control *control) {
+    if (!control->streams)
+        return;
+    while (control->sessions)
+        session_end(control->sessions);
+    ev_ref(control->loop);
+    ev_prepare_stop(control->loop, &control->bottom);
+    stream_host_free(control->streams);
+    control->streams = NULL;
+}
+
+bool control_admits(const struct control *control, uid_t uid) {
+    return uid == 0 || uid == control->info.uid;
+}

@@ -1,0 +1,57 @@
+// control: the state that the files of this floor share: who is connected, what the daemon is.
+#pragma once
+
+#include <ev.h>
+
+#include "common/log.h"
+#include "common/stream.h"
+#include "daemon/core/registry.h"
+#include "daemon/runner/runner.h"
+
+struct session;
+
+struct control_limits {
+    int64_t clients;          // connections
+    int64_t request_bytes;    // longest line
+    int64_t calls;            // unanswered requests of one connection
+    int64_t live_jobs, history_jobs, history_bytes, output_bytes;
+};
+
+struct control_info {
+    const char *version, *socket; // borrowed
+    double started_at, started_mono;
+    uid_t uid;
+};
+
+struct control_stats {
+    int64_t connected, accepted, refused, requests;
+};
+
+struct control {
+    struct ev_loop *loop;
+    const struct log *log;
+    struct runner *runner;
+    struct registry *registry;
+    struct tree_host *trees;
+    struct launcher *launcher;
+    struct spool_host *spools;
+    const struct identity *identity;
+    struct control_limits limits;
+    struct control_info info;
+    struct control_stats stats;
+    struct stream_host *streams;
+    struct stream_limits stream_limits;
+    struct session *sessions; // list
+    struct session *busy;     // list: sessions with answers or output to send at the bottom of the turn
+    struct ev_prepare bottom;
+    bool stopping; // no new work is taken
+    void (*stop)(void *data);     // daemon.stop was called
+    void (*activity)(void *data); // a client left or a job ended
+    void *data;
+};
+
+extern const struct runner_listener control_runner_listener; // its data is the control
+int control_start(struct control *control);  // after the parts are filled in
+void control_finish(struct control *control); // closes all sessions
+// Whether the uid may use this daemon at all: its own, and root.
+bool control_admits(const struct control *control, uid_t uid);

@@ -1,0 +1,174 @@
+// From JSON to a spec. What a single value may be was checked against the table; here is only what it becomes.
+#include "daemon/control/decode.h"
+
+#include <stdio.h>
+
+#include "common/bytes.h"
+#include "common/proto.h"
+#include "common/util.h"
+
+static char *text(const json_t *value) {
+    size_t size;
+    return bytes_from_json(value, &size);
+}
+
+static int set_text(const json_t *params, const char *key, char **to) {
+    const json_t *value = json_object_get(params, key);
+    if (!value)
+        return 0;
+    *to = text(value);
+    return *to ? 0 : -ENOMEM;
+}
+
+static void set_seconds(const json_t *params, const char *key, double *to) {
+    const json_t *value = json_object_get(params, key);
+    if (value)
+        *to = json_number_value(value);
+}
+
+static void set_bytes(const json_t *params, const char *key, int64_t *to) {
+    const json_t *value = json_object_get(params, key);
+    if (value)
+        *to = proto_int(value);
+}
+
+static int set_argv(const json_t *params, struct spec *spec) {
+    const json_t *argv = json_object_get(params, "argv");
+    spec->argv = calloc(json_array_size(argv) + 1, sizeof(char *));
+    if (!spec->argv)
+        return -ENOMEM;
+    for (spec->argc = 0; spec->argc < json_array_size(argv); spec->argc++) {
+        spec->argv[spec->argc] = text(json_array_get(argv, spec->argc));
+        if (!spec->argv[spec->argc])
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static int set_pairs(const json_t *params, const char *key, struct spec_pair **ret_pairs, size_t *ret_count) {
+    json_t *object = json_object_get(params, key), *value;
+    const char *name;
+    if (json_object_size(object) == 0)
+        return 0;
+    *ret_pairs = calloc(json_object_size(object), sizeof(struct spec_pair));
+    if (!*ret_pairs)
+        return -ENOMEM;
+    json_object_foreach(object, name, value) {
+        struct spec_pair *pair = &(*ret_pairs)[(*ret_count)++];
+        pair->name = strdup(name);
+        pair->value = json_is_null(value) ? NULL : text(value);
+        if (!pair->name || (!pair->value && !json_is_null(value)))
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static int set_stream(const json_t *params, const char *key, struct spec_stream *stream) {
+    const json_t *value = json_object_get(params, key);
+    if (!value)
+        return 0;
+    if (json_is_object(value)) {
+        stream->sink = SINK_FILE;
+        stream->append = json_is_true(json_object_get(value, "append"));
+        stream->path = text(json_object_get(value, "file"));
+        return stream->path ? 0 : -ENOMEM;
+    }
+    const char *word = json_string_value(value);
+    stream->sink = streq(word, "null") ? SINK_NULL : streq(word, "stdout") ? SINK_STDOUT : SINK_CAPTURE;
+    return 0;
+}
+
+static int set_stdin(const json_t *params, struct spec *spec) {
+    const json_t *value = json_object_get(params, "stdin");
+    if (!json_is_object(value))
+        return 0;
+    spec->stdin_data = bytes_from_json(value, &spec->stdin_size);
+    spec->has_stdin = true;
+    return spec->stdin_data ? 0 : -ENOMEM;
+}
+
+static void set_output(const json_t *params, struct spec *spec) {
+    const json_t *output = json_object_get(params, "output");
+    set_bytes(output, "head_bytes", &spec->head_bytes);
+    set_bytes(output, "tail_bytes", &spec->tail_bytes);
+    set_bytes(output, "limit_bytes", &spec->limit_bytes);
+    const char *on_limit = json_string_value(json_object_get(output, "on_limit"));
+    spec->kill_on_limit = on_limit && streq(on_limit, "kill");
+}
+
+static void set_words(const json_t *params, struct spec *spec) {
+    const char *signal = json_string_value(json_object_get(params, "stop_signal"));
+    if (signal)
+        spec->stop_signal = proto_signal_number(signal);
+    const char *descendants = json_string_value(json_object_get(params, "descendants"));
+    if (descendants)
+        spec->descendants = streq(descendants, "wait")   ? DESCENDANTS_WAIT
+                            : streq(descendants, "keep") ? DESCENDANTS_KEEP
+                                                         : DESCENDANTS_KILL;
+    const char *umask = json_string_value(json_object_get(params, "umask"));
+    if (umask)
+        spec->umask = (mode_t)strtoul(umask, NULL, 8) & 0777;
+    const json_t *nice = json_object_get(params, "nice");
+    spec->has_nice = nice != NULL;
+    if (nice)
+        spec->nice = (int)proto_int(nice);
+}
+
+// The spec's own part of the params in one fixed form.
+static int set_canonical(const json_t *params, struct spec *spec) {
+    json_t *own = json_object();
+    for (const struct proto_field *f = proto_spec_fields; own && f->name; f++) {
+        json_t *value = json_object_get(params, f->name);
+        if (value && json_object_set(own, f->name, value) < 0)
+            return -ENOMEM;
+    }
+    spec->canonical = own ? json_dumps(own, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    json_decref(own);
+    return spec->canonical ? 0 : -ENOMEM;
+}
+
+static int check_together(const struct spec *spec, struct refusal *refusal) {
+    bool captured = spec_captures(spec, STREAM_OUT) || spec_captures(spec, STREAM_ERR);
+    if (spec->idle_timeout > 0 && !captured) {
+        snprintf(refusal->field, sizeof(refusal->field), "idle_timeout");
+        snprintf(refusal->why, sizeof(refusal->why), "needs a captured stream");
+        return -EINVAL;
+    }
+    return 0;
+}
+
+int decode_spec(const json_t *params, bool lease, struct refusal *refusal, struct spec *ret_spec) {
+    struct spec *spec = ret_spec;
+    spec_init(spec);
+    spec->lease = lease;
+    const json_t *value = json_object_get(params, "lease");
+    if (value)
+        spec->lease = json_is_true(value);
+    set_seconds(params, "timeout", &spec->timeout);
+    set_seconds(params, "idle_timeout", &spec->idle_timeout);
+    set_seconds(params, "cpu_timeout", &spec->cpu_timeout);
+    set_seconds(params, "grace", &spec->grace);
+    set_seconds(params, "retain", &spec->retain);
+    set_output(params, spec);
+    set_words(params, spec);
+    int r = set_argv(params, spec);
+    if (r == 0)
+        r = set_text(params, "name", &spec->name);
+    if (r == 0)
+        r = set_text(params, "key", &spec->key);
+    if (r == 0)
+        r = set_text(params, "cwd", &spec->cwd);
+    if (r == 0)
+        r = set_pairs(params, "labels", &spec->labels, &spec->label_count);
+    if (r == 0)
+        r = set_pairs(params, "env", &spec->env, &spec->env_count);
+    if (r == 0)
+        r = set_stdin(params, spec);
+    if (r == 0)
+        r = set_stream(params, "stdout", &spec->streams[STREAM_OUT]);
+    if (r == 0)
+        r = set_stream(params, "stderr", &spec->streams[STREAM_ERR]);
+    if (r == 0 && spec->key)
+        r = set_canonical(params, spec);
+    return r < 0 ? r : check_together(spec, refusal);
+}

@@ -1,0 +1,137 @@
+// Lines to handlers.
+#include "daemon/control/dispatch.h"
+
+#include <stdio.h>
+
+#include "common/schema.h"
+#include "common/util.h"
+#include "daemon/control/methods.h"
+#include "daemon/control/session.h"
+
+static const struct {
+    const char *method;
+    call_handler handler;
+} handlers[] = {
+    {"job.run", method_job_run},
+    {"job.start", method_job_start},
+    {"job.wait", method_job_wait},
+    {"job.status", method_job_status},
+    {"job.list", method_job_list},
+    {"job.kill", method_job_kill},
+    {"job.signal", method_job_signal},
+    {"job.output", method_job_output},
+    {"job.forget", method_job_forget},
+    {"event.unsubscribe", method_event_unsubscribe},
+    {"daemon.info", method_daemon_info},
+    {"daemon.stats", method_daemon_stats},
+    {"daemon.stop", method_daemon_stop},
+    {"rpc.discover", method_rpc_discover},
+};
+
+call_handler dispatch_handler(const char *method) {
+    for (size_t i = 0; i < ARRAY_SIZE(handlers); i++)
+        if (streq(handlers[i].method, method))
+            return handlers[i].handler;
+    return NULL;
+}
+
+static int call_check(struct call *call, json_t *params) {
+    struct schema_error error;
+    if (schema_check_params(call->method, params, &error) == 0)
+        return 0;
+    snprintf(call->refusal.field, sizeof(call->refusal.field), "%s", error.field);
+    snprintf(call->refusal.why, sizeof(call->refusal.why), "%s", error.why);
+    return error.code == PROTO_UNSUPPORTED ? -EOPNOTSUPP : -EINVAL;
+}
+
+static int call_handle(struct call *call, json_t *params, json_t **ret_result) {
+    struct session *session = call->session;
+    int r = call_check(call, params);
+    if (r < 0)
+        return r;
+    if (call->method->administrators && !session_administers(session))
+        return -EPERM;
+    if (session->open_calls > session->control->limits.calls) {
+        call->refusal.limit = "calls";
+        return -EUSERS;
+    }
+    schema_drop_nulls(call->method, params);
+    return dispatch_handler(call->method->name)(call, params, ret_result);
+}
+
+static void dispatch_request(struct session *session, const json_t *value, struct batch *batch) {
+    struct request request;
+    message_request(value, &request);
+    session->control->stats.requests++;
+    struct call *call = calloc(1, sizeof(*call));
+    if (!call) {
+        session_send(session, NULL);
+        return;
+    }
+    call->session = session;
+    session->open_calls++;
+    call->batch = batch;
+    // What is no request at all is answered with id null; a notification never.
+    bool answered = request.id || request.error == PROTO_INVALID_REQUEST;
+    call->id = answered ? json_incref(request.id ? request.id : json_null()) : NULL;
+    if (json_is_real(call->id) && json_real_value(call->id) == (double)(json_int_t)json_real_value(call->id)) {
+        json_int_t id = (json_int_t)json_real_value(call->id);
+        json_decref(call->id);
+        call->id = json_integer(id);
+    }
+    if (request.error) {
+        call_error(call, request.error, request.why);
+        return;
+    }
+    call->method = proto_method_find(request.method);
+    if (!call->method) {
+        char what[120];
+        snprintf(what, sizeof(what), "no method %.80s", request.method);
+        call_error(call, PROTO_METHOD_NOT_FOUND, what);
+        return;
+    }
+    json_t *params = request.params ? json_incref(request.params) : json_object();
+    json_t *result = NULL;
+    int r = params ? call_handle(call, params, &result) : -ENOMEM;
+    json_decref(params);
+    if (r < 0)
+        call_refuse(call, r);
+    else if (r != CALL_LATER)
+        call_answer(call, result);
+}
+
+static void dispatch_refuse(struct session *session, int code, const char *why) {
+    json_t *message = message_error(NULL, code, why, NULL);
+    session_send(session, message);
+    json_decref(message);
+}
+
+static void dispatch_batch(struct session *session, const json_t *value) {
+    size_t count = json_array_size(value);
+    if (count == 0 || count > PROTO_BATCH_MAX) {
+        dispatch_refuse(session, PROTO_INVALID_REQUEST, count ? "a batch has at most 256 requests" : "an empty batch");
+        return;
+    }
+    struct batch *batch = batch_new(session, count);
+    if (!batch) {
+        session_send(session, NULL);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        dispatch_request(session, json_array_get(value, i), batch);
+}
+
+void dispatch_line(struct session *session, const char *line, size_t size) {
+    if (session->closing)
+        return;
+    json_t *value = NULL;
+    char why[200];
+    int code = message_parse(line, size, &value, why);
+    if (code != 0)
+        dispatch_refuse(session, code, why);
+    else if (json_is_array(value))
+        dispatch_batch(session, value);
+    else
+        dispatch_request(session, value, NULL);
+    json_decref(value);
+}

@@ -1,0 +1,10 @@
+// dispatch: from a line to handlers, by the protocol's table.
+#pragma once
+
+#include <stddef.h>
+
+#include "daemon/control/call.h"
+
+void dispatch_line(struct session *session, const char *line, size_t size);
+// The handler of a method, or NULL: for the test that holds the handlers against the table.
+call_handler dispatch_handler(const char *method);

@@ -1,0 +1,152 @@
+// Following a job's output.
+#include "daemon/control/follower.h"
+
+#include <utlist.h>
+
+#include "common/util.h"
+#include "daemon/control/record.h"
+#include "daemon/control/wait.h"
+
+enum { FOLLOWER_PIECE = 65536 };
+
+struct follower {
+    struct session *session; // borrowed; frees it
+    struct watch watch;
+    struct cursor cursor;
+    json_t *request; // owned
+    int64_t subscription;
+    bool hold, tell_start, start_told;
+    struct wait *wait; // borrowed: ends after it, or is dropped after it
+    struct follower *prev, *next;
+};
+
+int64_t follower_subscription(const struct follower *follower) {
+    return follower->subscription;
+}
+
+struct follower *follower_find(struct session *session, int64_t subscription) {
+    struct follower *follower;
+    DL_FOREACH(session->followers, follower) {
+        if (follower->subscription == subscription)
+            return follower;
+    }
+    return NULL;
+}
+
+static void follower_notify(struct watch *watch, enum watch_event event, const struct piece *piece);
+
+// What no holder has taken is not to be dropped: the lowest of their offsets counts.
+static void follower_set_hold(struct job *job, struct runner *runner, const struct follower *leaving) {
+    const struct audience *audience = job->audience;
+    for (int s = 0; s < STREAM_COUNT; s++) {
+        int64_t lowest = INT64_MAX;
+        struct watch *watch;
+        DL_FOREACH(audience->watches, watch) {
+            const struct follower *f = container_of(watch, struct follower, watch);
+            if (watch->notify == follower_notify && f != leaving && f->hold && (f->cursor.mask & (1u << s)))
+                lowest = MIN(lowest, f->cursor.next[s]);
+        }
+        runner_set_hold(runner, job, s, lowest);
+    }
+}
+
+static void follower_notify(struct watch *watch, enum watch_event event, const struct piece *piece) {
+    struct follower *follower = container_of(watch, struct follower, watch);
+    session_wake(follower->session);
+}
+
+struct follower *follower_new(struct session *session, struct job *job, const struct cursor *cursor, json_t *request,
+                              bool hold, struct wait *wait) {
+    struct follower *follower = calloc(1, sizeof(*follower));
+    if (!follower)
+        return NULL;
+    *follower = (struct follower){.session = session,
+                                  .cursor = *cursor,
+                                  .request = json_incref(request ? request : json_null()),
+                                  .subscription = ++session->last_subscription,
+                                  .hold = hold,
+                                  .tell_start = wait != NULL,
+                                  .wait = wait};
+    follower->watch.notify = follower_notify;
+    if (watch_begin(&follower->watch, job) < 0) {
+        json_decref(follower->request);
+        free(follower);
+        return NULL;
+    }
+    DL_APPEND(session->followers, follower);
+    if (hold)
+        follower_set_hold(job, session->control->runner, NULL);
+    session_wake(session);
+    return follower;
+}
+
+void follower_free(struct follower *follower) {
+    struct session *session = follower->session;
+    if (follower->hold)
+        follower_set_hold(follower->watch.job, session->control->runner, follower);
+    watch_end(&follower->watch, session->control->runner);
+    DL_DELETE(session->followers, follower);
+    if (follower->wait)
+        wait_for_follower(follower->wait, false);
+    json_decref(follower->request);
+    free(follower);
+}
+
+static void follower_send(struct follower *follower, const char *method, json_t *params) {
+    json_t *message = params ? message_notification(method, params) : NULL;
+    session_send(follower->session, message);
+    json_decref(message);
+}
+
+static void follower_tell_start(struct follower *follower) {
+    const struct job *job = follower->watch.job;
+    if (!follower->tell_start || follower->start_told || job->started_at <= 0)
+        return;
+    follower->start_told = true;
+    json_t *record = record_job(follower->session->control, job, -1, now_mono());
+    follower_send(follower, "job.started", json_pack("{s:O,s:o}", "request", follower->request, "job", record));
+}
+
+// Sends the next piece. False: there is none, or only the start of a character whose rest is to come.
+static bool follower_send_piece(struct follower *follower) {
+    const struct job *job = follower->watch.job;
+    int64_t before[STREAM_COUNT];
+    memcpy(before, follower->cursor.next, sizeof(before));
+    json_t *params = chunks_build(job, &follower->cursor, FOLLOWER_PIECE);
+    bool news = memcmp(before, follower->cursor.next, sizeof(before)) != 0 || chunks_eof(job, &follower->cursor);
+    if (!news) {
+        json_decref(params);
+        return false;
+    }
+    if (params) {
+        json_object_set_new(params, "subscription", json_integer(follower->subscription));
+        json_object_set(params, "request", follower->request);
+        json_object_set_new(params, "id", json_integer(job->id));
+    }
+    follower_send(follower, "job.output", params);
+    return true;
+}
+
+static void follower_pump(struct follower *follower) {
+    struct job *job = follower->watch.job;
+    follower_tell_start(follower);
+    bool over = job_is_final(job) && job->started_at <= 0; // never started: nothing to tell
+    while (!over && !session_congested(follower->session)) {
+        if (!chunks_waiting(job, &follower->cursor) && !chunks_eof(job, &follower->cursor))
+            break;
+        if (!follower_send_piece(follower))
+            break;
+        over = chunks_eof(job, &follower->cursor);
+    }
+    if (over)
+        follower_free(follower);
+    else if (follower->hold)
+        follower_set_hold(job, follower->session->control->runner, NULL);
+}
+
+void followers_pump(struct session *session) {
+    struct follower *follower, *next;
+    DL_FOREACH_SAFE(session->followers, follower, next) {
+        follower_pump(follower);
+    }
+}

@@ -1,0 +1,18 @@
+// follower: notifications of a job's output to one session, from an offset to the end.
+#pragma once
+
+#include "daemon/control/audience.h"
+#include "daemon/control/chunks.h"
+#include "daemon/control/session.h"
+
+struct wait;
+
+// Follows `job` from the cursor on. `request`: the call's id, borrowed. `hold`: lossless, the job's pipes wait for
+// it. `wait`: a job.run whose answer comes after everything; it is told of the job's start too. NULL when memory is out.
+struct follower *follower_new(struct session *session, struct job *job, const struct cursor *cursor, json_t *request,
+                              bool hold, struct wait *wait);
+int64_t follower_subscription(const struct follower *follower);
+struct follower *follower_find(struct session *session, int64_t subscription);
+void follower_free(struct follower *follower);
+// Sends what there is for all followers of the session, as far as it takes it. Frees each behind its eof.
+void followers_pump(struct session *session);

@@ -1,0 +1,74 @@
+// A text that may come in pieces: the end of one piece is carried over to the next.
+#include "daemon/control/matcher.h"
+
+#include "common/util.h"
+#include "daemon/runner/runner.h"
+
+struct matcher {
+    unsigned mask;
+    size_t size;
+    struct {
+        int64_t next;   // offset that continues the carried bytes
+        size_t carried; // at most size - 1
+        char *carry;    // owned, 2 * size: the carried bytes and the start of the next piece
+    } streams[STREAM_COUNT];
+    char text[];
+};
+
+void matcher_free(struct matcher *matcher) {
+    for (int s = 0; matcher && s < STREAM_COUNT; s++)
+        free(matcher->streams[s].carry);
+    free(matcher);
+}
+
+struct matcher *matcher_new(unsigned mask, const char *text, size_t size) {
+    struct matcher *m = calloc(1, sizeof(*m) + size);
+    if (!m)
+        return NULL;
+    m->mask = mask;
+    m->size = size;
+    memcpy(m->text, text, size);
+    for (int s = 0; s < STREAM_COUNT; s++) {
+        m->streams[s].carry = malloc(2 * size);
+        if (!m->streams[s].carry) {
+            matcher_free(m);
+            return NULL;
+        }
+    }
+    return m;
+}
+
+bool matcher_feed(struct matcher *m, int stream, int64_t offset, const char *bytes, size_t size) {
+    if (!(m->mask & (1u << stream)))
+        return false;
+    size_t carried = m->streams[stream].next == offset ? m->streams[stream].carried : 0;
+    char *carry = m->streams[stream].carry;
+    m->streams[stream].next = offset + (int64_t)size;
+    size_t seam = MIN(size, m->size);
+    memcpy(carry + carried, bytes, seam);
+    if (memmem(carry, carried + seam, m->text, m->size) || memmem(bytes, size, m->text, m->size))
+        return true;
+    if (size >= m->size) {
+        m->streams[stream].carried = m->size - 1;
+        memcpy(carry, bytes + size - (m->size - 1), m->size - 1);
+        return false;
+    }
+    size_t have = carried + size, keep = MIN(have, m->size - 1);
+    memmove(carry, carry + have - keep, keep);
+    m->streams[stream].carried = keep;
+    return false;
+}
+
+bool matcher_scan(struct matcher *m, const struct job *job) {
+    for (int s = 0; s < STREAM_COUNT; s++) {
+        const struct spool *spool = runner_spool(job, s);
+        for (int64_t at = 0; at < spool->total;) {
+            const char *bytes;
+            size_t n = spool_peek(spool, at, &bytes);
+            if (n > 0 && matcher_feed(m, s, at, bytes, n))
+                return true;
+            at = n > 0 ? at + (int64_t)n : spool_skip_gap(spool, at);
+        }
+    }
+    return false;
+}

@@ -1,0 +1,18 @@
+// matcher: looks for a text in the output of a job as it comes, from offset 0.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/core/job.h"
+
+struct matcher;
+
+// Looks in the streams of `mask` (bits 1 << stream). Returns NULL when memory is out.
+struct matcher *matcher_new(unsigned mask, const char *text, size_t size);
+void matcher_free(struct matcher *matcher);
+// The next bytes of a stream; a jump in the offset breaks a match begun. Returns whether the text was found.
+bool matcher_feed(struct matcher *matcher, int stream, int64_t offset, const char *bytes, size_t size);
+// Feeds all that is stored of the job.
+bool matcher_scan(struct matcher *matcher, const struct job *job);

@@ -1,0 +1,140 @@
+// What the daemon says of itself, and its end.
+#include <stdio.h>
+#include <utlist.h>
+
+#include "common/openrpc.h"
+#include "common/util.h"
+#include "daemon/control/methods.h"
+#include "daemon/control/session.h"
+
+static void list_unsupported(json_t *list, const struct proto_field *fields) {
+    for (; fields && fields->name; fields++)
+        if (fields->flags & PF_LATER)
+            json_array_append_new(list, json_string(fields->name));
+}
+
+static json_t *capabilities(const struct control *control) {
+    static const char *const ways[] = {
+        [TREE_AUTO] = "none", [TREE_CGROUP] = "cgroup", [TREE_REAPER] = "reaper", [TREE_NONE] = "none"};
+    json_t *unsupported = json_array();
+    list_unsupported(unsupported, proto_spec_fields);
+    bool fast = launcher_way(control->launcher) == SPAWN_FAST;
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:o}", "tree", ways[tree_host_way(control->trees)], "tree_why",
+                     tree_host_why(control->trees), "spawn", fast ? "fast" : "plain", "store", "memory", "spool",
+                     spool_host_path(control->spools), "unsupported", unsupported);
+}
+
+static json_t *limits(const struct control *control) {
+    const struct control_limits *l = &control->limits;
+    json_t *object = json_object();
+    const struct {
+        const char *name;
+        int64_t value;
+    } caps[] = {
+        {"max_request_bytes", l->request_bytes},
+        {"max_depth", PROTO_DEPTH_MAX},
+        {"max_batch", PROTO_BATCH_MAX},
+        {"max_clients", l->clients},
+        {"max_calls", l->calls},
+        {"max_unsent_bytes", (int64_t)control->stream_limits.queue_max},
+        {"max_live_jobs", l->live_jobs},
+        {"history_jobs", l->history_jobs},
+        {"history_bytes", l->history_bytes},
+        {"output_bytes", l->output_bytes},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(caps); i++)
+        json_object_set_new(object, caps[i].name, json_integer(caps[i].value));
+    json_t *defaults = json_object();
+    const struct proto_field *const lists[] = {proto_spec_fields, proto_method_find("job.run")->params};
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+        for (const struct proto_field *f = lists[i]; f->name; f++)
+            if (f->fallback)
+                json_object_set_new(defaults, f->name, json_loads(f->fallback, JSON_DECODE_ANY, NULL));
+    for (const struct proto_field *f = proto_spec_fields; f->name; f++)
+        if (streq(f->name, "output"))
+            for (const struct proto_field *o = f->type->fields; o->name; o++)
+                if (o->fallback)
+                    json_object_set_new(json_object_get(defaults, "output"), o->name,
+                                        json_loads(o->fallback, JSON_DECODE_ANY, NULL));
+    json_object_set_new(object, "defaults", defaults);
+    return object;
+}
+
+int method_daemon_info(struct call *call, json_t *params, json_t **ret_result) {
+    const struct control *control = call->session->control;
+    const struct control_info *info = &control->info;
+    *ret_result = json_pack("{s:s,s:s,s:i,s:i,s:i,s:f,s:s,s:o,s:o}", "name", "supd", "version", info->version,
+                            "protocol", PROTO_VERSION, "pid", (int)getpid(), "uid", (int)info->uid, "started_at",
+                            info->started_at, "socket", info->socket, "capabilities", capabilities(control), "limits",
+                            limits(control));
+    return 0;
+}
+
+// Of /proc/self/statm (proc(5)): resident and shared pages.
+static void memory_read(int64_t *ret_rss, int64_t *ret_private) {
+    long long rss = 0, shared = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file && fscanf(file, "%*d %lld %lld", &rss, &shared) != 2)
+        rss = shared = 0;
+    if (file)
+        fclose(file);
+    *ret_rss = rss * sysconf(_SC_PAGESIZE);
+    *ret_private = (rss - shared) * sysconf(_SC_PAGESIZE);
+}
+
+static json_t *stats_jobs(const struct control *control, const struct runner_stats *stats) {
+    int64_t states[JOB_STATE_COUNT] = {0};
+    for (const struct job *job = registry_newest(control->registry); job; job = job->older)
+        states[job_state(job)]++;
+    json_t *by_state = json_object(), *by_reason = json_object();
+    for (int i = 0; i < JOB_STATE_COUNT; i++)
+        json_object_set_new(by_state, proto_states[i], json_integer(states[i]));
+    for (int i = 0; i < REASON_COUNT; i++)
+        json_object_set_new(by_reason, proto_reasons[i], json_integer(stats->by_reason[i]));
+    return json_pack("{s:o,s:o,s:I}", "by_state", by_state, "by_reason", by_reason, "accepted",
+                     (json_int_t)stats->accepted);
+}
+
+static json_t *stats_launch(const struct control *control, const struct runner_stats *stats) {
+    json_t *mean = stats->launches ? json_real(stats->launch_sum / (double)stats->launches) : json_null();
+    json_t *max = stats->launches ? json_real(stats->launch_max) : json_null();
+    return json_pack("{s:I,s:I,s:o,s:o,s:I}", "count", (json_int_t)stats->launches, "failed",
+                     (json_int_t)stats->launches_failed, "mean", mean, "max", max, "queued",
+                     (json_int_t)launcher_queued(control->launcher));
+}
+
+int method_daemon_stats(struct call *call, json_t *params, json_t **ret_result) {
+    const struct control *control = call->session->control;
+    const struct runner_stats *stats = runner_stats(control->runner);
+    int64_t rss, private;
+    memory_read(&rss, &private);
+    json_t *output = json_pack("{s:I,s:I,s:I}", "captured_bytes", (json_int_t)spool_host_captured(control->spools),
+                               "stored_bytes", (json_int_t)spool_host_stored(control->spools), "stored_limit_bytes",
+                               (json_int_t)control->limits.output_bytes);
+    json_t *clients = json_pack("{s:I,s:I,s:I,s:I}", "connected", (json_int_t)control->stats.connected, "accepted",
+                                (json_int_t)control->stats.accepted, "refused", (json_int_t)control->stats.refused,
+                                "requests", (json_int_t)control->stats.requests);
+    json_t *memory = json_pack("{s:I,s:I}", "rss_bytes", (json_int_t)rss, "private_bytes", (json_int_t)private);
+    *ret_result = json_pack("{s:f,s:o,s:o,s:o,s:o,s:o}", "uptime", now_mono() - control->info.started_mono, "jobs",
+                            stats_jobs(control, stats), "output", output, "launch", stats_launch(control, stats),
+                            "clients", clients, "memory", memory);
+    return 0;
+}
+
+int method_daemon_stop(struct call *call, json_t *params, json_t **ret_result) {
+    struct control *control = call->session->control;
+    const char *jobs = json_string_value(json_object_get(params, "jobs"));
+    if (jobs && streq(jobs, "keep")) {
+        snprintf(call->refusal.field, sizeof(call->refusal.field), "jobs");
+        snprintf(call->refusal.why, sizeof(call->refusal.why), "nobody here can take the jobs over");
+        return -EOPNOTSUPP;
+    }
+    control->stop(control->data);
+    *ret_result = json_object();
+    return 0;
+}
+
+int method_rpc_discover(struct call *call, json_t *params, json_t **ret_result) {
+    *ret_result = openrpc_document(call->session->control->info.version);
+    return *ret_result ? 0 : -ENOMEM;
+}

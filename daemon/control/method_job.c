@@ -1,0 +1,261 @@
+// The methods that start, end and look at jobs.
+#include <stdio.h>
+
+#include "common/util.h"
+#include "daemon/control/decode.h"
+#include "daemon/control/follower.h"
+#include "daemon/control/methods.h"
+#include "daemon/control/record.h"
+#include "daemon/control/session.h"
+#include "daemon/control/target.h"
+#include "daemon/control/wait.h"
+
+static int64_t int_or(const json_t *params, const char *key, int64_t fallback) {
+    const json_t *value = json_object_get(params, key);
+    return value ? proto_int(value) : fallback;
+}
+
+static double seconds_or(const json_t *params, const char *key, double fallback) {
+    const json_t *value = json_object_get(params, key);
+    return value ? json_number_value(value) : fallback;
+}
+
+// Starts the job of a checked spec, or finds the one that its key already has.
+static int spec_start(struct call *call, struct spec *spec, struct job **ret_job, bool *ret_new) {
+    struct session *session = call->session;
+    struct control *control = session->control;
+    struct refusal *refusal = &call->refusal;
+    struct job *job = spec->key ? registry_find_key(control->registry, session->uid, spec->key) : NULL;
+    *ret_new = job == NULL;
+    if (job) {
+        *ret_job = job;
+        if (streq(job->spec.canonical, spec->canonical))
+            return 0;
+        snprintf(refusal->what, sizeof(refusal->what), "key: job %lld has it, with another spec", (long long)job->id);
+        snprintf(refusal->field, sizeof(refusal->field), "key");
+        refusal->id = job->id;
+        return -EEXIST;
+    }
+    if (control->stopping)
+        return -ESHUTDOWN;
+    int r = runner_start(control->runner, spec, session->uid, ret_job);
+    if (r == -EEXIST) {
+        job = registry_find_name(control->registry, session->uid, spec->name);
+        snprintf(refusal->what, sizeof(refusal->what), "name: live job %lld has it",
+                 job ? (long long)job->id : 0LL);
+        snprintf(refusal->field, sizeof(refusal->field), "name");
+        refusal->id = job ? job->id : 0;
+    } else if (r == -EUSERS || r == -EMFILE) {
+        refusal->limit = r == -EUSERS ? "live_jobs" : "descriptors";
+        snprintf(refusal->what, sizeof(refusal->what), "limit of %s reached: try again when jobs have ended",
+                 refusal->limit);
+    }
+    return r;
+}
+
+static int start_wait(struct call *call, struct job *job, bool run, int64_t inline_bytes) {
+    const struct wait_spec spec = {.one = true, .started = !run, .limit = -1, .inline_bytes = inline_bytes};
+    return wait_new(call, &job, 1, &spec);
+}
+
+// The answer comes after everything that is followed; what is held back for it is its lease's.
+static int run_follow(struct call *call, struct job *job, bool fresh) {
+    struct session *session = call->session;
+    struct wait *wait = wait_last(session);
+    const struct cursor cursor = {.mask = 1u << STREAM_OUT | 1u << STREAM_ERR};
+    if (fresh)
+        runner_widen(job);
+    if (!follower_new(session, job, &cursor, call->id, fresh, wait))
+        return -ENOMEM;
+    wait_for_follower(wait, true);
+    return 0;
+}
+
+static int job_submit(struct call *call, const json_t *params, bool run) {
+    struct spec spec;
+    struct job *job = NULL;
+    bool fresh = false;
+    bool follow = json_is_true(json_object_get(params, "follow"));
+    int r = decode_spec(params, run, &call->refusal, &spec);
+    bool lease = spec.lease;
+    if (r == 0)
+        r = spec_start(call, &spec, &job, &fresh);
+    spec_done(&spec);
+    if (r < 0)
+        return r;
+    if (fresh && lease)
+        session_lease(call->session, job);
+    r = start_wait(call, job, run, run ? int_or(params, "inline_bytes", 262144) : -1);
+    if (r == CALL_LATER && run && follow && run_follow(call, job, fresh) < 0)
+        return r; // it runs; it is answered, if not followed
+    return r;
+}
+
+int method_job_run(struct call *call, json_t *params, json_t **ret_result) {
+    return job_submit(call, params, true);
+}
+
+int method_job_start(struct call *call, json_t *params, json_t **ret_result) {
+    return job_submit(call, params, false);
+}
+
+static int wait_matcher(struct call *call, const json_t *params, size_t count, struct matcher **ret_matcher) {
+    const json_t *until = json_object_get(params, "until");
+    if (!until)
+        return 0;
+    if (count != 1) {
+        snprintf(call->refusal.field, sizeof(call->refusal.field), "until");
+        snprintf(call->refusal.why, sizeof(call->refusal.why), "is for one job only");
+        return -EINVAL;
+    }
+    const char *stream = json_string_value(json_object_get(until, "stream"));
+    unsigned mask = !stream || streq(stream, "both") ? 3 : streq(stream, "stdout") ? 1 : 2;
+    const json_t *text = json_object_get(until, "text");
+    *ret_matcher = matcher_new(mask, json_string_value(text), json_string_length(text));
+    return *ret_matcher ? 0 : -ENOMEM;
+}
+
+int method_job_wait(struct call *call, json_t *params, json_t **ret_result) {
+    _cleanup_free_ struct job **jobs = NULL;
+    size_t count;
+    const char *mode = json_string_value(json_object_get(params, "mode"));
+    struct wait_spec spec = {
+        .any = mode && streq(mode, "any"),
+        .limit = seconds_or(params, "limit", -1),
+        .inline_bytes = int_or(params, "inline_bytes", 0),
+    };
+    int r = target_many(call, params, &jobs, &count);
+    if (r == 0)
+        r = wait_matcher(call, params, count, &spec.matcher);
+    if (r == 0)
+        r = wait_new(call, jobs, count, &spec);
+    if (r < 0)
+        matcher_free(spec.matcher);
+    return r;
+}
+
+int method_job_status(struct call *call, json_t *params, json_t **ret_result) {
+    struct job *job;
+    int r = target_one(call, params, &job);
+    if (r == 0)
+        *ret_result = record_answer(call->session->control, job, int_or(params, "inline_bytes", 0), now_mono());
+    return r;
+}
+
+static unsigned states_mask(const json_t *states) {
+    unsigned mask = 0;
+    for (size_t i = 0; i < json_array_size(states); i++)
+        for (unsigned s = 0; s < JOB_STATE_COUNT; s++)
+            if (streq(json_string_value(json_array_get(states, i)), proto_states[s]))
+                mask |= 1u << s;
+    return mask;
+}
+
+int method_job_list(struct call *call, json_t *params, json_t **ret_result) {
+    const struct control *control = call->session->control;
+    const json_t *states = json_object_get(params, "states");
+    const char *group = json_string_value(json_object_get(params, "group"));
+    json_t *labels = json_object_get(params, "labels"), *value;
+    struct spec_pair pairs[64];
+    struct registry_filter filter = {
+        .by_state = states != NULL,
+        .states = states_mask(states),
+        .name = json_string_value(json_object_get(params, "name")),
+        .labels = pairs,
+        .before = int_or(params, "before", 0),
+    };
+    const char *key;
+    json_object_foreach(labels, key, value) {
+        pairs[filter.label_count++] = (struct spec_pair){
+            .name = (char *)(uintptr_t)key, .value = (char *)(uintptr_t)json_string_value(value)};
+    }
+    int64_t limit = int_or(params, "limit", 100);
+    bool none = group && !streq(group, "default"); // there are no other groups
+    double now = now_mono();
+    json_t *jobs = json_array();
+    struct job *job = none ? NULL : registry_next(control->registry, &filter);
+    for (; job && (int64_t)json_array_size(jobs) < limit; job = registry_next(control->registry, &filter)) {
+        filter.before = job->id;
+        if (session_sees(call->session, job))
+            json_array_append_new(jobs, record_job(control, job, -1, now));
+    }
+    json_t *next = job ? json_integer(filter.before) : json_null();
+    *ret_result = json_pack("{s:o,s:o}", "jobs", jobs, "next", next);
+    return 0;
+}
+
+int method_job_kill(struct call *call, json_t *params, json_t **ret_result) {
+    struct control *control = call->session->control;
+    _cleanup_free_ struct job **jobs = NULL;
+    size_t count;
+    int r = target_many(call, params, &jobs, &count);
+    if (r < 0)
+        return r;
+    const char *signal = json_string_value(json_object_get(params, "signal"));
+    const struct cause cause = {REASON_KILLED, KILLER_CLIENT, call->session->uid};
+    for (size_t i = 0; i < count; i++)
+        if (!job_is_final(jobs[i]))
+            runner_stop(control->runner, jobs[i], cause, signal ? proto_signal_number(signal) : -1,
+                        seconds_or(params, "grace", -1));
+    json_t *records = json_array();
+    double now = now_mono();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(records, record_job(control, jobs[i], -1, now));
+    *ret_result = json_pack("{s:o}", "jobs", records);
+    return 0;
+}
+
+int method_job_signal(struct call *call, json_t *params, json_t **ret_result) {
+    struct job *job;
+    int r = target_one(call, params, &job);
+    if (r < 0)
+        return r;
+    const char *to = json_string_value(json_object_get(params, "to"));
+    int signal = proto_signal_number(json_string_value(json_object_get(params, "signal")));
+    r = runner_signal(call->session->control->runner, job, signal, to && streq(to, "leader"));
+    if (r == -ESRCH)
+        snprintf(call->refusal.what, sizeof(call->refusal.what), "job %lld has no process to signal",
+                 (long long)job->id);
+    *ret_result = r == 0 ? json_object() : NULL;
+    return r;
+}
+
+static int forget_final(struct call *call, int64_t *ret_count) {
+    struct control *control = call->session->control;
+    struct job *job = registry_newest(control->registry);
+    while (job) {
+        struct job *older = job->older;
+        if (job_is_final(job) && session_sees(call->session, job)) {
+            runner_forget(control->runner, job);
+            (*ret_count)++;
+        }
+        job = older;
+    }
+    return 0;
+}
+
+int method_job_forget(struct call *call, json_t *params, json_t **ret_result) {
+    _cleanup_free_ struct job **jobs = NULL;
+    size_t count = 0;
+    int64_t forgotten = 0;
+    int r = 0;
+    if (json_is_true(json_object_get(params, "final")))
+        r = forget_final(call, &forgotten);
+    else
+        r = target_many(call, params, &jobs, &count);
+    for (size_t i = 0; r == 0 && i < count; i++)
+        if (!job_is_final(jobs[i])) {
+            snprintf(call->refusal.what, sizeof(call->refusal.what), "job %lld is not final", (long long)jobs[i]->id);
+            call->refusal.id = jobs[i]->id;
+            r = -EBUSY;
+        }
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        if (registry_find(call->session->control->registry, jobs[i]->id) != jobs[i])
+            continue; // named twice
+        runner_forget(call->session->control->runner, jobs[i]);
+        forgotten++;
+    }
+    if (r == 0)
+        *ret_result = json_pack("{s:I}", "forgotten", (json_int_t)forgotten);
+    return r;
+}

@@ -1,0 +1,240 @@
+// The job record, field by field in the order of the protocol's table.
+#include "daemon/control/record.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "common/bytes.h"
+#include "common/proto.h"
+#include "common/util.h"
+
+static void set(json_t *object, const char *key, json_t *value) {
+    json_object_set_new_nocheck(object, key, value);
+}
+
+static json_t *bytes_value(const char *text) {
+    json_t *value = json_string(text);
+    if (value)
+        return value;
+    value = json_object();
+    bytes_to_json(value, text, strlen(text), false);
+    return value;
+}
+
+static json_t *string_or_null(const char *text) {
+    return text ? json_string(text) : json_null();
+}
+
+static json_t *instant(double at) {
+    return at > 0 ? json_real(round(at * 1e6) / 1e6) : json_null();
+}
+
+static json_t *seconds(double value) {
+    return isfinite(value) && value >= 0 ? json_real(round(value * 1e6) / 1e6) : json_null();
+}
+
+static json_t *range(int64_t start, int64_t end) {
+    json_t *pair = json_array();
+    json_array_append_new(pair, json_integer(start));
+    json_array_append_new(pair, json_integer(end));
+    return pair;
+}
+
+static json_t *error_record(const struct job *job) {
+    static const char *const stages[] = {[STAGE_NONE] = "resources", [STAGE_RESOURCES] = "resources",
+        [STAGE_IDENTITY] = "identity", [STAGE_LIMITS] = "limits", [STAGE_CWD] = "cwd", [STAGE_STDIO] = "stdio",
+        [STAGE_EXEC] = "exec"};
+    const struct outcome *outcome = &job->outcome;
+    const char *subject = outcome->stage == STAGE_EXEC  ? job->spec.argv[0]
+                          : outcome->stage == STAGE_CWD ? job->spec.cwd
+                                                        : stages[outcome->stage];
+    const char *name = strerrorname_np(outcome->error);
+    char message[400], number[16];
+    snprintf(message, sizeof(message), "%.300s: %s", subject, strerrordesc_np(outcome->error));
+    snprintf(number, sizeof(number), "E%d", outcome->error);
+    json_t *error = json_object();
+    set(error, "stage", json_string(stages[outcome->stage]));
+    set(error, "errno", json_string(name ? name : number));
+    json_t *text = json_string(message);
+    set(error, "message", text ? text : json_string(strerrordesc_np(outcome->error))); // argv[0] may be no UTF-8
+    return error;
+}
+
+static json_t *killed_by(const struct cause *cause) {
+    static const char *const killers[] = {[KILLER_CLIENT] = "client", [KILLER_LEASE] = "lease", [KILLER_DAEMON] = "daemon"};
+    if (cause->reason == REASON_NONE || cause->killer == KILLER_NONE)
+        return json_null();
+    json_t *by = json_object();
+    set(by, "by", json_string(killers[cause->killer]));
+    set(by, "uid", cause->uid >= 0 ? json_integer(cause->uid) : json_null());
+    return by;
+}
+
+static json_t *usage_record(const struct job *job) {
+    const struct usage *usage = &job->outcome.end.usage;
+    if (job->outcome.stage != STAGE_NONE || !job->outcome.end.known)
+        return json_null();
+    json_t *record = json_object();
+    set(record, "user", json_real(usage->user));
+    set(record, "system", json_real(usage->system));
+    set(record, "max_rss_bytes", json_integer(usage->max_rss_bytes));
+    set(record, "minor_faults", json_integer(usage->minor_faults));
+    set(record, "major_faults", json_integer(usage->major_faults));
+    set(record, "voluntary_switches", json_integer(usage->voluntary_switches));
+    set(record, "involuntary_switches", json_integer(usage->involuntary_switches));
+    set(record, "source", json_string_nocheck("wait4"));
+    return record;
+}
+
+static json_t *survivors_record(const struct outcome *outcome) {
+    if (outcome->survivors_unknown)
+        return json_null();
+    json_t *pids = json_array();
+    for (size_t i = 0; i < outcome->survivor_count; i++)
+        json_array_append_new(pids, json_integer(outcome->survivors[i]));
+    return pids;
+}
+
+static json_t *result_record(const struct job *job) {
+    const struct outcome *outcome = &job->outcome;
+    const struct leader_exit *end = &outcome->end;
+    if (!job_is_final(job))
+        return json_null();
+    bool ended = job->pid > 0 && end->known && outcome->stage == STAGE_NONE;
+    const char *signal = ended && end->signal ? proto_signal_name(end->signal) : NULL;
+    char number[16];
+    if (ended && end->signal && !signal) { // a real-time signal has no name of its own
+        snprintf(number, sizeof(number), "SIG%d", end->signal);
+        signal = number;
+    }
+    json_t *record = json_object();
+    set(record, "reason", json_string_nocheck(proto_reasons[outcome->reason]));
+    set(record, "exit_code", ended && !end->signal ? json_integer(end->exit_code) : json_null());
+    set(record, "signal", string_or_null(signal));
+    set(record, "core_dumped", json_boolean(end->core_dumped));
+    set(record, "timed_out", json_boolean(reason_is_timeout(outcome->reason)));
+    set(record, "error", outcome->reason == REASON_SPAWN_FAILED ? error_record(job) : json_null());
+    set(record, "killed_by", killed_by(&outcome->cause));
+    set(record, "usage", usage_record(job));
+    set(record, "survivors", survivors_record(outcome));
+    set(record, "incomplete", json_boolean(outcome->incomplete));
+    return record;
+}
+
+// Output in the record: all that is kept where that fits, else the first and the last half of the budget, cut
+// between characters. `cut` names what lies between, whether it is kept or not.
+static void stream_inline(json_t *record, const struct spool *spool, int64_t inline_bytes) {
+    int64_t gaps[2][2];
+    int count = spool_gaps(spool, gaps);
+    int64_t total = spool->total, head = total, tail = total;
+    if (count > 0 || total > inline_bytes) {
+        head = MIN(inline_bytes / 2, count > 0 ? gaps[0][0] : total);
+        tail = MAX(total - (inline_bytes - inline_bytes / 2), count > 0 ? gaps[count - 1][1] : 0);
+        tail = MAX(tail, head);
+    }
+    size_t size = (size_t)(head + total - tail);
+    _cleanup_free_ char *data = malloc(size + 1);
+    if (!data)
+        return;
+    size_t first = spool_read(spool, 0, data, (size_t)head);
+    if (tail > (int64_t)first) {
+        size_t whole = bytes_cut(data, first);
+        first = whole;
+    }
+    size_t last = spool_read(spool, tail, data + first, (size_t)(total - tail));
+    if (tail > (int64_t)first) {
+        size_t skip = bytes_skip_continuation(data + first, last);
+        if (skip < last) {
+            memmove(data + first, data + first + skip, last - skip);
+            last -= skip;
+        }
+    }
+    bytes_to_json(record, data, first + last, false);
+    if ((int64_t)(first + last) < total)
+        set(record, "cut", range((int64_t)first, total - (int64_t)last));
+}
+
+static json_t *stream_record(const struct job *job, int stream, int64_t inline_bytes) {
+    const struct spool *spool = runner_spool(job, stream);
+    json_t *record = json_object();
+    set(record, "bytes", json_integer(spool->total));
+    int64_t gaps[2][2];
+    int count = spool_gaps(spool, gaps);
+    json_t *list = json_array();
+    for (int i = 0; i < count; i++)
+        json_array_append_new(list, range(gaps[i][0], gaps[i][1]));
+    set(record, "gaps", list);
+    set(record, "eof", json_boolean(runner_stream_eof(job, stream)));
+    if (inline_bytes > 0)
+        stream_inline(record, spool, inline_bytes);
+    return record;
+}
+
+static json_t *argv_record(const struct spec *spec) {
+    json_t *argv = json_array();
+    for (size_t i = 0; i < spec->argc; i++)
+        json_array_append_new(argv, bytes_value(spec->argv[i]));
+    return argv;
+}
+
+static json_t *labels_record(const struct spec *spec) {
+    json_t *labels = json_object();
+    for (size_t i = 0; i < spec->label_count; i++)
+        set(labels, spec->labels[i].name, json_string(spec->labels[i].value));
+    return labels;
+}
+
+static json_t *owner_record(const struct control *control, const struct job *job) {
+    json_t *owner = json_object();
+    set(owner, "uid", json_integer(job->owner));
+    const char *user = job->owner == control->identity->uid ? control->identity->user
+                       : job->owner == 0                    ? "root"
+                                                            : NULL;
+    set(owner, "user", string_or_null(user));
+    return owner;
+}
+
+static json_t *deadlines_record(const struct job *job, double now) {
+    const struct lifecycle *life = &job->life;
+    json_t *record = json_object();
+    set(record, "timeout", seconds(lifecycle_left_timeout(life, now)));
+    set(record, "idle_timeout", seconds(lifecycle_left_idle(life, now)));
+    set(record, "cpu_timeout", seconds(lifecycle_left_cpu(life)));
+    set(record, "queue_timeout", json_null());
+    return record;
+}
+
+json_t *record_job(const struct control *control, const struct job *job, int64_t inline_bytes, double now) {
+    const struct spec *spec = &job->spec;
+    json_t *record = json_object();
+    if (!record)
+        return NULL;
+    set(record, "id", json_integer(job->id));
+    set(record, "name", string_or_null(spec->name));
+    set(record, "labels", labels_record(spec));
+    set(record, "owner", owner_record(control, job));
+    set(record, "argv", argv_record(spec));
+    set(record, "cwd", bytes_value(spec->cwd));
+    set(record, "group", json_string_nocheck("default"));
+    set(record, "state", json_string_nocheck(proto_states[job_state(job)]));
+    set(record, "pid", job->pid > 0 ? json_integer(job->pid) : json_null());
+    set(record, "attempt", json_integer(job->attempt));
+    set(record, "ready", json_false());
+    set(record, "created_at", instant(job->created_at));
+    set(record, "started_at", instant(job->started_at));
+    set(record, "ended_at", instant(job->ended_at));
+    set(record, "elapsed", seconds(job_elapsed(job, now)));
+    set(record, "deadlines", deadlines_record(job, now));
+    set(record, "result", result_record(job));
+    set(record, "stdout", stream_record(job, STREAM_OUT, inline_bytes));
+    set(record, "stderr", stream_record(job, STREAM_ERR, inline_bytes));
+    return record;
+}
+
+json_t *record_answer(const struct control *control, const struct job *job, int64_t inline_bytes, double now) {
+    json_t *job_record = record_job(control, job, inline_bytes, now);
+    json_t *answer = job_record ? json_object() : NULL;
+    if (answer)
+        set(answer, "job", job_record);
+    return answer;
+}

@@ -1,0 +1,162 @@
+// A connected client.
+#include "daemon/control/session.h"
+
+#include <stdio.h>
+#include <utlist.h>
+
+#include "common/util.h"
+#include "daemon/control/audience.h"
+#include "daemon/control/dispatch.h"
+#include "daemon/control/follower.h"
+#include "daemon/control/wait.h"
+
+enum { SESSION_CONGESTED = 256 * 1024 };
+
+void session_send(struct session *session, const json_t *message) {
+    struct buffer *out = stream_out(session->stream);
+    size_t before = buffer_size(out);
+    json_t *fallback = NULL;
+    if (!message || message_append(out, message) < 0) {
+        out->end = out->start + before; // half a line must not go out
+        fallback = message_error(NULL, PROTO_INTERNAL_ERROR, "out of memory", NULL);
+        if (!fallback || message_append(out, fallback) < 0)
+            session->closing = true; // never silence: the connection ends instead
+        json_decref(fallback);
+    }
+    if (session->closing)
+        session_wake(session);
+    stream_send(session->stream);
+}
+
+void session_wake(struct session *session) {
+    if (session->is_busy)
+        return;
+    session->is_busy = true;
+    session->next_busy = session->control->busy;
+    session->control->busy = session;
+}
+
+bool session_congested(const struct session *session) {
+    return stream_queued(session->stream) > SESSION_CONGESTED;
+}
+
+void session_work(struct session *session) {
+    if (session->closing) {
+        session_end(session);
+        return;
+    }
+    followers_pump(session);
+    while (session->ready && !session_congested(session))
+        wait_answer(session->ready);
+}
+
+static void on_line(struct stream *stream, const char *line, size_t size, void *data) {
+    dispatch_line(data, line, size);
+}
+
+static void on_overlong(struct stream *stream, void *data) {
+    struct session *session = data;
+    char what[80];
+    snprintf(what, sizeof(what), "a line may have %lld bytes",
+             (long long)session->control->limits.request_bytes);
+    json_t *message = message_error(NULL, PROTO_INVALID_REQUEST, what, NULL);
+    session_send(session, message);
+    json_decref(message);
+    session->closing = true;
+    session_wake(session);
+}
+
+static void on_drained(struct stream *stream, void *data) {
+    session_wake(data);
+}
+
+static void on_closed(struct stream *stream, void *data) {
+    session_end(data);
+}
+
+static const struct stream_listener session_listener = {
+    .line = on_line, .overlong = on_overlong, .drained = on_drained, .closed = on_closed};
+
+int session_new(struct control *control, int fd, uid_t uid, pid_t pid) {
+    struct session *session = calloc(1, sizeof(*session));
+    if (!session) {
+        fd_close(fd);
+        return -ENOMEM;
+    }
+    session->control = control;
+    session->uid = uid;
+    session->pid = pid;
+    int r = stream_new(control->streams, fd, &session_listener, &control->stream_limits, session, &session->stream);
+    if (r < 0) {
+        free(session);
+        return r;
+    }
+    DL_APPEND(control->sessions, session);
+    control->stats.connected++;
+    control->stats.accepted++;
+    return 0;
+}
+
+static void session_drop_leases(struct session *session) {
+    while (session->leases) {
+        struct job *job = session->leases;
+        session_lease_end(job);
+        if (!job_is_final(job))
+            runner_stop(session->control->runner, job, (struct cause){REASON_KILLED, KILLER_LEASE, session->uid}, -1,
+                        -1);
+    }
+}
+
+void session_end(struct session *session) {
+    struct control *control = session->control;
+    while (session->followers)
+        follower_free(session->followers);
+    while (session->waits)
+        wait_drop(session->waits);
+    while (session->ready)
+        wait_drop(session->ready);
+    session_drop_leases(session);
+    stream_free(session->stream);
+    DL_DELETE(control->sessions, session);
+    if (session->is_busy)
+        LL_DELETE2(control->busy, session, next_busy);
+    control->stats.connected--;
+    free(session);
+    control->activity(control->data);
+}
+
+#define LEASE_PREV(job) ((struct audience *)(job)->audience)->lease_prev
+
+void session_lease(struct session *session, struct job *job) {
+    struct audience *audience = audience_get(job);
+    if (!audience || audience->lease == session || job_is_final(job))
+        return;
+    session_lease_end(job);
+    audience->lease = session;
+    audience->lease_prev = NULL;
+    audience->lease_next = session->leases;
+    if (session->leases)
+        LEASE_PREV(session->leases) = job;
+    session->leases = job;
+}
+
+void session_lease_end(struct job *job) {
+    struct audience *audience = job->audience;
+    if (!audience || !audience->lease)
+        return;
+    if (audience->lease_prev)
+        ((struct audience *)audience->lease_prev->audience)->lease_next = audience->lease_next;
+    else
+        audience->lease->leases = audience->lease_next;
+    if (audience->lease_next)
+        LEASE_PREV(audience->lease_next) = audience->lease_prev;
+    audience->lease = NULL;
+}
+
+bool session_administers(const struct session *session) {
+    return session->uid == 0 || session->uid == session->control->info.uid;
+}
+
+bool session_sees(const struct session *session, const struct job *job) {
+    return session->uid == job->owner || session_administers(session);
+}

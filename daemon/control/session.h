@@ -1,0 +1,39 @@
+// session: one connected client: its requests, what it still waits for, what it follows, its leases.
+#pragma once
+
+#include "daemon/control/call.h"
+#include "daemon/control/control.h"
+
+struct wait;
+struct follower;
+
+struct session {
+    struct control *control; // borrowed; outlives it
+    struct stream *stream;   // owned
+    uid_t uid;
+    pid_t pid;
+    struct wait *waits;         // list: calls that wait
+    struct wait *ready;         // list: of them, those whose answer can be made
+    struct follower *followers; // list
+    struct job *leases;         // list through their audiences
+    int64_t open_calls;
+    int64_t last_subscription;
+    bool is_busy, closing;
+    struct session *prev, *next, *next_busy;
+};
+
+// Takes the descriptor over. Returns 0 or a negative errno.
+int session_new(struct control *control, int fd, uid_t uid, pid_t pid);
+void session_end(struct session *session); // drops everything, kills leased jobs, frees at the loop's bottom
+
+void session_send(struct session *session, const json_t *message);
+// Answers that are ready and output that is there go out at the bottom of this turn.
+void session_wake(struct session *session);
+// More than this unsent: answers and notifications wait.
+bool session_congested(const struct session *session);
+
+void session_lease(struct session *session, struct job *job); // takes it over from another session too
+void session_lease_end(struct job *job);
+bool session_administers(const struct session *session);
+bool session_sees(const struct session *session, const struct job *job);
+void session_work(struct session *session); // for the loop's bottom

@@ -1,0 +1,54 @@
+// Finding jobs for a caller, who finds only what they may see.
+#include "daemon/control/target.h"
+
+#include <stdio.h>
+
+#include "common/util.h"
+#include "daemon/control/session.h"
+
+static int find_id(struct call *call, const json_t *id, struct job **ret_job) {
+    struct job *job = registry_find(call->session->control->registry, proto_int(id));
+    if (job && session_sees(call->session, job)) {
+        *ret_job = job;
+        return 0;
+    }
+    call->refusal.id = proto_int(id);
+    snprintf(call->refusal.what, sizeof(call->refusal.what), "no job %lld", (long long)proto_int(id));
+    return -ENOENT;
+}
+
+static int find_name(struct call *call, const char *name, struct job **ret_job) {
+    const struct control *control = call->session->control;
+    struct job *job = registry_find_name(control->registry, call->session->uid, name);
+    if (!job && session_administers(call->session))
+        job = registry_find_name(control->registry, control->info.uid, name);
+    if (job) {
+        *ret_job = job;
+        return 0;
+    }
+    snprintf(call->refusal.name, sizeof(call->refusal.name), "%s", name);
+    snprintf(call->refusal.what, sizeof(call->refusal.what), "no job named %s", name);
+    return -ENOENT;
+}
+
+int target_one(struct call *call, const json_t *params, struct job **ret_job) {
+    const json_t *id = json_object_get(params, "id");
+    return id ? find_id(call, id, ret_job)
+              : find_name(call, json_string_value(json_object_get(params, "name")), ret_job);
+}
+
+int target_many(struct call *call, const json_t *params, struct job ***ret_jobs, size_t *ret_count) {
+    const json_t *ids = json_object_get(params, "ids");
+    size_t count = ids ? json_array_size(ids) : 1;
+    _cleanup_free_ struct job **jobs = calloc(count, sizeof(*jobs));
+    if (!jobs)
+        return -ENOMEM;
+    int r = ids ? 0 : target_one(call, params, &jobs[0]);
+    for (size_t i = 0; ids && r == 0 && i < count; i++)
+        r = find_id(call, json_array_get(ids, i), &jobs[i]);
+    if (r < 0)
+        return r;
+    *ret_jobs = TAKE_PTR(jobs);
+    *ret_count = count;
+    return 0;
+}

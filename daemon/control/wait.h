@@ -1,0 +1,27 @@
+// wait: a call that is answered when jobs have come so far: started, final, or have printed a text.
+#pragma once
+
+#include "daemon/control/audience.h"
+#include "daemon/control/call.h"
+#include "daemon/control/matcher.h"
+
+struct session;
+struct wait;
+
+struct wait_spec {
+    bool any;        // one of the jobs is enough
+    bool started;    // having started is enough (job.start)
+    bool one;        // the answer is {job}, not {done, matched, jobs}
+    double limit;    // seconds; negative: none
+    int64_t inline_bytes; // -1: no output in the records
+    struct matcher *matcher; // taken over, or NULL; for one job
+};
+
+// Takes the call over and answers it when the time has come, at the earliest at the bottom of this turn.
+// Returns CALL_LATER, or -ENOMEM with the call still the caller's.
+int wait_new(struct call *call, struct job *const *jobs, size_t count, const struct wait_spec *spec);
+// A follower of the same job that must have sent everything before the answer.
+void wait_for_follower(struct wait *wait, bool pending);
+struct wait *wait_last(struct session *session); // the one made last
+void wait_answer(struct wait *wait); // it is ready: answers and frees
+void wait_drop(struct wait *wait);   // no answer: the session is gone

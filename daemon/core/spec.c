@@ -1,0 +1,68 @@
+// Defaults and destruction of a spec.
+#include "daemon/core/spec.h"
+
+#include <signal.h>
+
+#include "common/util.h"
+
+void spec_init(struct spec *spec) {
+    *spec = (struct spec){
+        .stop_signal = SIGTERM,
+        .grace = 5,
+        .head_bytes = 512 * 1024,
+        .tail_bytes = 512 * 1024,
+        .limit_bytes = -1,
+        .umask = 022,
+        .retain = 7 * 24 * 3600,
+    };
+}
+
+static void pairs_free(struct spec_pair **pairs, size_t *count) {
+    for (size_t i = 0; i < *count; i++) {
+        free((*pairs)[i].name);
+        if ((*pairs)[i].value)
+            explicit_bzero((*pairs)[i].value, strlen((*pairs)[i].value));
+        free((*pairs)[i].value);
+    }
+    free(*pairs);
+    *pairs = NULL;
+    *count = 0;
+}
+
+void spec_forget_secrets(struct spec *spec) {
+    pairs_free(&spec->env, &spec->env_count);
+    if (spec->stdin_data)
+        explicit_bzero(spec->stdin_data, spec->stdin_size);
+    free(spec->stdin_data);
+    spec->stdin_data = NULL;
+    spec->stdin_size = 0;
+    for (int i = 0; i < STREAM_COUNT; i++) {
+        free(spec->streams[i].path);
+        spec->streams[i].path = NULL;
+    }
+}
+
+void spec_done(struct spec *spec) {
+    spec_forget_secrets(spec);
+    pairs_free(&spec->labels, &spec->label_count);
+    for (char **arg = spec->argv; arg && *arg; arg++)
+        free(*arg);
+    free(spec->argv);
+    free(spec->name);
+    free(spec->key);
+    free(spec->canonical);
+    free(spec->cwd);
+    *spec = (struct spec){0};
+}
+
+
+const char *spec_label(const struct spec *spec, const char *name) {
+    for (size_t i = 0; i < spec->label_count; i++)
+        if (streq(spec->labels[i].name, name))
+            return spec->labels[i].value;
+    return NULL;
+}
+
+bool spec_captures(const struct spec *spec, int stream) {
+    return spec->streams[stream].sink == SINK_CAPTURE;
+}

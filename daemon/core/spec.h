@@ -1,0 +1,61 @@
+// spec: what a client asked for, decoded. Plain data; checked before it gets here.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum { STREAM_OUT, STREAM_ERR, STREAM_COUNT };
+
+enum spec_sink { SINK_CAPTURE, SINK_NULL, SINK_FILE, SINK_STDOUT };
+
+struct spec_stream {
+    enum spec_sink sink;
+    char *path; // SINK_FILE
+    bool append;
+};
+
+enum spec_descendants { DESCENDANTS_KILL, DESCENDANTS_WAIT, DESCENDANTS_KEEP };
+
+struct spec_pair {
+    char *name;
+    char *value; // NULL in env: unset
+};
+
+struct spec {
+    char **argv; // NULL at the end
+    size_t argc;
+    char *name; // or NULL
+    char *key;  // or NULL
+    char *canonical; // with a key: the request in one fixed form, to tell whether another is the same
+    struct spec_pair *labels;
+    size_t label_count;
+    char *cwd; // NULL: the user's home
+    struct spec_pair *env;
+    size_t env_count;
+    bool has_stdin;
+    char *stdin_data;
+    size_t stdin_size;
+    struct spec_stream streams[STREAM_COUNT];
+    double timeout, idle_timeout, cpu_timeout; // seconds; 0: none
+    int stop_signal;
+    double grace;
+    enum spec_descendants descendants;
+    int64_t head_bytes, tail_bytes;
+    int64_t limit_bytes; // -1: none
+    bool kill_on_limit;
+    mode_t umask;
+    bool has_nice;
+    int nice;
+    bool lease;
+    double retain;
+};
+
+void spec_init(struct spec *spec); // the protocol's defaults
+void spec_done(struct spec *spec); // frees what it owns
+// Frees what only a launch needs and what must not linger: env, stdin, file paths.
+void spec_forget_secrets(struct spec *spec);
+bool spec_captures(const struct spec *spec, int stream);
+// The value of a label, or NULL.
+const char *spec_label(const struct spec *spec, const char *name);

@@ -1,0 +1,111 @@
+// Directories and locks.
+#include "daemon/instance.h"
+
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "common/util.h"
+
+// Makes `path` and what is missing above it. Directories that exist are left as they are.
+static int directory_make(const char *path) {
+    _cleanup_free_ char *copy = strdup(path);
+    if (!copy)
+        return -ENOMEM;
+    for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = 0;
+        if (mkdir(copy, 0700) < 0 && errno != EEXIST)
+            return -errno;
+        *slash = '/';
+    }
+    return mkdir(copy, 0700) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+// A directory of supd's own must be this user's and no link: whoever could write to it could be supd.
+static int directory_own(const char *path, struct stat *ret_stat, char why[400]) {
+    int r = directory_make(path);
+    struct stat st;
+    if (r == 0 && lstat(path, &st) < 0)
+        r = -errno;
+    if (r < 0) {
+        snprintf(why, 400, "%.200s: %s", path, strerror(-r));
+        return r;
+    }
+    if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid()) {
+        snprintf(why, 400, "%.200s: %s", path,
+                 S_ISDIR(st.st_mode) ? "belongs to another user: remove it or name another directory"
+                                     : "is no directory");
+        return -EPERM;
+    }
+    if ((st.st_mode & 077) && chmod(path, 0700) < 0) {
+        snprintf(why, 400, "%.200s: %s", path, strerror(errno));
+        return -errno;
+    }
+    *ret_stat = st;
+    return 0;
+}
+
+static long lock_holder(int fd) {
+    char text[32] = "";
+    ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+    return n > 0 ? strtol(text, NULL, 10) : 0;
+}
+
+static int lock_take(const char *dir, int *ret_fd, char why[400]) {
+    _cleanup_free_ char *path = NULL;
+    if (asprintf(&path, "%s/lock", dir) < 0)
+        return -ENOMEM;
+    _cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        snprintf(why, 400, "%.300s: %s", path, strerror(errno));
+        return -errno;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        snprintf(why, 400, "%.200s is in use by another supd, process %ld: stop it, or name other directories", dir,
+                 lock_holder(fd));
+        return -EADDRINUSE;
+    }
+    char pid[32];
+    int n = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
+    if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, (size_t)n, 0) != n) {
+        snprintf(why, 400, "%.300s: %s", path, strerror(errno));
+        return -EIO;
+    }
+    *ret_fd = TAKE_FD(fd);
+    return 0;
+}
+
+static int socket_directory(const char *socket, char why[400]) {
+    _cleanup_free_ char *copy = strdup(socket);
+    int r = copy ? directory_make(dirname(copy)) : -ENOMEM;
+    if (r < 0)
+        snprintf(why, 400, "%.200s: its directory: %s", socket, strerror(-r));
+    return r;
+}
+
+int instance_open(struct instance *instance, const char *socket, const char *runtime_dir, const char *state_dir,
+                  char why[400]) {
+    *instance = (struct instance){.runtime_lock = -1, .state_lock = -1};
+    struct stat runtime, state;
+    int r = directory_own(runtime_dir, &runtime, why);
+    if (r == 0)
+        r = directory_own(state_dir, &state, why);
+    if (r == 0)
+        r = socket_directory(socket, why);
+    if (r == 0)
+        r = lock_take(runtime_dir, &instance->runtime_lock, why);
+    if (r == 0 && (runtime.st_ino != state.st_ino || runtime.st_dev != state.st_dev))
+        r = lock_take(state_dir, &instance->state_lock, why);
+    snprintf(instance->name, sizeof(instance->name), "supd-%u-%llx-%llx", (unsigned)geteuid(),
+             (unsigned long long)runtime.st_dev, (unsigned long long)runtime.st_ino);
+    if (r < 0)
+        instance_close(instance);
+    return r;
+}
+
+void instance_close(struct instance *instance) {
+    instance->runtime_lock = fd_close(instance->runtime_lock);
+    instance->state_lock = fd_close(instance->state_lock);
+}

@@ -1,0 +1,55 @@
+// launcher: threads that turn plans into running leaders, so that no launch can ever block the loop.
+//
+// All functions run on the loop's thread. A launch is submitted, waits for an idle launcher, runs, and
+// comes back through `done` on the loop. Launches start in the order submitted. When every launcher is
+// stuck in a launch (a frozen child, an exec that hangs) another thread is started, up to the cap.
+#pragma once
+
+#include <ev.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "daemon/os/plan.h"
+#include "daemon/os/tree.h"
+
+enum spawn_way { SPAWN_FAST, SPAWN_PLAIN };
+
+struct launcher;
+
+struct launch {
+    struct plan plan;  // owned by the launch
+    struct tree *tree; // borrowed; outlives the launch. Watched (tree callbacks) from `done` on
+
+    // Called once on the loop. On success plan.stage is STAGE_NONE and the fields below are set; on
+    // failure nothing of the child is left, pid is 0 and descriptors are -1.
+    void (*done)(struct launch *launch, void *data);
+    void *data;
+
+    pid_t pid;
+    double started_mono, started_wall; // when the clone was made
+    int out_fd, err_fd;                // reading ends where captured (non-blocking, CLOEXEC), else -1. The taker's
+
+    // The launcher's own.
+    struct launch *next;
+    int state;
+    int launcher_index;
+    volatile pid_t clone_pid;
+};
+
+// Reserves descriptors 0 to 2 and the launchers' slots: call before anything else opens descriptors.
+// `threads`: how many launchers in normal times (2 to 8). Returns 0 or a negative errno.
+int launcher_new(struct ev_loop *loop, enum spawn_way way, int threads, struct launcher **ret_launcher);
+// Waits for launches under way (they are killed first). Queued ones are dropped without `done`.
+void launcher_free(struct launcher *launcher);
+
+void launch_init(struct launch *launch);
+void launch_done(struct launch *launch); // frees what it owns; not while submitted
+
+void launcher_submit(struct launcher *launcher, struct launch *launch);
+// Takes back a launch that has not started: true, and `done` will not come. False: it is under way or over.
+bool launcher_cancel(struct launcher *launcher, struct launch *launch);
+// SIGKILLs the child of a launch that is under way and stuck before its exec. `done` still comes.
+void launcher_kill(struct launcher *launcher, struct launch *launch);
+
+enum spawn_way launcher_way(const struct launcher *launcher);
+size_t launcher_queued(const struct launcher *launcher);

@@ -1,0 +1,62 @@
+// plan: everything a child needs between its clone and its exec, computed before the clone.
+//
+// The child runs on borrowed memory (CLONE_VM) with every signal blocked and may use raw system calls
+// only, so the plan holds finished arrays: nothing is allocated, looked up or formatted in the child.
+// A plan is written by the loop before launcher_submit(), read by one launcher thread, and its result
+// fields are written by that thread or the child; the loop reads them after the launch is done.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "daemon/core/outcome.h"
+
+enum plan_out {
+    PLAN_NULL,    // /dev/null
+    PLAN_CAPTURE, // a pipe; its reading end comes back in the launch
+    PLAN_FILE,    // path, opened by the child as the job's user, in its cwd
+    PLAN_STDOUT,  // stderr only: the same open file as stdout
+    PLAN_FD,      // a descriptor given in out_fd, owned by the plan
+};
+
+struct plan_stream {
+    enum plan_out kind;
+    char *path;  // PLAN_FILE: owned
+    bool append; // PLAN_FILE: O_APPEND, else O_TRUNC
+    int fd;      // PLAN_FD: owned, else -1
+};
+
+struct plan {
+    char **argv;  // owned, NULL at the end
+    char **envp;  // owned, NULL at the end
+    char **paths; // owned, NULL at the end: what to try to execve, in this order
+    char *cwd;    // owned
+    int stdin_fd; // owned; -1: /dev/null
+    struct plan_stream out, err;
+
+    mode_t umask;
+    bool set_nice;
+    int nice;
+
+    bool set_identity; // change to uid, gid and groups below (needs privilege)
+    uid_t uid;
+    gid_t gid;
+    gid_t *groups; // owned
+    size_t group_count;
+
+    // Result. stage is STAGE_NONE where exec succeeded or the child was killed before it.
+    enum launch_stage stage;
+    int error; // positive errno of that stage
+};
+
+// Fills `plan` with defaults: no stdin, both outputs null, umask 022, descriptors -1.
+void plan_init(struct plan *plan);
+
+// Computes plan->paths from argv[0]: itself where it has a slash, else one candidate per element of the
+// PATH in plan->envp (an empty element is the cwd; without PATH: the system's default path).
+// Returns 0 or -ENOMEM.
+int plan_resolve(struct plan *plan);
+
+// Frees and closes all that the plan owns; the plan itself is the caller's. Accepts a half-built plan.
+void plan_done(struct plan *plan);

@@ -1,0 +1,67 @@
+// tree: the leader of a job and all its descendants, as one thing that can be signalled, killed and
+// known to be gone.
+//
+// Three ways hold a tree together: a cgroup v2 of its own, a reaper process of its own, or nothing
+// (process group only; for measuring what the others cost). One host a daemon chooses the way.
+// All functions run on the loop's thread unless they say otherwise. Callbacks come from the loop, never
+// from inside a call of this interface.
+#pragma once
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "daemon/core/outcome.h"
+
+enum tree_way { TREE_AUTO, TREE_CGROUP, TREE_REAPER, TREE_NONE };
+
+// What becomes of the rest of the tree when the leader ends.
+enum tree_rest { TREE_REST_KILL, TREE_REST_WAIT, TREE_REST_KEEP };
+
+struct tree_host;
+struct tree;
+
+struct tree_listener {
+    // The leader has ended and was reaped. Once a tree, first of the three.
+    void (*leader_exit)(struct tree *tree, const struct leader_exit *end, void *data);
+    // Proof that no process of the tree is left. Once a tree, after leader_exit.
+    void (*empty)(struct tree *tree, void *data);
+    // What held the tree is gone (its reaper was killed): emptiness will never be proven.
+    // Instead of empty; leader_exit has been called before it, with known=false if need be.
+    void (*unproven)(struct tree *tree, void *data);
+};
+
+// Opens the host. `way` TREE_AUTO takes a cgroup where a writable cgroup v2 hierarchy passes a probe
+// (mkdir, clone into it, cgroup.kill, populated), else a reaper. A forced way that does not work here
+// fails with -EOPNOTSUPP. `name` is unique a daemon and stable across its restarts; leftovers of an earlier
+// daemon of that name are killed and removed. Becomes a child subreaper for the reaper way.
+// `reaper_fd`: an open descriptor of the supd-reaper program (kept; borrowed), or -1 if there is none.
+int tree_host_new(struct ev_loop *loop, enum tree_way way, const char *name, int reaper_fd,
+                  struct tree_host **ret_host);
+void tree_host_free(struct tree_host *host); // all trees freed before; removes its cgroups where empty
+enum tree_way tree_host_way(const struct tree_host *host);
+const char *tree_host_why(const struct tree_host *host); // one line, for the log and daemon.info
+
+// A tree for one launch. `listener` and `data` are borrowed and outlive the tree.
+int tree_new(struct tree_host *host, enum tree_rest rest, const struct tree_listener *listener, void *data,
+             struct tree **ret_tree);
+
+// Sends one signal to the leader alone. A leader already reaped: -ESRCH.
+int tree_signal_leader(struct tree *tree, int sig);
+// Sends one signal to every process of the tree, once.
+int tree_signal(struct tree *tree, int sig);
+// SIGKILLs everything until nothing is left; the end is told by empty or unproven. Idempotent.
+void tree_kill(struct tree *tree);
+
+// Writes up to `max` pids of the tree to `pids`. Returns how many there are, or a negative errno.
+int tree_pids(struct tree *tree, pid_t *pids, size_t max);
+// CPU seconds used by the whole tree since its launch. -ESRCH where nothing can tell.
+int tree_cpu(struct tree *tree, double *ret_seconds);
+
+// tree_cpu will be asked: call before the launch.
+void tree_want_cpu(struct tree *tree);
+
+// No more callbacks. Whatever still lives is left alone (policy keep) but the host goes on watching it,
+// to take its cgroup or reaper back when it is empty. NULL is allowed.
+void tree_free(struct tree *tree);

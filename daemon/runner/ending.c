@@ -1,0 +1,138 @@
+// ending: results, and how long they are kept.
+#include <math.h>
+
+#include "common/util.h"
+#include "daemon/runner/run.h"
+
+enum { SURVIVORS_MAX = 1024 };
+
+void run_finish_later(struct run *run) {
+    if (run->is_finishing)
+        return;
+    run->is_finishing = true;
+    run->next_finishing = run->runner->finishing;
+    run->runner->finishing = run;
+}
+
+static void survivors_collect(struct run *run) {
+    struct outcome *outcome = &run->job->outcome;
+    pid_t pids[SURVIVORS_MAX];
+    int count = tree_pids(run->tree, pids, SURVIVORS_MAX);
+    outcome->survivors_unknown = count < 0;
+    if (count <= 0)
+        return;
+    count = MIN(count, SURVIVORS_MAX);
+    outcome->survivors = malloc((size_t)count * sizeof(pid_t));
+    if (!outcome->survivors) {
+        outcome->survivors_unknown = true;
+        return;
+    }
+    memcpy(outcome->survivors, pids, (size_t)count * sizeof(pid_t));
+    outcome->survivor_count = (size_t)count;
+}
+
+static void on_retained(struct ev_loop *loop, struct ev_timer *timer, int events) {
+    struct run *run = timer->data;
+    runner_forget(run->runner, run->job);
+}
+
+static void run_retain(struct run *run) {
+    struct runner *runner = run->runner;
+    struct job *job = run->job;
+    for (int s = 0; s < STREAM_COUNT; s++)
+        if (run->pipes[s].hold == INT64_MAX)
+            spool_seal(&run->pipes[s].spool);
+    for (int s = 0; s < STREAM_COUNT; s++)
+        runner->history_bytes += spool_taken(&run->pipes[s].spool);
+    registry_finalize(runner->parts.registry, job);
+    ev_timer_init(&run->timer, on_retained, job->spec.retain, 0);
+    ev_timer_start(runner->parts.loop, &run->timer);
+}
+
+static void run_finish(struct run *run) {
+    struct runner *runner = run->runner;
+    struct job *job = run->job;
+    bool launched = job->pid > 0;
+    if (launched && !job->life.tree_over)
+        survivors_collect(run);
+    job->outcome.survivors_unknown |= job->life.unproven;
+    job->outcome.cause = job->life.cause;
+    if (job->life.launch_expired && job->life.cause.reason == REASON_NONE) {
+        job->outcome.stage = STAGE_EXEC;
+        job->outcome.error = ETIMEDOUT;
+        job->pid = 0;
+        job->started_at = 0;
+    }
+    job->outcome.reason = outcome_reason(&job->outcome, launched);
+    if (job->ended_at <= 0)
+        job->ended_at = now_wall();
+    ev_timer_stop(runner->parts.loop, &run->timer);
+    tree_free(TAKE_PTR(run->tree));
+    runner->stats.live--;
+    runner->stats.by_reason[job->outcome.reason]++;
+    run_retain(run);
+    job->references++;
+    runner->listener->final(job, runner->data);
+    if (job->spec.retain <= 0)
+        runner_forget(runner, job);
+    runner_release(runner, job);
+}
+
+void run_finish_all(struct runner *runner) {
+    while (runner->finishing) {
+        struct run *run = runner->finishing;
+        runner->finishing = run->next_finishing;
+        run->is_finishing = false;
+        run_finish(run);
+    }
+    run_history_trim(runner);
+}
+
+void run_history_trim(struct runner *runner) {
+    const struct runner_parts *parts = &runner->parts;
+    struct job *oldest;
+    while ((oldest = registry_oldest_final(parts->registry)) &&
+           ((int64_t)registry_final_count(parts->registry) > parts->history_max ||
+            runner->history_bytes > parts->history_bytes_max))
+        runner_forget(runner, oldest);
+}
+
+void run_free(struct run *run) {
+    if (!run)
+        return;
+    ev_timer_stop(run->runner->parts.loop, &run->timer);
+    for (int s = 0; s < STREAM_COUNT; s++)
+        spool_done(&run->pipes[s].spool);
+    order_done(&run->order);
+    free(run);
+}
+
+static void job_free(struct job *job) {
+    run_free(job->run);
+    spec_done(&job->spec);
+    outcome_done(&job->outcome);
+    free(job);
+}
+
+void runner_hold(struct job *job) {
+    job->references++;
+}
+
+void runner_release(struct runner *runner, struct job *job) {
+    if (--job->references == 0 && job->forgotten)
+        job_free(job);
+}
+
+void runner_forget(struct runner *runner, struct job *job) {
+    if (job->forgotten)
+        return;
+    struct run *run = run_of(job);
+    job->forgotten = true;
+    registry_remove(runner->parts.registry, job);
+    ev_timer_stop(runner->parts.loop, &run->timer);
+    for (int s = 0; s < STREAM_COUNT; s++)
+        runner->history_bytes -= spool_taken(&run->pipes[s].spool);
+    job->references++;
+    runner->listener->forgotten(job, runner->data);
+    runner_release(runner, job);
+}

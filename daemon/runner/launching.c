@@ -1,0 +1,190 @@
+// launching: from a spec to a plan, from a plan to a running leader.
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+#include "common/util.h"
+#include "daemon/runner/run.h"
+
+static const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+// The whole of stdin as a sealed file in memory: nothing has to feed it, and the job sees it end.
+static int stdin_open(const struct spec *spec) {
+    _cleanup_close_ int fd = memfd_create("stdin", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return -errno;
+    for (size_t done = 0; done < spec->stdin_size;) {
+        ssize_t n = write(fd, spec->stdin_data + done, spec->stdin_size - done);
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        done += n > 0 ? (size_t)n : 0;
+    }
+    if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0 ||
+        lseek(fd, 0, SEEK_SET) < 0)
+        return -errno;
+    return TAKE_FD(fd);
+}
+
+static char **strings_copy(char *const *strings, size_t count) {
+    char **copy = calloc(count + 1, sizeof(*copy));
+    for (size_t i = 0; copy && i < count; i++) {
+        copy[i] = strdup(strings[i]);
+        if (!copy[i]) {
+            while (i > 0)
+                free(copy[--i]);
+            free(copy);
+            return NULL;
+        }
+    }
+    return copy;
+}
+
+struct environment {
+    char **list; // NULL at the end
+    size_t count;
+    bool failed;
+};
+
+static void environment_set(struct environment *env, const char *name, const char *value) {
+    size_t length = strlen(name), at = 0;
+    while (at < env->count && (strncmp(env->list[at], name, length) != 0 || env->list[at][length] != '='))
+        at++;
+    char *line = NULL;
+    if (value && asprintf(&line, "%s=%s", name, value) < 0) {
+        env->failed = true;
+        return;
+    }
+    if (at < env->count)
+        free(env->list[at]);
+    if (line) {
+        env->list[at] = line;
+        env->count = MAX(env->count, at + 1);
+    } else if (at < env->count) {
+        env->list[at] = env->list[--env->count];
+        env->list[env->count] = NULL;
+    }
+}
+
+static char **environment_build(const struct spec *spec, const struct identity *who, int64_t id) {
+    char number[24];
+    snprintf(number, sizeof(number), "%lld", (long long)id);
+    const struct spec_pair plain[] = {
+        {(char *)(uintptr_t)"PATH", (char *)(uintptr_t)default_path},
+        {(char *)(uintptr_t)"HOME", who->home},
+        {(char *)(uintptr_t)"USER", who->user},
+        {(char *)(uintptr_t)"LOGNAME", who->user},
+        {(char *)(uintptr_t)"SHELL", who->shell},
+        {(char *)(uintptr_t)"LANG", (char *)(uintptr_t)"C.UTF-8"},
+        {(char *)(uintptr_t)"SUPD_JOB_ID", number},
+    };
+    struct environment env = {.list = calloc(ARRAY_SIZE(plain) + spec->env_count + 1, sizeof(char *))};
+    if (!env.list)
+        return NULL;
+    for (size_t i = 0; i < ARRAY_SIZE(plain); i++)
+        environment_set(&env, plain[i].name, plain[i].value);
+    for (size_t i = 0; i < spec->env_count; i++)
+        environment_set(&env, spec->env[i].name, spec->env[i].value);
+    if (!env.failed)
+        return env.list;
+    for (size_t i = 0; i < env.count; i++)
+        free(env.list[i]);
+    free(env.list);
+    return NULL;
+}
+
+static int plan_stream_fill(struct plan_stream *to, struct spec_stream *from) {
+    static const enum plan_out kinds[] = {
+        [SINK_CAPTURE] = PLAN_CAPTURE, [SINK_NULL] = PLAN_NULL, [SINK_FILE] = PLAN_FILE, [SINK_STDOUT] = PLAN_STDOUT};
+    to->kind = kinds[from->sink];
+    to->append = from->append;
+    to->path = TAKE_PTR(from->path);
+    return 0;
+}
+
+static int plan_fill(struct plan *plan, struct run *run) {
+    struct spec *spec = &run->job->spec;
+    const struct identity *who = run->runner->parts.identity;
+    plan->argv = strings_copy(spec->argv, spec->argc);
+    plan->envp = environment_build(spec, who, run->job->id);
+    plan->cwd = strdup(spec->cwd);
+    if (!plan->argv || !plan->envp || !plan->cwd)
+        return -ENOMEM;
+    plan->umask = spec->umask;
+    plan->set_nice = spec->has_nice;
+    plan->nice = spec->nice;
+    plan_stream_fill(&plan->out, &spec->streams[STREAM_OUT]);
+    plan_stream_fill(&plan->err, &spec->streams[STREAM_ERR]);
+    if (spec->has_stdin) {
+        plan->stdin_fd = stdin_open(spec);
+        if (plan->stdin_fd < 0)
+            return plan->stdin_fd;
+    }
+    return plan_resolve(plan);
+}
+
+static void launch_over(struct launch *launch, void *data) {
+    struct run *run = data;
+    struct job *job = run->job;
+    struct runner *runner = run->runner;
+    double now = now_mono();
+    run->launch = NULL;
+    runner->launching--;
+    spec_forget_secrets(&job->spec);
+    unsigned actions;
+    if (launch->plan.stage == STAGE_NONE && launch->pid > 0) {
+        double latency = now_wall() - job->created_at;
+        runner->stats.launches++;
+        runner->stats.launch_sum += latency;
+        runner->stats.launch_max = MAX(runner->stats.launch_max, latency);
+        job->pid = launch->pid;
+        job->attempt = 1;
+        job->started_at = launch->started_wall;
+        job->started_mono = launch->started_mono;
+        lifecycle_begun(&job->life, launch->started_mono);
+        actions = lifecycle_started(&job->life, now);
+        run_watch(run, TAKE_FD(launch->out_fd), TAKE_FD(launch->err_fd));
+    } else {
+        runner->stats.launches_failed++;
+        job->outcome.stage = launch->plan.stage == STAGE_NONE ? STAGE_RESOURCES : launch->plan.stage;
+        job->outcome.error = launch->plan.error ? launch->plan.error : ENOMEM;
+        actions = lifecycle_failed(&job->life, now);
+    }
+    bool started = job->life.state != LIFE_FINAL;
+    run_act(run, actions);
+    if (started)
+        runner->listener->started(job, runner->data);
+    launch_done(launch);
+    free(launch);
+}
+
+static enum tree_rest tree_rest_of(const struct spec *spec) {
+    return spec->descendants == DESCENDANTS_WAIT   ? TREE_REST_WAIT
+           : spec->descendants == DESCENDANTS_KEEP ? TREE_REST_KEEP
+                                                   : TREE_REST_KILL;
+}
+
+int run_launch(struct run *run) {
+    struct runner *runner = run->runner;
+    struct launch *launch = calloc(1, sizeof(*launch));
+    if (!launch)
+        return -ENOMEM;
+    launch_init(launch);
+    launch->done = launch_over;
+    launch->data = run;
+    run->launch = launch;
+    runner->launching++;
+    int r = plan_fill(&launch->plan, run);
+    if (r == 0)
+        r = tree_new(runner->parts.trees, tree_rest_of(&run->job->spec), &run_tree_listener, run, &run->tree);
+    if (r < 0) {
+        launch->plan.stage = STAGE_RESOURCES;
+        launch->plan.error = -r;
+        launch_over(launch, run);
+        return 0;
+    }
+    launch->tree = run->tree;
+    if (run->job->spec.cpu_timeout > 0)
+        tree_want_cpu(run->tree);
+    launcher_submit(runner->parts.launcher, launch);
+    return 0;
+}

@@ -1,0 +1,64 @@
+// run: one job's processes and pipes while it lives, and its output for as long as the job is known.
+// For the files of this folder: launching, watching, ending.
+#pragma once
+
+#include "daemon/runner/runner.h"
+
+struct runner {
+    struct runner_parts parts;
+    const struct runner_listener *listener;
+    void *data;
+    struct ev_prepare bottom; // of a turn of the loop: results are made here, after all exits were collected
+    struct run *finishing;    // list
+    struct runner_stats stats;
+    int64_t launching;      // jobs whose descriptors are still to come
+    int64_t history_bytes;  // of final jobs' output
+    int64_t descriptors;    // RLIMIT_NOFILE
+    int cpus;
+};
+
+struct run_pipe {
+    struct run *run;
+    int stream;
+    int fd; // -1: closed or not captured
+    struct ev_io io;
+    bool paused; // a follower holds it back
+    bool grown;  // the pipe's buffer was made larger
+    int64_t hold;
+    struct spool spool;
+};
+
+struct run {
+    struct runner *runner;
+    struct job *job;
+    struct launch *launch; // owned, while it is under way
+    struct tree *tree;     // owned, from before the launch until the end
+    struct run_pipe pipes[STREAM_COUNT];
+    struct order order;
+    struct ev_timer timer; // the next deadline; of a final job: when it is forgotten
+    struct run *next_finishing;
+    bool is_finishing;
+};
+
+static inline struct run *run_of(const struct job *job) {
+    return job->run;
+}
+
+// Carries out what the lifecycle said, and sets the timer anew.
+void run_act(struct run *run, unsigned actions);
+
+// launching
+int run_launch(struct run *run); // on failure the launch has failed in the lifecycle's terms later: 0 or -ENOMEM
+
+// watching
+void run_watch(struct run *run, int out_fd, int err_fd);
+void run_pipe_read(struct run_pipe *pipe);  // all that is there now, within a bound
+void run_pipe_close(struct run_pipe *pipe); // tells eof
+void run_streams_settle(struct run *run);   // tells the lifecycle once all are closed
+extern const struct tree_listener run_tree_listener;
+
+// ending
+void run_finish_later(struct run *run);
+void run_finish_all(struct runner *runner);
+void run_history_trim(struct runner *runner);
+void run_free(struct run *run);

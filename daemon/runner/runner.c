@@ -1,0 +1,236 @@
+// The runner's own doors: starting, stopping, signalling; and carrying out actions.
+#include "daemon/runner/runner.h"
+
+#include <fcntl.h>
+#include <math.h>
+#include <sys/resource.h>
+
+#include "common/util.h"
+#include "daemon/runner/run.h"
+
+enum {
+    DESCRIPTORS_JOB = 4,      // two pipes, what holds the tree, and one for the moment of its launch
+    DESCRIPTORS_SPARE = 64,   // for clients that ask what is going on, files being read, and the like
+};
+
+enum { HOLD_WINDOW = 65536 // of a lossless follower of a stream without a budget
+};
+
+static void on_bottom(struct ev_loop *loop, struct ev_prepare *w, int events) {
+    run_finish_all(w->data);
+}
+
+int runner_new(const struct runner_parts *parts, const struct runner_listener *listener, void *data,
+               struct runner **ret_runner) {
+    struct runner *runner = calloc(1, sizeof(*runner));
+    if (!runner)
+        return -ENOMEM;
+    struct rlimit limit = {0};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    *runner = (struct runner){
+        .parts = *parts,
+        .listener = listener,
+        .data = data,
+        .descriptors = limit.rlim_cur == RLIM_INFINITY ? INT32_MAX : (int64_t)limit.rlim_cur,
+        .cpus = (int)sysconf(_SC_NPROCESSORS_ONLN),
+    };
+    ev_prepare_init(&runner->bottom, on_bottom);
+    runner->bottom.data = runner;
+    ev_set_priority(&runner->bottom, EV_MAXPRI); // results first, then those who tell them
+    ev_prepare_start(parts->loop, &runner->bottom);
+    ev_unref(parts->loop);
+    *ret_runner = runner;
+    return 0;
+}
+
+void runner_free(struct runner *runner) {
+    if (!runner)
+        return;
+    struct job *job;
+    while ((job = registry_oldest_final(runner->parts.registry)))
+        runner_forget(runner, job);
+    ev_ref(runner->parts.loop);
+    ev_prepare_stop(runner->parts.loop, &runner->bottom);
+    free(runner);
+}
+
+static void on_time(struct ev_loop *loop, struct ev_timer *timer, int events) {
+    struct run *run = timer->data;
+    struct lifecycle *life = &run->job->life;
+    if (run->launch) {
+        double begun;
+        __atomic_load(&run->launch->started_mono, &begun, __ATOMIC_ACQUIRE);
+        if (begun > 0)
+            lifecycle_begun(life, begun);
+    }
+    run_act(run, lifecycle_time(life, now_mono()));
+}
+
+static void run_rearm(struct run *run) {
+    struct ev_loop *loop = run->runner->parts.loop;
+    double now = now_mono(), next = lifecycle_next(&run->job->life, now);
+    ev_timer_stop(loop, &run->timer);
+    if (run->is_finishing || next == INFINITY)
+        return;
+    // The loop's clock stands still during a turn: without it a short wait would end too early.
+    ev_now_update(loop);
+    ev_timer_set(&run->timer, MAX(next - now, 0), 0);
+    ev_timer_start(loop, &run->timer);
+}
+
+static unsigned run_check_cpu(struct run *run) {
+    double used;
+    if (!run->tree || tree_cpu(run->tree, &used) < 0)
+        return 0;
+    return lifecycle_cpu(&run->job->life, now_mono(), used);
+}
+
+static unsigned run_cancel(struct run *run) {
+    struct launch *launch = run->launch;
+    if (!launch || !run->tree || !launcher_cancel(run->runner->parts.launcher, launch))
+        return 0;
+    run->launch = NULL;
+    run->runner->launching--;
+    launch_done(launch);
+    free(launch);
+    spec_forget_secrets(&run->job->spec);
+    return lifecycle_failed(&run->job->life, now_mono());
+}
+
+void run_act(struct run *run, unsigned actions) {
+    struct runner *runner = run->runner;
+    if (actions & LIFE_CANCEL)
+        actions |= run_cancel(run);
+    if (actions & LIFE_CHECK_CPU)
+        actions |= run_check_cpu(run);
+    if ((actions & LIFE_SIGNAL) && run->tree) {
+        tree_signal(run->tree, run->job->life.signal);
+        tree_signal(run->tree, SIGCONT);
+    }
+    if ((actions & LIFE_KILL) && run->launch)
+        launcher_kill(runner->parts.launcher, run->launch);
+    else if ((actions & LIFE_KILL) && run->tree)
+        tree_kill(run->tree);
+    if (actions & LIFE_CLOSE)
+        for (int s = 0; s < STREAM_COUNT; s++) {
+            run->job->outcome.incomplete |= run->pipes[s].fd >= 0;
+            run_pipe_close(&run->pipes[s]);
+        }
+    if (actions & LIFE_FINISH)
+        run_finish_later(run);
+    run_rearm(run);
+}
+
+// Whether one more job may take its descriptors. The lowest free number tells how many are taken, as the
+// kernel always gives the lowest; asked only where it is getting tight.
+static bool descriptors_left(const struct runner *runner) {
+    int64_t coming = (runner->launching + 1) * DESCRIPTORS_JOB + DESCRIPTORS_SPARE;
+    if (runner->stats.live * DESCRIPTORS_JOB + coming + 1024 < runner->descriptors)
+        return true;
+    int lowest = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+    if (lowest < 0)
+        return false;
+    close(lowest);
+    return lowest + coming < runner->descriptors;
+}
+
+static struct run *run_new(struct runner *runner, struct job *job) {
+    struct run *run = calloc(1, sizeof(*run));
+    if (!run)
+        return NULL;
+    run->runner = runner;
+    run->job = job;
+    const struct spec *spec = &job->spec;
+    for (int s = 0; s < STREAM_COUNT; s++) {
+        struct run_pipe *pipe = &run->pipes[s];
+        *pipe = (struct run_pipe){.run = run, .stream = s, .fd = -1, .hold = INT64_MAX};
+        spool_init(&pipe->spool, runner->parts.spools, spec->head_bytes, spec->tail_bytes, spec->limit_bytes);
+    }
+    ev_init(&run->timer, on_time);
+    run->timer.data = run;
+    return run;
+}
+
+static int job_new(struct runner *runner, struct spec *spec, uid_t owner, struct job **ret_job) {
+    struct job *job = calloc(1, sizeof(*job));
+    if (!job)
+        return -ENOMEM;
+    job->owner = owner;
+    job->created_at = now_wall();
+    job->spec = *spec;
+    job->outcome.reason = REASON_NONE;
+    lifecycle_init(&job->life, spec, runner->cpus);
+    job->run = run_new(runner, job);
+    int r = job->run ? registry_add(runner->parts.registry, job) : -ENOMEM;
+    if (r < 0) {
+        run_free(job->run);
+        free(job);
+        return r;
+    }
+    *ret_job = job;
+    return 0;
+}
+
+int runner_start(struct runner *runner, struct spec *spec, uid_t owner, struct job **ret_job) {
+    if (runner->stats.live >= runner->parts.live_max)
+        return -EUSERS;
+    if (!descriptors_left(runner))
+        return -EMFILE;
+    if (!spec->cwd) {
+        spec->cwd = strdup(runner->parts.identity->home);
+        if (!spec->cwd)
+            return -ENOMEM;
+    }
+    struct job *job;
+    int r = job_new(runner, spec, owner, &job);
+    if (r < 0)
+        return r;
+    *spec = (struct spec){0};
+    runner->stats.live++;
+    runner->stats.accepted++;
+    r = run_launch(run_of(job));
+    if (r < 0) {
+        job->outcome.stage = STAGE_RESOURCES;
+        job->outcome.error = -r;
+        run_act(run_of(job), lifecycle_failed(&job->life, now_mono()));
+    } else {
+        run_act(run_of(job), 0);
+    }
+    *ret_job = job;
+    return 0;
+}
+
+void runner_stop(struct runner *runner, struct job *job, struct cause cause, int signal, double grace) {
+    struct lifecycle *life = &job->life;
+    run_act(run_of(job), lifecycle_stop(life, now_mono(), cause, signal < 0 ? life->stop_signal : signal,
+                                        grace < 0 ? life->grace : grace));
+}
+
+int runner_signal(struct runner *runner, struct job *job, int signal, bool leader_only) {
+    struct run *run = run_of(job);
+    if (job_is_final(job) || !run->tree || run->launch)
+        return -ESRCH;
+    return leader_only ? tree_signal_leader(run->tree, signal) : tree_signal(run->tree, signal);
+}
+
+void runner_widen(struct job *job) {
+    for (int s = 0; s < STREAM_COUNT; s++)
+        spool_widen(&run_of(job)->pipes[s].spool, HOLD_WINDOW);
+}
+
+const struct spool *runner_spool(const struct job *job, int stream) {
+    return &run_of(job)->pipes[stream].spool;
+}
+
+const struct order *runner_order(const struct job *job) {
+    return &run_of(job)->order;
+}
+
+bool runner_stream_eof(const struct job *job, int stream) {
+    const struct run_pipe *pipe = &run_of(job)->pipes[stream];
+    return pipe->fd < 0 && (job->life.state != LIFE_STARTING || !spec_captures(&job->spec, stream));
+}
+
+const struct runner_stats *runner_stats(const struct runner *runner) {
+    return &runner->stats;
+}

@@ -1,0 +1,77 @@
+// runner: turns specs into running jobs and running jobs into results. Here libev's watchers meet the
+// lifecycle: watchers give events, the lifecycle gives actions, the runner carries them out.
+//
+// All on the loop. Callbacks of the listener come from the loop or from inside runner_* calls that say so.
+#pragma once
+
+#include <ev.h>
+
+#include "daemon/core/job.h"
+#include "daemon/core/registry.h"
+#include "daemon/os/identity.h"
+#include "daemon/os/launcher.h"
+#include "daemon/os/tree.h"
+#include "daemon/store/order.h"
+#include "daemon/store/spool.h"
+
+struct runner;
+struct run;
+
+struct runner_listener {
+    void (*started)(struct job *job, void *data); // the leader is exec'ed
+    // Bytes were read: `bytes` at `offset` of the stream, valid during the call.
+    void (*output)(struct job *job, int stream, int64_t offset, const char *bytes, size_t size, void *data);
+    void (*eof)(struct job *job, int stream, void *data); // the stream is closed
+    void (*final)(struct job *job, void *data);
+    void (*forgotten)(struct job *job, void *data); // not to be found any more; may still be held by references
+};
+
+struct runner_parts {
+    struct ev_loop *loop;
+    struct launcher *launcher;
+    struct tree_host *trees;
+    struct spool_host *spools;
+    struct registry *registry;
+    const struct identity *identity;
+    int64_t live_max;           // live jobs
+    int64_t history_max;        // final jobs
+    int64_t history_bytes_max;  // output of final jobs
+};
+
+struct runner_stats {
+    int64_t accepted, by_reason[REASON_COUNT];
+    int64_t launches, launches_failed;
+    double launch_sum, launch_max; // seconds
+    int64_t live;
+};
+
+// Parts, listener and data are borrowed.
+int runner_new(const struct runner_parts *parts, const struct runner_listener *listener, void *data,
+               struct runner **ret_runner);
+void runner_free(struct runner *runner); // forgets all jobs; none is live any more
+
+// Takes the spec over (left empty) and starts the job. Returns 0 and a job that lives in the registry;
+// -EEXIST: the name is in use; -EMFILE: no descriptors left for one more; -EUSERS: live_max; -ENOMEM. On failure the spec stays the caller's.
+int runner_start(struct runner *runner, struct spec *spec, uid_t owner, struct job **ret_job);
+
+// Ends a job (see lifecycle_stop). `signal` and `grace` negative: the job's own.
+void runner_stop(struct runner *runner, struct job *job, struct cause cause, int signal, double grace);
+// Delivers one signal. Returns 0, -ESRCH where there is no process (any more), or a negative errno.
+int runner_signal(struct runner *runner, struct job *job, int signal, bool leader_only);
+// Drops a final job. Calls the listener's forgotten.
+void runner_forget(struct runner *runner, struct job *job);
+
+// A reference keeps a job's record and output readable after it was forgotten.
+void runner_hold(struct job *job);
+void runner_release(struct runner *runner, struct job *job);
+
+// The lowest offset that a lossless follower has not taken of a stream: reading waits before that would be
+// dropped; INT64_MAX ends it. `min` over followers is the caller's business.
+void runner_set_hold(struct runner *runner, struct job *job, int stream, int64_t offset);
+// Before the first byte: a stream that will be held needs a window even with no budget.
+void runner_widen(struct job *job);
+
+const struct spool *runner_spool(const struct job *job, int stream);
+const struct order *runner_order(const struct job *job);
+bool runner_stream_eof(const struct job *job, int stream);
+const struct runner_stats *runner_stats(const struct runner *runner);

@@ -1,0 +1,144 @@
+// watching: a live job's pipes, its tree and its deadlines.
+#include <fcntl.h>
+#include <signal.h>
+
+#include "common/util.h"
+#include "daemon/runner/run.h"
+
+enum {
+    PIPE_TURN = 512 * 1024,  // at most read of one pipe in one turn of the loop
+    PIPE_FULL = 64 * 1024,   // what a pipe holds at first (pipe(7)); one that was full is made larger,
+    PIPE_LARGE = 1024 * 1024 // up to what every user may have (/proc/sys/fs/pipe-max-size)
+};
+
+static void run_pipe_hold(struct run_pipe *pipe, bool held) {
+    struct run *run = pipe->run;
+    pipe->paused = held;
+    bool any = run->pipes[STREAM_OUT].paused || run->pipes[STREAM_ERR].paused;
+    lifecycle_hold(&run->job->life, now_mono(), any);
+    if (held)
+        ev_io_stop(run->runner->parts.loop, &pipe->io);
+    else if (pipe->fd >= 0)
+        ev_io_start(run->runner->parts.loop, &pipe->io);
+}
+
+static void run_pipe_took(struct run_pipe *pipe, const char *bytes, size_t size) {
+    struct run *run = pipe->run;
+    struct job *job = run->job;
+    int64_t offset = pipe->spool.total;
+    spool_commit(&pipe->spool, size);
+    order_add(&run->order, pipe->stream, offset, ev_now(run->runner->parts.loop));
+    lifecycle_output(&job->life, now_mono());
+    run->runner->listener->output(job, pipe->stream, offset, bytes, size, run->runner->data);
+    if (job->spec.kill_on_limit && job->spec.limit_bytes >= 0 && pipe->spool.total > job->spec.limit_bytes &&
+        job->life.cause.reason == REASON_NONE)
+        runner_stop(run->runner, job, (struct cause){REASON_OUTPUT_LIMIT, KILLER_NONE, -1}, -1, -1);
+}
+
+void run_pipe_close(struct run_pipe *pipe) {
+    if (pipe->fd < 0)
+        return;
+    ev_io_stop(pipe->run->runner->parts.loop, &pipe->io);
+    pipe->fd = fd_close(pipe->fd);
+    if (pipe->paused)
+        run_pipe_hold(pipe, false);
+    pipe->run->runner->listener->eof(pipe->run->job, pipe->stream, pipe->run->runner->data);
+}
+
+void run_streams_settle(struct run *run) {
+    bool open = run->pipes[STREAM_OUT].fd >= 0 || run->pipes[STREAM_ERR].fd >= 0;
+    if (!open && !run->job->life.streams_over)
+        run_act(run, lifecycle_streams_over(&run->job->life, now_mono()));
+}
+
+void run_pipe_read(struct run_pipe *pipe) {
+    for (size_t turn = 0; turn < PIPE_TURN && pipe->fd >= 0;) {
+        size_t room;
+        char *to = spool_room(&pipe->spool, PIPE_TURN - turn, pipe->hold, &room);
+        if (room == 0) {
+            run_pipe_hold(pipe, true);
+            return;
+        }
+        ssize_t n = read(pipe->fd, to, room);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        if (n <= 0) {
+            run_pipe_close(pipe);
+            return;
+        }
+        run_pipe_took(pipe, to, (size_t)n);
+        turn += (size_t)n;
+        if ((size_t)n >= PIPE_FULL && !pipe->grown) {
+            pipe->grown = true;
+            fcntl(pipe->fd, F_SETPIPE_SZ, PIPE_LARGE); // a refusal costs speed only
+        }
+        if ((size_t)n < room)
+            return;
+    }
+}
+
+static void on_pipe(struct ev_loop *loop, struct ev_io *io, int events) {
+    struct run_pipe *pipe = io->data;
+    run_pipe_read(pipe);
+    run_streams_settle(pipe->run);
+}
+
+static void run_pipe_watch(struct run_pipe *pipe, int fd) {
+    pipe->fd = fd;
+    if (fd < 0)
+        return;
+    ev_io_init(&pipe->io, on_pipe, fd, EV_READ);
+    pipe->io.data = pipe;
+    ev_io_start(pipe->run->runner->parts.loop, &pipe->io);
+}
+
+void run_watch(struct run *run, int out_fd, int err_fd) {
+    run_pipe_watch(&run->pipes[STREAM_OUT], out_fd);
+    run_pipe_watch(&run->pipes[STREAM_ERR], err_fd);
+    if (out_fd < 0 && err_fd < 0)
+        run->job->life.streams_over = true;
+}
+
+void runner_set_hold(struct runner *runner, struct job *job, int stream, int64_t offset) {
+    struct run_pipe *pipe = &run_of(job)->pipes[stream];
+    pipe->hold = offset;
+    if (job_is_final(job) && offset == INT64_MAX && !job->forgotten) {
+        int64_t before = spool_taken(&pipe->spool);
+        spool_seal(&pipe->spool);
+        runner->history_bytes += spool_taken(&pipe->spool) - before;
+    }
+    if (!pipe->paused)
+        return;
+    run_pipe_hold(pipe, false);
+    // What waits in the pipe of an ended leader is taken at once: its drain counts from here.
+    if (job->life.state == LIFE_ENDED)
+        run_pipe_read(pipe);
+    run_act(pipe->run, 0);
+    run_streams_settle(pipe->run);
+}
+
+static void on_leader_exit(struct tree *tree, const struct leader_exit *end, void *data) {
+    struct run *run = data;
+    struct job *job = run->job;
+    job->outcome.end = *end;
+    job->ended_mono = now_mono();
+    job->ended_at = now_wall();
+    for (int s = 0; s < STREAM_COUNT; s++)
+        if (!run->pipes[s].paused)
+            run_pipe_read(&run->pipes[s]);
+    run_act(run, lifecycle_exit(&job->life, job->ended_mono));
+    run_streams_settle(run);
+}
+
+static void on_tree_empty(struct tree *tree, void *data) {
+    struct run *run = data;
+    run_act(run, lifecycle_tree_over(&run->job->life, now_mono(), true));
+}
+
+static void on_tree_unproven(struct tree *tree, void *data) {
+    struct run *run = data;
+    run_act(run, lifecycle_tree_over(&run->job->life, now_mono(), false));
+}
+
+const struct tree_listener run_tree_listener = {
+    .leader_exit = on_leader_exit, .empty = on_tree_empty, .unproven = on_tree_unproven};

@@ -1,0 +1,238 @@
+// Head and ring of one stream, in a mapped file.
+#include "daemon/store/spool.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+#include "common/util.h"
+#include "daemon/store/spool_host.h"
+
+enum {
+    SPOOL_SCRATCH = 65536, // bytes that are not to be stored are read here
+    SPOOL_FIRST = 4096,    // allocated at the first byte; then at least SPOOL_STEP, doubling
+    SPOOL_STEP = 65536,
+    SPOOL_SMALL = 4096,    // a sealed log up to this size leaves its file for memory
+};
+
+void spool_init(struct spool *s, struct spool_host *host, int64_t head, int64_t tail, int64_t limit) {
+    *s = (struct spool){
+        .host = host, .head_bytes = head, .tail_bytes = tail, .ring_bytes = tail, .limit_bytes = limit};
+}
+
+static void spool_drop_file(struct spool *s) {
+    if (s->map)
+        munmap(s->map, s->map_size);
+    if (s->file)
+        spool_host_remove(s->host, s->file);
+    spool_host_account(s->host, -(int64_t)s->allocated);
+    s->map = NULL;
+    s->allocated = 0;
+    s->file = 0;
+}
+
+void spool_done(struct spool *s) {
+    if (!s->host)
+        return;
+    spool_drop_file(s);
+    if (s->small)
+        spool_host_account(s->host, -s->stored);
+    free(s->small);
+    s->small = NULL;
+}
+
+void spool_widen(struct spool *s, int64_t bytes) {
+    if (s->total == 0)
+        s->ring_bytes = MAX(s->ring_bytes, bytes);
+}
+
+static int64_t place(const struct spool *s, int64_t offset) {
+    return offset < s->head_bytes ? offset : s->head_bytes + (offset - s->head_bytes) % s->ring_bytes;
+}
+
+// Nothing more is to be had: what is allocated is all there will be. In the first lap places are offsets, so
+// head and ring can end here; later everything is allocated already.
+static void spool_freeze(struct spool *s) {
+    int64_t have = (int64_t)s->allocated;
+    s->head_bytes = MIN(s->head_bytes, have);
+    s->ring_bytes = MAX(have - s->head_bytes, 0);
+    s->tail_bytes = MIN(s->tail_bytes, s->ring_bytes);
+}
+
+// Allocates so that `end` bytes of the file can be written. Returns 0 or a negative errno.
+static int spool_allocate(struct spool *s, size_t end) {
+    if (end <= s->allocated)
+        return 0;
+    size_t want = MAX(end, s->allocated == 0 ? SPOOL_FIRST : MAX((size_t)SPOOL_STEP, s->allocated * 2));
+    want = MIN(want, s->map_size);
+    _cleanup_close_ int fd = spool_host_open(s->host, s->file);
+    if (fd < 0)
+        return fd;
+    int r = spool_host_reserve(s->host, (int64_t)(want - s->allocated));
+    if (r < 0)
+        return r;
+    r = -posix_fallocate(fd, (off_t)s->allocated, (off_t)(want - s->allocated));
+    if (r < 0) {
+        spool_host_account(s->host, -(int64_t)(want - s->allocated));
+        return r;
+    }
+    s->allocated = want;
+    return 0;
+}
+
+static int spool_create(struct spool *s) {
+    size_t size = (size_t)(s->head_bytes + s->ring_bytes);
+    if (s->limit_bytes >= 0)
+        size = MIN(size, (size_t)s->limit_bytes);
+    uint64_t file;
+    _cleanup_close_ int fd = spool_host_create(s->host, &file);
+    if (fd < 0)
+        return fd;
+    char *map = MAP_FAILED;
+    if (ftruncate(fd, (off_t)size) == 0)
+        map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (map == MAP_FAILED) {
+        int r = -errno;
+        spool_host_remove(s->host, file);
+        return r;
+    }
+    s->map = map;
+    s->map_size = size;
+    s->file = file;
+    return 0;
+}
+
+// Bytes that can be written at spool->stored without a seam, before `hold` would be dropped. 0: held back.
+static int64_t spool_space(const struct spool *s, int64_t hold) {
+    if (s->stored < s->head_bytes)
+        return s->head_bytes - s->stored;
+    int64_t seam = s->ring_bytes - (s->stored - s->head_bytes) % s->ring_bytes;
+    if (hold == INT64_MAX)
+        return seam;
+    return MIN(seam, MAX(hold, s->head_bytes) + s->ring_bytes - s->stored);
+}
+
+char *spool_room(struct spool *s, size_t max, int64_t hold, size_t *ret_room) {
+    bool past_limit = s->limit_bytes >= 0 && s->stored >= s->limit_bytes;
+    bool no_place = s->stored >= s->head_bytes && s->ring_bytes == 0;
+    if (!past_limit && !no_place) {
+        int64_t room = MIN(spool_space(s, hold), (int64_t)max);
+        if (s->limit_bytes >= 0)
+            room = MIN(room, s->limit_bytes - s->stored);
+        if (room <= 0) {
+            *ret_room = 0;
+            return spool_host_scratch(s->host);
+        }
+        int64_t at = place(s, s->stored);
+        int r = s->map ? 0 : spool_create(s);
+        // The first piece is small: most jobs print little, and what they print fits one page.
+        if (s->total == 0)
+            room = MIN(room, SPOOL_FIRST);
+        if (r == 0)
+            r = spool_allocate(s, (size_t)MIN(at + room, MAX((int64_t)s->allocated, at + SPOOL_FIRST)));
+        if (r == 0) {
+            *ret_room = (size_t)MIN(room, (int64_t)s->allocated - at);
+            return s->map + at;
+        }
+        spool_freeze(s);
+        return spool_room(s, max, hold, ret_room); // once more with what there is
+    }
+    *ret_room = MIN(max, (size_t)SPOOL_SCRATCH);
+    return spool_host_scratch(s->host);
+}
+
+void spool_commit(struct spool *s, size_t size) {
+    bool kept = s->stored == s->total && (s->limit_bytes < 0 || s->stored < s->limit_bytes) &&
+                (s->stored < s->head_bytes || s->ring_bytes > 0);
+    s->total += (int64_t)size;
+    if (kept)
+        s->stored += (int64_t)size;
+    spool_host_count(s->host, (int64_t)size);
+}
+
+int spool_gaps(const struct spool *s, int64_t gaps[2][2]) {
+    int n = 0;
+    int64_t end = MAX(s->stored - s->tail_bytes, s->head_bytes);
+    if (s->stored > s->head_bytes && end > s->head_bytes) {
+        gaps[n][0] = s->head_bytes;
+        gaps[n++][1] = end;
+    }
+    if (s->total > s->stored) {
+        // Two gaps that touch are one.
+        if (n == 1 && gaps[0][1] == s->stored) {
+            gaps[0][1] = s->total;
+        } else {
+            gaps[n][0] = s->stored;
+            gaps[n++][1] = s->total;
+        }
+    }
+    return n;
+}
+
+// While it is written the ring may hold more than the budget, for a follower; in the end the budget counts.
+static int64_t ring_start(const struct spool *s) {
+    return MAX(s->stored - (s->sealed ? s->tail_bytes : s->ring_bytes), s->head_bytes);
+}
+
+int64_t spool_skip_gap(const struct spool *s, int64_t offset) {
+    if (offset >= s->stored)
+        return s->total;
+    if (offset >= s->head_bytes && offset < ring_start(s))
+        offset = ring_start(s);
+    return offset >= s->stored ? s->total : offset;
+}
+
+size_t spool_peek(const struct spool *s, int64_t offset, const char **ret_data) {
+    if (offset < 0 || offset >= s->stored || (offset >= s->head_bytes && offset < ring_start(s)))
+        return 0;
+    if (s->small) {
+        *ret_data = s->small + offset;
+        return (size_t)(s->stored - offset);
+    }
+    int64_t at = place(s, offset), end = s->stored;
+    if (offset < s->head_bytes)
+        end = MIN(end, s->head_bytes);
+    else
+        end = MIN(end, offset + s->head_bytes + s->ring_bytes - at);
+    *ret_data = s->map + at;
+    return (size_t)(end - offset);
+}
+
+size_t spool_read(const struct spool *s, int64_t offset, char *data, size_t max) {
+    size_t done = 0;
+    const char *from;
+    while (done < max) {
+        size_t n = MIN(spool_peek(s, offset + (int64_t)done, &from), max - done);
+        if (n == 0)
+            break;
+        memcpy(data + done, from, n);
+        done += n;
+    }
+    return done;
+}
+
+void spool_seal(struct spool *s) {
+    s->sealed = true;
+    if (!s->map)
+        return;
+    if (s->stored <= SPOOL_SMALL && s->stored <= s->head_bytes) {
+        char *small = malloc((size_t)s->stored + 1);
+        if (!small)
+            return; // it stays where it is
+        memcpy(small, s->map, (size_t)s->stored);
+        spool_drop_file(s);
+        s->small = small;
+        spool_host_account(s->host, s->stored);
+        return;
+    }
+    size_t used = (size_t)MIN(s->stored, s->head_bytes + s->ring_bytes);
+    _cleanup_close_ int fd = spool_host_open(s->host, s->file);
+    if (fd < 0 || used >= s->allocated || ftruncate(fd, (off_t)used) < 0)
+        return;
+    spool_host_account(s->host, -(int64_t)(s->allocated - used));
+    s->allocated = used;
+}
+
+int64_t spool_taken(const struct spool *s) {
+    return s->small ? s->stored : (int64_t)s->allocated;
+}

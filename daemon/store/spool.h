@@ -1,0 +1,63 @@
+// spool: the byte log of one stream, a head and a ring.
+//
+// Offsets are absolute, from 0. Bytes below head_bytes are kept; later ones overwrite a ring of tail_bytes in
+// place, so that any length costs head + tail at most. What was overwritten, and what came after limit_bytes,
+// are gaps. A log lives in a file of the spool directory, made at the first byte and mapped, so that a pipe is read
+// straight into it and no descriptor is held. Space is allocated before it is written (posix_fallocate(3)):
+// a full disk is an answer here, never SIGBUS. Where no more is to be had the log ends: the rest is a gap.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct spool_host;
+
+struct spool {
+    struct spool_host *host; // borrowed; outlives the spool
+    int64_t head_bytes, tail_bytes; // the budget
+    int64_t ring_bytes;             // the ring itself: tail_bytes, more where a follower must not lose anything
+    int64_t limit_bytes;            // -1: none
+    int64_t total;                  // bytes written by the job so far
+    int64_t stored;                 // of them, those offered to head and ring: min(total, limit)
+    char *map;                      // owned, or NULL
+    size_t map_size, allocated;
+    uint64_t file;                  // number of the file, 0: none
+    bool sealed;
+    char *small;                    // owned: what is kept of a sealed log that is short
+};
+
+// A directory for logs: `path` itself where it is on a tmpfs, else one made in /dev/shm where that is one, else `path`.
+// Files left there by an earlier daemon are removed. `cap`: bytes that all logs together may take.
+// Returns 0 or a negative errno.
+int spool_host_new(const char *path, const char *name, int64_t cap, struct spool_host **ret_host);
+void spool_host_free(struct spool_host *host); // all logs freed before; removes a directory it made
+const char *spool_host_path(const struct spool_host *host);
+int64_t spool_host_stored(const struct spool_host *host); // bytes taken now
+int64_t spool_host_captured(const struct spool_host *host); // bytes read since the start
+
+void spool_init(struct spool *spool, struct spool_host *host, int64_t head, int64_t tail, int64_t limit);
+void spool_done(struct spool *spool);
+// Makes the ring at least `bytes` large. Only before the first byte.
+void spool_widen(struct spool *spool, int64_t bytes);
+
+// Where to read the next bytes to: sets *ret_room to at least 1 byte at most `max`; what is read there is then
+// told by spool_commit. `hold`: the lowest offset that must not be dropped (INT64_MAX: none); room 0 says
+// that nothing can be read without dropping it. Never NULL: bytes that are not to be stored go to a scratch place.
+char *spool_room(struct spool *spool, size_t max, int64_t hold, size_t *ret_room);
+void spool_commit(struct spool *spool, size_t size);
+
+// The gaps, in order, each [start, end). Returns how many (0 to 2).
+int spool_gaps(const struct spool *spool, int64_t gaps[2][2]);
+// The first stored byte at `offset` or after it; spool->total where there is none.
+int64_t spool_skip_gap(const struct spool *spool, int64_t offset);
+// Bytes at `offset`, as many as lie together (at most to the next gap or the ring's seam); 0 in a gap or at the end.
+size_t spool_peek(const struct spool *spool, int64_t offset, const char **ret_data);
+// Copies up to `max` bytes from `offset` on, over the seam but not over a gap. Returns how many.
+size_t spool_read(const struct spool *spool, int64_t offset, char *data, size_t max);
+
+// Nothing more will come: short logs leave their file, the surplus of others is given back.
+void spool_seal(struct spool *spool);
+// What the log takes now, in bytes.
+int64_t spool_taken(const struct spool *spool);

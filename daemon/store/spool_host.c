@@ -1,0 +1,145 @@
+// The directory of byte logs.
+#include "daemon/store/spool_host.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "common/util.h"
+
+struct spool_host {
+    char *path; // owned
+    bool made;  // by us, outside the runtime directory
+    int fd;     // of the directory
+    uint64_t next_file;
+    int64_t cap, taken, captured;
+    char scratch[65536];
+};
+
+static bool on_tmpfs(const char *path) {
+    struct statfs fs;
+    return statfs(path, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
+}
+
+static int spool_host_directory(struct spool_host *host, const char *path, const char *name) {
+    const char *format = "%s/output";
+    if (!on_tmpfs(path) && on_tmpfs("/dev/shm")) {
+        host->made = true;
+        format = "/dev/shm/%s";
+    }
+    if (asprintf(&host->path, format, host->made ? name : path) < 0)
+        return -ENOMEM;
+    if (mkdir(host->path, 0700) < 0 && errno != EEXIST)
+        return -errno;
+    host->fd = open(host->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (host->fd < 0)
+        return -errno;
+    // /dev/shm is everybody's: a directory that somebody else put there is not ours to write to.
+    struct stat st;
+    if (fstat(host->fd, &st) < 0)
+        return -errno;
+    if (st.st_uid != geteuid() || (st.st_mode & 077))
+        return -EPERM;
+    return 0;
+}
+
+// Logs of a daemon that is gone belong to jobs that nobody knows any more.
+static void spool_host_sweep(struct spool_host *host) {
+    int fd = dup(host->fd);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    if (!dir) {
+        fd_close(fd);
+        return;
+    }
+    for (struct dirent *e; (e = readdir(dir));)
+        if (e->d_name[0] != '.')
+            unlinkat(host->fd, e->d_name, 0);
+    closedir(dir);
+}
+
+int spool_host_new(const char *path, const char *name, int64_t cap, struct spool_host **ret_host) {
+    struct spool_host *host = calloc(1, sizeof(*host));
+    if (!host)
+        return -ENOMEM;
+    host->fd = -1;
+    host->cap = cap;
+    int r = spool_host_directory(host, path, name);
+    if (r < 0) {
+        host->made = false; // not ours to remove
+        spool_host_free(host);
+        return r;
+    }
+    spool_host_sweep(host);
+    *ret_host = host;
+    return 0;
+}
+
+void spool_host_free(struct spool_host *host) {
+    if (!host)
+        return;
+    if (host->fd >= 0)
+        rmdir(host->path);
+    fd_close(host->fd);
+    free(host->path);
+    free(host);
+}
+
+const char *spool_host_path(const struct spool_host *host) {
+    return host->path;
+}
+
+int64_t spool_host_stored(const struct spool_host *host) {
+    return host->taken;
+}
+
+int64_t spool_host_captured(const struct spool_host *host) {
+    return host->captured;
+}
+
+static const char *file_name(uint64_t file, char name[24]) {
+    snprintf(name, 24, "%llu", (unsigned long long)file);
+    return name;
+}
+
+int spool_host_create(struct spool_host *host, uint64_t *ret_file) {
+    char name[24];
+    uint64_t file = ++host->next_file;
+    int fd = openat(host->fd, file_name(file, name), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return -errno;
+    *ret_file = file;
+    return fd;
+}
+
+int spool_host_open(struct spool_host *host, uint64_t file) {
+    char name[24];
+    int fd = openat(host->fd, file_name(file, name), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+void spool_host_remove(struct spool_host *host, uint64_t file) {
+    char name[24];
+    unlinkat(host->fd, file_name(file, name), 0);
+}
+
+int spool_host_reserve(struct spool_host *host, int64_t bytes) {
+    if (bytes > host->cap - host->taken)
+        return -ENOSPC;
+    host->taken += bytes;
+    return 0;
+}
+
+void spool_host_account(struct spool_host *host, int64_t bytes) {
+    host->taken += bytes;
+}
+
+void spool_host_count(struct spool_host *host, int64_t bytes) {
+    host->captured += bytes;
+}
+
+char *spool_host_scratch(struct spool_host *host) {
+    return host->scratch;
+}

@@ -1,0 +1,17 @@
+// spool_host: the directory of byte logs and what they take in all. For spool.c.
+#pragma once
+
+#include <stdint.h>
+
+#include "daemon/store/spool.h"
+
+// A new file. Returns its descriptor and number, or a negative errno.
+int spool_host_create(struct spool_host *host, uint64_t *ret_file);
+int spool_host_open(struct spool_host *host, uint64_t file);
+void spool_host_remove(struct spool_host *host, uint64_t file);
+
+// Takes bytes of the cap. Returns 0 or -ENOSPC.
+int spool_host_reserve(struct spool_host *host, int64_t bytes);
+void spool_host_account(struct spool_host *host, int64_t bytes); // without asking; negative gives back
+void spool_host_count(struct spool_host *host, int64_t bytes);   // read from a job
+char *spool_host_scratch(struct spool_host *host);               // 64 KiB for bytes that nobody keeps

@@ -1,0 +1,259 @@
+// The daemon put together.
+#include "daemon/worker.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "common/unixsock.h"
+#include "common/util.h"
+#include "daemon/control/control.h"
+#include "daemon/control/listener.h"
+#include "daemon/instance.h"
+#include "daemon/version.h"
+
+struct worker {
+    const struct options *options;
+    struct log log;
+    struct ev_loop *loop;
+    struct instance instance;
+    struct identity identity;
+    struct launcher *launcher;
+    struct tree_host *trees;
+    struct spool_host *spools;
+    struct registry *registry;
+    struct runner *runner;
+    struct control control;
+    struct listener *listener;
+    int reaper_fd;
+    struct ev_signal term, interrupt, hangup;
+    struct ev_timer idle;
+    struct ev_prepare end; // leaves once the last job is final and its answers are queued
+    bool has_socket, stopping, hurried;
+};
+
+static void worker_stop(struct worker *w) {
+    double grace = w->stopping ? 0 : -1; // told twice, it hurries
+    if (!w->stopping)
+        log_info(&w->log, "stopping: ending %lld jobs", (long long)runner_stats(w->runner)->live);
+    w->stopping = w->control.stopping = true;
+    const struct cause cause = {REASON_KILLED, KILLER_DAEMON, -1};
+    for (struct job *job = registry_newest(w->registry); job; job = job->older)
+        if (!job_is_final(job))
+            runner_stop(w->runner, job, cause, -1, grace);
+}
+
+static void on_stop_call(void *data) {
+    worker_stop(data);
+}
+
+static void on_stop_signal(struct ev_loop *loop, struct ev_signal *signal, int events) {
+    worker_stop(signal->data);
+}
+
+static void on_hangup(struct ev_loop *loop, struct ev_signal *signal, int events) {
+    struct worker *w = signal->data;
+    log_info(&w->log, "SIGHUP: settings are read at the start only");
+}
+
+static void on_end(struct ev_loop *loop, struct ev_prepare *prepare, int events) {
+    struct worker *w = prepare->data;
+    if (w->stopping && runner_stats(w->runner)->live == 0)
+        ev_break(loop, EVBREAK_ALL);
+}
+
+static bool worker_is_idle(const struct worker *w) {
+    return w->control.stats.connected == 0 && runner_stats(w->runner)->live == 0;
+}
+
+static void on_idle(struct ev_loop *loop, struct ev_timer *timer, int events) {
+    struct worker *w = timer->data;
+    if (!worker_is_idle(w))
+        return; // the end of whatever came begins the wait anew
+    log_info(&w->log, "nothing to do for %g s: leaving", w->options->idle_exit);
+    worker_stop(w);
+}
+
+static void on_activity(void *data) {
+    struct worker *w = data;
+    if (w->listener)
+        listener_resume(w->listener);
+    if (w->options->idle_exit <= 0 || !worker_is_idle(w))
+        return;
+    ev_timer_stop(w->loop, &w->idle);
+    ev_timer_set(&w->idle, w->options->idle_exit, 0);
+    ev_timer_start(w->loop, &w->idle);
+}
+
+// The program that holds a tree where there is no cgroup: beside supd, in its build tree, or installed.
+static int reaper_open(void) {
+    char self[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    self[MAX(n, 0)] = 0;
+    char *slash = strrchr(self, '/');
+    if (slash)
+        *slash = 0;
+    const char *const formats[] = {"%s/os/supd-reaper", "%s/supd-reaper", SUPD_LIBEXECDIR "/supd/supd-reaper"};
+    for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
+        char path[PATH_MAX + 32];
+        if (i < 2)
+            snprintf(path, sizeof(path), i == 0 ? "%s/os/supd-reaper" : "%s/supd-reaper", self);
+        else
+            snprintf(path, sizeof(path), "%s", formats[i]);
+        int fd = open(path, O_PATH | O_CLOEXEC);
+        if (fd >= 0)
+            return fd;
+    }
+    return -1;
+}
+
+static int worker_fail(struct worker *w, const char *what, int r) {
+    log_error(&w->log, "%s: %s", what, strerror(-r));
+    return r;
+}
+
+static int worker_open_os(struct worker *w) {
+    const struct config *config = &w->options->settings;
+    char why[400] = "";
+    int r = launcher_new(w->loop, config->spawn, (int)config->launchers, &w->launcher);
+    if (r < 0)
+        return worker_fail(w, "launchers", r);
+    r = instance_open(&w->instance, w->options->socket, w->options->runtime_dir, w->options->state_dir, why);
+    if (r < 0) {
+        log_error(&w->log, "%s", why);
+        return r;
+    }
+    r = identity_open(geteuid(), &w->identity);
+    if (r < 0)
+        return worker_fail(w, "user", r);
+    w->reaper_fd = reaper_open();
+    r = tree_host_new(w->loop, config->tree, w->instance.name, w->reaper_fd, &w->trees);
+    if (r < 0)
+        return worker_fail(w, "tree: the way that was asked for does not work here", r);
+    r = spool_host_new(w->options->runtime_dir, w->instance.name, config->output_bytes, &w->spools);
+    return r < 0 ? worker_fail(w, "the directory for output", r) : 0;
+}
+
+static int worker_open_runner(struct worker *w) {
+    const struct config *config = &w->options->settings;
+    w->registry = registry_new(1);
+    if (!w->registry)
+        return worker_fail(w, "registry", -ENOMEM);
+    const struct runner_parts parts = {
+        .loop = w->loop,
+        .launcher = w->launcher,
+        .trees = w->trees,
+        .spools = w->spools,
+        .registry = w->registry,
+        .identity = &w->identity,
+        .live_max = config->max_live_jobs,
+        .history_max = config->history_jobs,
+        .history_bytes_max = config->history_bytes,
+    };
+    int r = runner_new(&parts, &control_runner_listener, &w->control, &w->runner);
+    return r < 0 ? worker_fail(w, "runner", r) : 0;
+}
+
+static int worker_open_control(struct worker *w) {
+    const struct config *config = &w->options->settings;
+    w->control = (struct control){
+        .loop = w->loop,
+        .log = &w->log,
+        .runner = w->runner,
+        .registry = w->registry,
+        .trees = w->trees,
+        .launcher = w->launcher,
+        .spools = w->spools,
+        .identity = &w->identity,
+        .limits = {.clients = config->max_clients,
+                   .request_bytes = config->max_request_bytes,
+                   .calls = config->max_calls,
+                   .live_jobs = config->max_live_jobs,
+                   .history_jobs = config->history_jobs,
+                   .history_bytes = config->history_bytes,
+                   .output_bytes = config->output_bytes},
+        .info = {.version = SUPD_VERSION,
+                 .socket = w->options->socket,
+                 .started_at = now_wall(),
+                 .started_mono = now_mono(),
+                 .uid = geteuid()},
+        .stop = on_stop_call,
+        .activity = on_activity,
+        .data = w,
+    };
+    int r = control_start(&w->control);
+    if (r < 0)
+        return worker_fail(w, "control", r);
+    int fd = unixsock_listen(w->options->socket, 0600);
+    if (fd == -EADDRINUSE) {
+        log_error(&w->log, "%s: somebody else answers there: name another socket", w->options->socket);
+        return fd;
+    }
+    if (fd < 0)
+        return worker_fail(w, w->options->socket, fd);
+    w->has_socket = true;
+    return listener_new(&w->control, fd, &w->listener);
+}
+
+static void worker_watch(struct worker *w) {
+    ev_signal_init(&w->term, on_stop_signal, SIGTERM);
+    ev_signal_init(&w->interrupt, on_stop_signal, SIGINT);
+    ev_signal_init(&w->hangup, on_hangup, SIGHUP);
+    ev_timer_init(&w->idle, on_idle, w->options->idle_exit, 0);
+    ev_prepare_init(&w->end, on_end);
+    ev_set_priority(&w->end, EV_MINPRI);
+    w->term.data = w->interrupt.data = w->hangup.data = w->idle.data = w->end.data = w;
+    ev_signal_start(w->loop, &w->term);
+    ev_signal_start(w->loop, &w->interrupt);
+    ev_signal_start(w->loop, &w->hangup);
+    ev_prepare_start(w->loop, &w->end);
+    on_activity(w);
+}
+
+static void worker_close(struct worker *w) {
+    if (w->has_socket)
+        unlink(w->options->socket);
+    listener_free(TAKE_PTR(w->listener));
+    control_finish(&w->control);
+    runner_free(w->runner);
+    registry_free(w->registry);
+    launcher_free(w->launcher);
+    tree_host_free(w->trees);
+    spool_host_free(w->spools);
+    identity_done(&w->identity);
+    instance_close(&w->instance);
+    fd_close(w->reaper_fd);
+    ev_loop_destroy(w->loop);
+}
+
+int worker_run(const struct options *options) {
+    struct worker w = {
+        .options = options, .reaper_fd = -1, .instance = {.runtime_lock = -1, .state_lock = -1}};
+    log_init(&w.log, options->log_level);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); // a full disk is an error of write, not an end
+    umask(077);
+    // Not libev's default loop: that would reap every child it sees.
+    w.loop = ev_loop_new(EVFLAG_NOENV);
+    if (!w.loop) {
+        log_error(&w.log, "no event loop");
+        return 1;
+    }
+    int r = worker_open_os(&w);
+    if (r == 0)
+        r = worker_open_runner(&w);
+    if (r == 0)
+        r = worker_open_control(&w);
+    if (r == 0) {
+        worker_watch(&w);
+        log_info(&w.log, "supd %s, process %d: listening on %s; tree: %s", SUPD_VERSION, (int)getpid(), options->socket,
+                 tree_host_why(w.trees));
+        ev_run(w.loop, 0);
+        log_info(&w.log, "stopped");
+    }
+    worker_close(&w);
+    return r < 0 ? 1 : 0;
+}
