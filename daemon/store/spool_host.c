@@ -25,12 +25,8 @@ static bool on_tmpfs(const char *path) {
 }
 
 static int spool_host_directory(struct spool_host *host, const char *path, const char *name) {
-    const char *format = "%s/output";
-    if (!on_tmpfs(path) && on_tmpfs("/dev/shm")) {
-        host->made = true;
-        format = "/dev/shm/%s";
-    }
-    if (asprintf(&host->path, format, host->made ? name : path) < 0)
+    host->made = !on_tmpfs(path) && on_tmpfs("/dev/shm");
+    if (asprintf(&host->path, "%s/%s", host->made ? "/dev/shm" : path, host->made ? name : "output") < 0)
         return -ENOMEM;
     if (mkdir(host->path, 0700) < 0 && errno != EEXIST)
         return -errno;

@@ -1,0 +1,265 @@
+// Cgroups by number.
+#include "daemon/os/cgroup.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+
+#include "common/util.h"
+#include "daemon/os/cgroup_find.h"
+
+enum { POOL_MAX = 64, DEPTH_MAX = 16 };
+
+struct cgroup_host {
+    struct ev_loop *loop;
+    char *path; // owned
+    int fd;     // of the directory
+    int inotify;
+    struct ev_io io;
+    void (*changed)(int watch, void *data);
+    void *data;
+    int next;
+    int pool[POOL_MAX];
+    int pooled;
+};
+
+static const char *job_file(char *name, size_t size, int number, const char *file) {
+    snprintf(name, size, "j%d/%s", number, file);
+    return name;
+}
+
+static ssize_t file_read(int dir, const char *name, char *data, size_t size) {
+    int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    ssize_t n = read(fd, data, size - 1);
+    n = n < 0 ? -errno : n;
+    close(fd);
+    data[MAX(n, 0)] = 0;
+    return n;
+}
+
+static int file_write(int dir, const char *name, const char *text) {
+    int fd = openat(dir, name, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int r = write(fd, text, strlen(text)) < 0 ? -errno : 0;
+    close(fd);
+    return r;
+}
+
+// Removes a cgroup and those that a job made below it. What is not empty stays.
+static void cgroup_remove(int dir, const char *name, int depth) {
+    if (unlinkat(dir, name, AT_REMOVEDIR) == 0 || errno != EBUSY || depth > DEPTH_MAX)
+        return;
+    int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *below = fd < 0 ? NULL : fdopendir(fd);
+    if (!below) {
+        fd_close(fd);
+        return;
+    }
+    for (struct dirent *e; (e = readdir(below));)
+        if (e->d_type == DT_DIR && e->d_name[0] != '.')
+            cgroup_remove(dirfd(below), e->d_name, depth + 1);
+    closedir(below);
+    unlinkat(dir, name, AT_REMOVEDIR);
+}
+
+static void on_inotify(struct ev_loop *loop, struct ev_io *io, int events) {
+    struct cgroup_host *host = io->data;
+    char space[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+    ssize_t n = read(host->inotify, space, sizeof(space));
+    for (char *at = space; n > 0 && at < space + n;) {
+        const struct inotify_event *event = (const struct inotify_event *)(const void *)at;
+        at += sizeof(*event) + event->len;
+        if (!(event->mask & IN_IGNORED))
+            host->changed(event->wd, host->data);
+    }
+}
+
+void cgroup_host_listen(struct cgroup_host *host, void (*changed)(int watch, void *data), void *data) {
+    host->changed = changed;
+    host->data = data;
+}
+
+int cgroup_watch(struct cgroup_host *host, int number) {
+    char name[32], path[PATH_MAX];
+    snprintf(path, sizeof(path), "%s/%s", host->path, job_file(name, sizeof(name), number, "cgroup.events"));
+    int watch = inotify_add_watch(host->inotify, path, IN_MODIFY);
+    return watch < 0 ? -errno : watch;
+}
+
+void cgroup_unwatch(struct cgroup_host *host, int watch) {
+    inotify_rm_watch(host->inotify, watch);
+}
+
+// Jobs of a daemon that is gone have nobody who would tell their end: they end here.
+static void cgroup_host_clear(struct cgroup_host *host) {
+    int fd = openat(host->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    if (!dir) {
+        fd_close(fd);
+        return;
+    }
+    for (struct dirent *e; (e = readdir(dir));) {
+        char file[300];
+        if (e->d_type != DT_DIR || e->d_name[0] != 'j')
+            continue;
+        snprintf(file, sizeof(file), "%s/cgroup.kill", e->d_name);
+        file_write(host->fd, file, "1");
+        cgroup_remove(host->fd, e->d_name, 0);
+        host->next = MAX(host->next, atoi(e->d_name + 1) + 1); // one that still dies keeps its number
+    }
+    closedir(dir);
+}
+
+int cgroup_host_new(struct ev_loop *loop, const char *name, struct cgroup_host **ret_host, char why[160]) {
+    struct cgroup_host *host = calloc(1, sizeof(*host));
+    if (!host)
+        return -ENOMEM;
+    *host = (struct cgroup_host){.loop = loop, .fd = -1, .inotify = -1};
+    ev_init(&host->io, on_inotify);
+    int r = cgroup_find(name, &host->path, why);
+    if (r == 0 && (host->fd = open(host->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+        r = -errno;
+    if (r == 0) {
+        cgroup_host_clear(host);
+        r = cgroup_try(host->fd, why);
+    }
+    if (r == 0 && (host->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) < 0) {
+        r = -errno;
+        snprintf(why, 160, "inotify: %s", strerror(-r));
+    }
+    if (r < 0) {
+        cgroup_host_free(host);
+        return r;
+    }
+    ev_io_set(&host->io, host->inotify, EV_READ);
+    host->io.data = host;
+    ev_io_start(loop, &host->io);
+    ev_unref(loop);
+    *ret_host = host;
+    return 0;
+}
+
+void cgroup_host_free(struct cgroup_host *host) {
+    if (!host)
+        return;
+    if (host->inotify >= 0) {
+        ev_ref(host->loop);
+        ev_io_stop(host->loop, &host->io);
+        close(host->inotify);
+    }
+    for (int i = 0; i < host->next && host->fd >= 0; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "j%d", i);
+        cgroup_remove(host->fd, name, 0);
+    }
+    if (host->fd >= 0)
+        close(host->fd);
+    if (host->path)
+        rmdir(host->path);
+    free(host->path);
+    free(host);
+}
+
+const char *cgroup_host_path(const struct cgroup_host *host) {
+    return host->path;
+}
+
+int cgroup_take(struct cgroup_host *host) {
+    return host->pooled > 0 ? host->pool[--host->pooled] : host->next++;
+}
+
+void cgroup_give(struct cgroup_host *host, int number) {
+    char name[32], text[128];
+    ssize_t n = file_read(host->fd, job_file(name, sizeof(name), number, "cgroup.events"), text, sizeof(text));
+    bool clean = n > 0 && strstr(text, "populated 0") && strstr(text, "frozen 0");
+    if ((clean || n == -ENOENT) && host->pooled < POOL_MAX) {
+        host->pool[host->pooled++] = number;
+        return;
+    }
+    snprintf(name, sizeof(name), "j%d", number);
+    cgroup_remove(host->fd, name, 0);
+}
+
+int cgroup_open(const struct cgroup_host *host, int number) {
+    char name[16];
+    snprintf(name, sizeof(name), "j%d", number);
+    int fd = openat(host->fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0 || errno != ENOENT)
+        return fd < 0 ? -errno : fd;
+    if (mkdirat(host->fd, name, 0755) < 0)
+        return -errno;
+    fd = openat(host->fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+int cgroup_populated(const struct cgroup_host *host, int number) {
+    char name[32], text[128];
+    ssize_t n = file_read(host->fd, job_file(name, sizeof(name), number, "cgroup.events"), text, sizeof(text));
+    if (n == -ENOENT)
+        return 0;
+    return n < 0 ? (int)n : strstr(text, "populated 0") == NULL;
+}
+
+int cgroup_kill(const struct cgroup_host *host, int number) {
+    char name[32];
+    return file_write(host->fd, job_file(name, sizeof(name), number, "cgroup.kill"), "1");
+}
+
+static int pids_below(int dir, const char *name, pid_t *pids, size_t max, size_t *count, int depth) {
+    int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *here = fd < 0 ? NULL : fdopendir(fd);
+    if (!here) {
+        int r = -errno;
+        fd_close(fd);
+        return r;
+    }
+    int procs = openat(dirfd(here), "cgroup.procs", O_RDONLY | O_CLOEXEC);
+    FILE *file = procs < 0 ? NULL : fdopen(procs, "r");
+    for (int pid; file && fscanf(file, "%d", &pid) == 1; (*count)++)
+        if (*count < max)
+            pids[*count] = pid;
+    if (file)
+        fclose(file);
+    for (struct dirent *e; depth < DEPTH_MAX && (e = readdir(here));)
+        if (e->d_type == DT_DIR && e->d_name[0] != '.')
+            pids_below(dirfd(here), e->d_name, pids, max, count, depth + 1);
+    closedir(here);
+    return 0;
+}
+
+int cgroup_pids(const struct cgroup_host *host, int number, pid_t *pids, size_t max) {
+    char name[16];
+    size_t count = 0;
+    snprintf(name, sizeof(name), "j%d", number);
+    int r = pids_below(host->fd, name, pids, max, &count, 0);
+    return r < 0 ? r : (int)MIN(count, (size_t)INT_MAX);
+}
+
+int cgroup_cpu(const struct cgroup_host *host, int number, double *ret_seconds) {
+    char name[32], text[512];
+    long long usec;
+    ssize_t n = file_read(host->fd, job_file(name, sizeof(name), number, "cpu.stat"), text, sizeof(text));
+    if (n < 0)
+        return (int)n;
+    if (sscanf(text, "usage_usec %lld", &usec) != 1)
+        return -ENODATA;
+    *ret_seconds = (double)usec * 1e-6;
+    return 0;
+}
+
+bool cgroup_holds(const struct cgroup_host *host, int number, pid_t pid) {
+    char path[64], text[PATH_MAX], part[96];
+    const char *last = strrchr(host->path, '/');
+    snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
+    snprintf(part, sizeof(part), "%s/j%d", last, number);
+    if (file_read(AT_FDCWD, path, text, sizeof(text)) < 0)
+        return false;
+    const char *found = strstr(text, part);
+    return found && (found[strlen(part)] == '\n' || found[strlen(part)] == '/');
+}

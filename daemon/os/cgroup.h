@@ -1,0 +1,34 @@
+// cgroup: a directory of the cgroup v2 hierarchy with one numbered cgroup a job, reused when it is empty.
+//
+// Facts: cgroup.kill kills a whole subtree, also what forks meanwhile (cgroups(7), Linux 5.14); cgroup.events
+// says populated and frozen, and its changes come by inotify.
+#pragma once
+
+#include <ev.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct cgroup_host;
+
+// Finds the writable hierarchy, makes the directory `name` under the daemon's own cgroup, clears what an
+// earlier daemon left there, and tries it out. Returns 0, or a negative errno with `why`.
+int cgroup_host_new(struct ev_loop *loop, const char *name, struct cgroup_host **ret_host, char why[160]);
+void cgroup_host_free(struct cgroup_host *host); // removes what is empty. NULL is allowed
+const char *cgroup_host_path(const struct cgroup_host *host);
+
+int cgroup_take(struct cgroup_host *host); // a number whose cgroup is empty, or does not exist yet
+void cgroup_give(struct cgroup_host *host, int number); // back: reused where it is as good as new, else removed
+
+// The directory of a number, made if need be. On any thread. Returns a descriptor or a negative errno.
+int cgroup_open(const struct cgroup_host *host, int number);
+int cgroup_populated(const struct cgroup_host *host, int number); // 1, 0, or a negative errno
+int cgroup_kill(const struct cgroup_host *host, int number);
+// The pids in it and below. Returns how many, at most `max` are written; or a negative errno.
+int cgroup_pids(const struct cgroup_host *host, int number, pid_t *pids, size_t max);
+int cgroup_cpu(const struct cgroup_host *host, int number, double *ret_seconds); // on any thread
+bool cgroup_holds(const struct cgroup_host *host, int number, pid_t pid);
+
+// inotify on cgroup.events. `changed` is called from the loop.
+void cgroup_host_listen(struct cgroup_host *host, void (*changed)(int watch, void *data), void *data);
+int cgroup_watch(struct cgroup_host *host, int number);
+void cgroup_unwatch(struct cgroup_host *host, int watch);

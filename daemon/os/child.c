@@ -1,0 +1,109 @@
+// Between clone and exec.
+#include "daemon/os/child.h"
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "common/util.h"
+
+#define CHILD __attribute__((no_sanitize("address", "undefined", "thread")))
+
+// As the kernel wants it: rt_sigaction(2) takes this, not libc's.
+struct kernel_sigaction {
+    void (*handler)(int);
+    unsigned long flags;
+    void (*restorer)(void);
+    uint64_t mask;
+};
+
+CHILD static _Noreturn void child_fail(struct child_report *report, enum launch_stage stage, int error) {
+    report->error = error;
+    report->stage = stage;
+    for (;;)
+        syscall(SYS_exit_group, 127);
+}
+
+CHILD static void child_signals(const struct child_setup *setup) {
+    const struct kernel_sigaction standard = {.handler = SIG_DFL};
+    for (int n = 1; n <= 64; n++)
+        if (setup->ignored & (1ull << (n - 1)))
+            syscall(SYS_rt_sigaction, n, &standard, NULL, sizeof(uint64_t));
+}
+
+CHILD static void child_limits(const struct plan *plan, const struct child_setup *setup, struct child_report *report) {
+    if (setup->reset_oom) {
+        int fd = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+        if (fd >= 0)
+            syscall(SYS_write, fd, "0", 1ul);
+        if (fd >= 0)
+            syscall(SYS_close, fd);
+    }
+    syscall(SYS_umask, plan->umask);
+    if (syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, &setup->nofile, NULL) < 0)
+        child_fail(report, STAGE_LIMITS, errno);
+    if (plan->set_nice && syscall(SYS_setpriority, PRIO_PROCESS, 0, plan->nice) < 0)
+        child_fail(report, STAGE_LIMITS, errno);
+}
+
+// The raw calls change this process only; libc's would tell all threads of the daemon.
+CHILD static void child_identity(const struct plan *plan, struct child_report *report) {
+    if (!plan->set_identity)
+        return;
+    if (syscall(SYS_setgroups, plan->group_count, plan->groups) < 0 ||
+        syscall(SYS_setresgid, plan->gid, plan->gid, plan->gid) < 0 ||
+        syscall(SYS_setresuid, plan->uid, plan->uid, plan->uid) < 0)
+        child_fail(report, STAGE_IDENTITY, errno);
+}
+
+CHILD static void child_file(const struct plan_stream *stream, int to, struct child_report *report) {
+    if (stream->kind == PLAN_FILE) {
+        int flags = O_WRONLY | O_CREAT | O_NOCTTY | (stream->append ? O_APPEND : O_TRUNC);
+        int fd = (int)syscall(SYS_openat, AT_FDCWD, stream->path, flags, 0666);
+        if (fd < 0 || syscall(SYS_dup2, fd, to) < 0)
+            child_fail(report, STAGE_STDIO, errno);
+        syscall(SYS_close, fd);
+    } else if (stream->kind == PLAN_STDOUT && syscall(SYS_dup2, 1, to) < 0) {
+        child_fail(report, STAGE_STDIO, errno);
+    }
+}
+
+// As execvp(3) but without its fallback to a shell: a candidate that is not there, or not to be had, is passed
+// over; of these a denied one is what is told in the end.
+CHILD static _Noreturn void child_exec(const struct plan *plan, struct child_report *report) {
+    int error = ENOENT;
+    for (char **path = plan->paths; *path; path++) {
+        syscall(SYS_execve, *path, plan->argv, plan->envp);
+        if (errno == EACCES)
+            error = EACCES;
+        else if (errno == ENOTDIR && !plan->paths[1])
+            error = ENOTDIR;
+        else if (errno != ENOENT && errno != ENOTDIR)
+            child_fail(report, STAGE_EXEC, errno);
+    }
+    child_fail(report, STAGE_EXEC, error);
+}
+
+CHILD _Noreturn void child_run(const struct plan *plan, const struct child_setup *setup, struct child_report *report) {
+    const int *slots = setup->slots;
+    // The shared table is copied only up to our own slots, however large it is (close_range(2), Linux 5.9).
+    if (syscall(SYS_close_range, slots[SLOT_COUNT - 1] + 1, ~0U, CLOSE_RANGE_UNSHARE) < 0)
+        child_fail(report, STAGE_RESOURCES, errno);
+    for (int fd = 0; fd < 3; fd++)
+        if (syscall(SYS_dup2, slots[SLOT_IN + fd], fd) < 0)
+            child_fail(report, STAGE_STDIO, errno);
+    if (setup->join && syscall(SYS_write, slots[SLOT_PROGRAM], "0", 1ul) < 0)
+        child_fail(report, STAGE_RESOURCES, errno);
+    syscall(SYS_setsid);
+    child_limits(plan, setup, report);
+    child_identity(plan, report);
+    if (syscall(SYS_chdir, plan->cwd) < 0)
+        child_fail(report, STAGE_CWD, errno);
+    child_file(&plan->out, 1, report);
+    child_file(&plan->err, 2, report);
+    child_signals(setup);
+    const uint64_t none = 0;
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none));
+    child_exec(plan, report);
+}

@@ -1,0 +1,33 @@
+// child: what a process does between its clone and its exec.
+//
+// It may share the daemon's memory (CLONE_VM), so it makes system calls only: nothing that allocates, locks
+// or runs handlers. Every signal is blocked when it begins.
+#pragma once
+
+#include <signal.h>
+#include <stdint.h>
+#include <sys/resource.h>
+
+#include "daemon/os/plan.h"
+
+// Where the descriptors of one launcher stand. They are low, reserved at the start and only ever overwritten.
+enum { SLOT_IN, SLOT_OUT, SLOT_ERR, SLOT_CONTROL, SLOT_PROGRAM, SLOT_COUNT };
+
+struct child_setup {
+    int slots[SLOT_COUNT];
+    uint64_t ignored;      // signals to set to default: bit n - 1 for signal n
+    struct rlimit nofile;  // what the daemon was given, before it raised its own
+    bool reset_oom;        // its own oom_score_adj is not to be inherited
+    bool join;             // SLOT_PROGRAM is a cgroup.procs to join
+};
+
+// What comes back, in memory that parent and child share.
+struct child_report {
+    enum launch_stage stage;
+    int error;
+    volatile pid_t leader; // set by the clone
+    volatile pid_t holder; // the reaper, where there is one
+};
+
+// Turns into the program of the plan, or fills the report and exits.
+_Noreturn void child_run(const struct plan *plan, const struct child_setup *setup, struct child_report *report);

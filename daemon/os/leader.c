@@ -1,0 +1,71 @@
+// A direct child by its pidfd (pidfd_open(2), Linux 5.3; waitid with P_PIDFD, 5.4).
+#include "daemon/os/leader.h"
+
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "common/util.h"
+
+void leader_watch(struct leader *leader, struct ev_loop *loop, void (*ended)(struct ev_loop *, struct ev_io *, int),
+                  void *data) {
+    ev_io_init(&leader->io, ended, leader->pidfd, EV_READ);
+    leader->io.data = data;
+    ev_io_start(loop, &leader->io);
+}
+
+static struct usage usage_from(const struct rusage *r) {
+    return (struct usage){
+        .user = (double)r->ru_utime.tv_sec + (double)r->ru_utime.tv_usec * 1e-6,
+        .system = (double)r->ru_stime.tv_sec + (double)r->ru_stime.tv_usec * 1e-6,
+        .max_rss_bytes = (int64_t)r->ru_maxrss * 1024,
+        .minor_faults = r->ru_minflt,
+        .major_faults = r->ru_majflt,
+        .voluntary_switches = r->ru_nvcsw,
+        .involuntary_switches = r->ru_nivcsw,
+    };
+}
+
+struct leader_exit leader_exit_from(int status, const struct rusage *usage) {
+    bool signaled = WIFSIGNALED(status);
+    return (struct leader_exit){
+        .known = true,
+        .exit_code = signaled ? -1 : WEXITSTATUS(status),
+        .signal = signaled ? WTERMSIG(status) : 0,
+        .core_dumped = signaled && WCOREDUMP(status),
+        .usage = usage_from(usage),
+    };
+}
+
+struct leader_exit leader_reap(struct leader *leader, struct ev_loop *loop) {
+    siginfo_t info = {0};
+    struct rusage usage = {0};
+    struct leader_exit end = {.exit_code = -1};
+    // libc's waitid hides the usage that the kernel's gives.
+    long r = syscall(SYS_waitid, P_PIDFD, leader->pidfd, &info, WEXITED, &usage);
+    if (r == 0) {
+        bool exited = info.si_code == CLD_EXITED;
+        end = (struct leader_exit){
+            .known = true,
+            .exit_code = exited ? info.si_status : -1,
+            .signal = exited ? 0 : info.si_status,
+            .core_dumped = info.si_code == CLD_DUMPED,
+            .usage = usage_from(&usage),
+        };
+    }
+    leader_done(leader, loop);
+    return end;
+}
+
+int leader_signal(const struct leader *leader, int sig) {
+    if (leader->pidfd < 0)
+        return -ESRCH;
+    return syscall(SYS_pidfd_send_signal, leader->pidfd, sig, NULL, 0) < 0 ? -errno : 0;
+}
+
+void leader_done(struct leader *leader, struct ev_loop *loop) {
+    if (leader->pidfd < 0)
+        return;
+    ev_io_stop(loop, &leader->io);
+    leader->pidfd = fd_close(leader->pidfd);
+}

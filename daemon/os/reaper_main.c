@@ -1,0 +1,121 @@
+// supd-reaper: the parent of one job's leader and the subreaper of its tree, where there is no cgroup.
+//
+// It tells the leader's end, and that nobody is left only when wait(2) says so. It sleeps unless something
+// happens. If the daemon goes away it ends the tree, or, where the job's policy is to keep it, watches on.
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "daemon/os/reaper_wire.h"
+#include "daemon/os/sweep.h"
+
+enum { CONTROL = 3, ROUND_MIN_MS = 1, ROUND_MAX_MS = 1000 };
+
+struct reaper {
+    pid_t leader;
+    bool leader_ended, kill_rest, keep, killing, alone; // alone: the daemon is gone
+    int signals, round_ms;
+};
+
+static void tell(struct reaper *r, int told, int status, const struct rusage *usage) {
+    struct reaper_report report = {.told = told, .status = status};
+    if (usage)
+        report.usage = *usage;
+    if (!r->alone)
+        send(CONTROL, &report, sizeof(report), MSG_NOSIGNAL);
+}
+
+// Reaps whoever has ended. Returns false when there is nobody left at all.
+static bool reap(struct reaper *r) {
+    for (;;) {
+        int status;
+        struct rusage usage;
+        pid_t pid = wait4(-1, &status, WNOHANG, &usage);
+        if (pid == 0)
+            return true;
+        if (pid < 0)
+            return errno != ECHILD;
+        r->round_ms = ROUND_MIN_MS;
+        if (pid != r->leader || r->leader_ended)
+            continue;
+        r->leader_ended = true;
+        r->killing |= r->kill_rest;
+        tell(r, REAPER_EXIT, status, &usage);
+    }
+}
+
+static void obey(struct reaper *r) {
+    struct reaper_order order;
+    ssize_t n;
+    while ((n = recv(CONTROL, &order, sizeof(order), MSG_DONTWAIT)) == (ssize_t)sizeof(order)) {
+        if (order.ask == REAPER_KILL)
+            r->killing = true;
+        else if (order.ask == REAPER_SIGNAL)
+            sweep_signal(getpid(), order.value);
+        else if (order.ask == REAPER_SIGNAL_LEADER && !r->leader_ended)
+            kill(r->leader, order.value); // our child, not reaped yet: nobody else can have its number
+    }
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+        r->alone = true;
+        r->killing |= !r->keep;
+        close(CONTROL);
+    }
+}
+
+// While killing, another round comes when somebody died, at the latest after a while that grows: what forks on
+// is met again, and what cannot die (a process in the kernel's hands) costs next to nothing.
+static void rest(struct reaper *r) {
+    struct pollfd fds[2] = {{.fd = r->signals, .events = POLLIN}, {.fd = r->alone ? -1 : CONTROL, .events = POLLIN}};
+    poll(fds, 2, r->killing ? r->round_ms : -1);
+    if (r->killing && r->round_ms < ROUND_MAX_MS)
+        r->round_ms *= 2;
+    struct signalfd_siginfo info;
+    while (read(r->signals, &info, sizeof(info)) > 0)
+        ;
+    if (!r->alone && fds[1].revents)
+        obey(r);
+}
+
+int main(int argc, char **argv) {
+    if (argc != 3)
+        return 2;
+    struct reaper r = {
+        .leader = atoi(argv[1]),
+        .kill_rest = strcmp(argv[2], "kill") == 0,
+        .keep = strcmp(argv[2], "keep") == 0,
+        .round_ms = ROUND_MIN_MS,
+    };
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    prctl(PR_SET_NAME, "supd-reaper");
+    setsid();
+    if (chdir("/") < 0)
+        return 2;
+    sigset_t child;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int fd = 0; fd < 3; fd++)
+        dup2(null, fd);
+    r.signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+    // From here on nothing but 0 to 3 and what was opened here is open: whoever waits for the end of a pipe must
+    // not wait for us.
+    while (reap(&r)) {
+        if (r.killing)
+            sweep_signal(getpid(), SIGKILL);
+        rest(&r);
+    }
+    tell(&r, REAPER_EMPTY, 0, NULL);
+    return 0;
+}

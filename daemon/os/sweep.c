@@ -1,0 +1,125 @@
+// Process trees by /proc.
+#include "daemon/os/sweep.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+// The fields of /proc/PID/stat behind the name, which may hold anything but ends at the last parenthesis (proc(5)).
+static bool stat_fields(pid_t pid, char text[512], const char **ret_fields) {
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, 511);
+    if (fd >= 0)
+        close(fd);
+    if (n <= 0)
+        return false;
+    text[n] = 0;
+    const char *close_at = strrchr(text, ')');
+    if (!close_at)
+        return false;
+    *ret_fields = close_at + 2;
+    return true;
+}
+
+pid_t sweep_parent(pid_t pid) {
+    char text[512];
+    const char *fields;
+    int parent;
+    if (!stat_fields(pid, text, &fields) || sscanf(fields, "%*c %d", &parent) != 1)
+        return -1;
+    return parent;
+}
+
+double sweep_cpu(pid_t pid) {
+    char text[512];
+    const char *fields;
+    unsigned long user, system;
+    long child_user, child_system;
+    if (!stat_fields(pid, text, &fields) ||
+        sscanf(fields, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %ld %ld", &user, &system, &child_user,
+               &child_system) != 4)
+        return 0;
+    return (double)(user + system + (unsigned long)child_user + (unsigned long)child_system) /
+           (double)sysconf(_SC_CLK_TCK);
+}
+
+// The children of one thread (proc(5): /proc/PID/task/TID/children; needs CONFIG_PROC_CHILDREN).
+static size_t thread_children(const char *path, pid_t *pids, size_t max) {
+    char text[4096];
+    size_t count = 0, have = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    ssize_t n;
+    while ((n = read(fd, text + have, sizeof(text) - 1 - have)) > 0) {
+        have += (size_t)n;
+        text[have] = 0;
+        char *at = text, *space;
+        while ((space = strchr(at, ' '))) {
+            if (count < max)
+                pids[count] = atoi(at);
+            count++;
+            at = space + 1;
+        }
+        have = strlen(at);
+        memmove(text, at, have);
+    }
+    close(fd);
+    return count < max ? count : max;
+}
+
+static size_t children(pid_t pid, pid_t *pids, size_t max) {
+    char path[64];
+    size_t count = 0;
+    snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+    DIR *dir = opendir(path);
+    if (!dir)
+        return 0;
+    for (struct dirent *e; count < max && (e = readdir(dir));) {
+        if (e->d_name[0] == '.')
+            continue;
+        snprintf(path, sizeof(path), "/proc/%d/task/%.20s/children", (int)pid, e->d_name);
+        count += thread_children(path, pids + count, max - count);
+    }
+    closedir(dir);
+    return count;
+}
+
+size_t sweep_list(pid_t root, pid_t *pids, size_t max) {
+    size_t count = children(root, pids, max);
+    for (size_t i = 0; i < count && count < max; i++)
+        count += children(pids[i], pids + count, max - count);
+    return count;
+}
+
+// Whether the process still descends from root: a recycled number does not.
+static bool descends(pid_t pid, pid_t root) {
+    for (int depth = 0; pid > 1 && depth < SWEEP_MAX; depth++) {
+        pid = sweep_parent(pid);
+        if (pid == root)
+            return true;
+    }
+    return false;
+}
+
+size_t sweep_signal(pid_t root, int sig) {
+    pid_t *pids = malloc(SWEEP_MAX * sizeof(*pids));
+    size_t reached = 0, count = pids ? sweep_list(root, pids, SWEEP_MAX) : 0;
+    for (size_t i = 0; i < count; i++) {
+        int pidfd = (int)syscall(SYS_pidfd_open, pids[i], 0);
+        if (pidfd < 0)
+            continue;
+        if (descends(pids[i], root) && syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0) == 0)
+            reached++;
+        close(pidfd);
+    }
+    free(pids);
+    return reached;
+}

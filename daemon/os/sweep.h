@@ -1,0 +1,18 @@
+// sweep: the processes below one process, found and signalled. No allocation after the first calls; for
+// the reaper and for the daemon's look at a reaper's tree.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+enum { SWEEP_MAX = 8192 };
+
+// The descendants of `root`, parents before children, at most `max` written. Returns how many there are.
+size_t sweep_list(pid_t root, pid_t *pids, size_t max);
+// The parent of a process, or -1.
+pid_t sweep_parent(pid_t pid);
+// Signals every descendant of `root` once, through pidfds, each only if it still descends from it. Returns how many were reached.
+size_t sweep_signal(pid_t root, int sig);
+// User and system time of a process and of the children that it has waited for, in seconds.
+double sweep_cpu(pid_t pid);

@@ -1,0 +1,188 @@
+// Trees: one interface, three ways to hold them.
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+
+#include "common/util.h"
+#include "daemon/os/cgroup.h"
+#include "daemon/os/strays.h"
+#include "daemon/os/tree_internal.h"
+
+static int host_cgroup(struct tree_host *host, const char *name) {
+    char why[160];
+    int r = cgroup_host_new(host->loop, name, &host->cgroups, why);
+    if (r < 0) {
+        snprintf(host->why, sizeof(host->why), "no cgroup (%s)", why);
+        return r;
+    }
+    host->way = TREE_CGROUP;
+    host->ways = &tree_ways_cgroup;
+    snprintf(host->why, sizeof(host->why), "a cgroup a job, under %.150s", cgroup_host_path(host->cgroups));
+    return 0;
+}
+
+static int host_reaper(struct tree_host *host) {
+    size_t n = strlen(host->why);
+    if (host->reaper_fd < 0) {
+        snprintf(host->why + n, sizeof(host->why) - n, "%sno reaper (supd-reaper is not found)", n ? ", " : "");
+        return -EOPNOTSUPP;
+    }
+    // Orphans of a reaper that was killed come to the daemon instead of leaving its sight.
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    int r = strays_new(host->loop, &host->strays);
+    if (r < 0)
+        return r;
+    host->way = TREE_REAPER;
+    host->ways = &tree_ways_reaper;
+    snprintf(host->why + n, sizeof(host->why) - n, "%sa reaper process a job", n ? ": " : "");
+    return 0;
+}
+
+static int host_none(struct tree_host *host) {
+    host->way = TREE_NONE;
+    host->ways = &tree_ways_none;
+    snprintf(host->why, sizeof(host->why), "a process group a job: descendants can leave it");
+    return 0;
+}
+
+int tree_host_new(struct ev_loop *loop, enum tree_way way, const char *name, int reaper_fd,
+                  struct tree_host **ret_host) {
+    struct tree_host *host = calloc(1, sizeof(*host));
+    if (!host)
+        return -ENOMEM;
+    host->loop = loop;
+    host->reaper_fd = reaper_fd;
+    int r = -EOPNOTSUPP;
+    if (way == TREE_NONE)
+        r = host_none(host);
+    if (way == TREE_AUTO || way == TREE_CGROUP)
+        r = host_cgroup(host, name);
+    if (r < 0 && (way == TREE_AUTO || way == TREE_REAPER))
+        r = host_reaper(host);
+    if (r < 0) {
+        tree_host_free(host);
+        return -EOPNOTSUPP;
+    }
+    *ret_host = host;
+    return 0;
+}
+
+void tree_host_free(struct tree_host *host) {
+    if (!host)
+        return;
+    struct tree *tree, *next;
+    HASH_ITER(by_watch, host->watched, tree, next) {
+        HASH_DELETE(by_watch, host->watched, tree);
+        free(tree); // kept descendants: they live on
+    }
+    cgroup_host_free(host->cgroups);
+    strays_free(host->strays);
+    free(host);
+}
+
+enum tree_way tree_host_way(const struct tree_host *host) {
+    return host->way;
+}
+
+const char *tree_host_why(const struct tree_host *host) {
+    return host->why;
+}
+
+int tree_new(struct tree_host *host, enum tree_rest rest, const struct tree_listener *listener, void *data,
+             struct tree **ret_tree) {
+    struct tree *tree = calloc(1, sizeof(*tree));
+    if (!tree)
+        return -ENOMEM;
+    *tree = (struct tree){.host = host,
+                          .rest = rest,
+                          .listener = listener,
+                          .data = data,
+                          .leader = {.pidfd = -1},
+                          .number = host->cgroups ? cgroup_take(host->cgroups) : 0,
+                          .watch = -1,
+                          .control = -1};
+    *ret_tree = tree;
+    return 0;
+}
+
+void tree_want_cpu(struct tree *tree) {
+    tree->wants_cpu = true;
+}
+
+int tree_prepare(struct tree *tree, struct tree_launch *ret_launch) {
+    return tree->host->ways->prepare(tree, ret_launch);
+}
+
+int tree_launch_join(const struct tree_launch *launch) {
+    int fd = openat(launch->cgroup, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+void tree_launched(struct tree *tree, struct tree_launch *launch, pid_t leader, pid_t holder) {
+    tree->leader.pid = leader;
+    tree->leader.pidfd = TAKE_FD(launch->pidfd);
+    tree->holder = holder;
+}
+
+void tree_launch_done(struct tree_launch *launch) {
+    fd_close(launch->cgroup);
+    fd_close(launch->join);
+    fd_close(launch->control);
+    fd_close(launch->pidfd);
+}
+
+void tree_attach(struct tree *tree) {
+    tree->launched = true;
+    tree->host->ways->attach(tree);
+}
+
+int tree_signal_leader(struct tree *tree, int sig) {
+    return tree->launched ? tree->host->ways->signal_leader(tree, sig) : -ESRCH;
+}
+
+int tree_signal(struct tree *tree, int sig) {
+    return tree->launched ? tree->host->ways->signal(tree, sig) : -ESRCH;
+}
+
+void tree_kill(struct tree *tree) {
+    tree->killing = true;
+    if (tree->launched)
+        tree->host->ways->kill(tree);
+}
+
+int tree_pids(struct tree *tree, pid_t *pids, size_t max) {
+    return tree->launched ? tree->host->ways->pids(tree, pids, max) : 0;
+}
+
+int tree_cpu(struct tree *tree, double *ret_seconds) {
+    return tree->launched ? tree->host->ways->cpu(tree, ret_seconds) : -ESRCH;
+}
+
+void tree_free(struct tree *tree) {
+    if (!tree)
+        return;
+    tree->listener = NULL;
+    if (tree->host->ways->release(tree))
+        free(tree);
+}
+
+void tree_tell_exit(struct tree *tree, const struct leader_exit *end) {
+    if (tree->listener && end)
+        tree->listener->leader_exit(tree, end, tree->data);
+}
+
+void tree_tell_empty(struct tree *tree) {
+    if (tree->told_empty)
+        return;
+    tree->told_empty = true;
+    if (tree->listener)
+        tree->listener->empty(tree, tree->data);
+}
+
+void tree_tell_unproven(struct tree *tree) {
+    if (tree->told_empty)
+        return;
+    tree->told_empty = true;
+    if (tree->listener)
+        tree->listener->unproven(tree, tree->data);
+}

@@ -1,0 +1,134 @@
+// A cgroup holds the tree: nothing leaves it, whatever it forks.
+#include <sys/syscall.h>
+
+#include "common/util.h"
+#include "daemon/os/cgroup.h"
+#include "daemon/os/tree_internal.h"
+
+enum { PIDS_MAX = 4096 };
+
+static int way_prepare(struct tree *tree, struct tree_launch *ret_launch) {
+    struct cgroup_host *host = tree->host->cgroups;
+    int fd = cgroup_open(host, tree->number);
+    if (fd < 0)
+        return fd;
+    ret_launch->cgroup = fd;
+    if (tree->wants_cpu)
+        cgroup_cpu(host, tree->number, &tree->cpu_before);
+    return 0;
+}
+
+static void unwatch(struct tree *tree) {
+    if (tree->watch < 0)
+        return;
+    HASH_DELETE(by_watch, tree->host->watched, tree);
+    cgroup_unwatch(tree->host->cgroups, tree->watch);
+    tree->watch = -1;
+}
+
+// Tells emptiness once it is there; a tree that nobody owns any more gives its cgroup back.
+static void settle(struct tree *tree) {
+    if (tree->leader.pidfd >= 0 || cgroup_populated(tree->host->cgroups, tree->number) > 0)
+        return;
+    unwatch(tree);
+    bool free_now = !tree->listener;
+    tree_tell_empty(tree);
+    if (free_now) {
+        cgroup_give(tree->host->cgroups, tree->number);
+        free(tree);
+    }
+}
+
+static void on_change(int watch, void *data) {
+    struct tree_host *host = data;
+    struct tree *tree;
+    HASH_FIND(by_watch, host->watched, &watch, sizeof(watch), tree);
+    if (tree)
+        settle(tree);
+}
+
+static void watch(struct tree *tree) {
+    if (tree->watch >= 0)
+        return;
+    cgroup_host_listen(tree->host->cgroups, on_change, tree->host);
+    int number = cgroup_watch(tree->host->cgroups, tree->number);
+    if (number < 0)
+        return;
+    tree->watch = number;
+    HASH_ADD(by_watch, tree->host->watched, watch, sizeof(tree->watch), tree);
+}
+
+static void on_leader(struct ev_loop *loop, struct ev_io *io, int events) {
+    struct tree *tree = io->data;
+    struct cgroup_host *host = tree->host->cgroups;
+    struct leader_exit end = leader_reap(&tree->leader, loop);
+    bool alone = cgroup_populated(host, tree->number) <= 0;
+    if (!alone) {
+        watch(tree);
+        if (tree->rest == TREE_REST_KILL || tree->killing)
+            cgroup_kill(host, tree->number);
+    }
+    tree_tell_exit(tree, &end);
+    settle(tree);
+}
+
+static void way_attach(struct tree *tree) {
+    leader_watch(&tree->leader, tree->host->loop, on_leader, tree);
+    if (tree->killing)
+        cgroup_kill(tree->host->cgroups, tree->number);
+}
+
+static int way_signal_leader(struct tree *tree, int sig) {
+    return leader_signal(&tree->leader, sig);
+}
+
+// A pid from the list may be somebody else's by the time it is signalled: through a pidfd, with a second
+// look at where it is, it cannot.
+static int signal_one(struct tree *tree, pid_t pid, int sig) {
+    int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (pidfd < 0)
+        return -errno;
+    int r = -ESRCH;
+    if (cgroup_holds(tree->host->cgroups, tree->number, pid))
+        r = syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0) < 0 ? -errno : 0;
+    close(pidfd);
+    return r;
+}
+
+static int way_signal(struct tree *tree, int sig) {
+    pid_t pids[PIDS_MAX];
+    int count = cgroup_pids(tree->host->cgroups, tree->number, pids, PIDS_MAX);
+    int r = tree->leader.pidfd >= 0 ? leader_signal(&tree->leader, sig) : -ESRCH;
+    for (int i = 0; i < MIN(count, PIDS_MAX); i++)
+        if (pids[i] != tree->leader.pid && signal_one(tree, pids[i], sig) == 0)
+            r = 0;
+    return r;
+}
+
+static void way_kill(struct tree *tree) {
+    cgroup_kill(tree->host->cgroups, tree->number);
+}
+
+static int way_pids(struct tree *tree, pid_t *pids, size_t max) {
+    return cgroup_pids(tree->host->cgroups, tree->number, pids, max);
+}
+
+static int way_cpu(struct tree *tree, double *ret_seconds) {
+    double now;
+    int r = cgroup_cpu(tree->host->cgroups, tree->number, &now);
+    if (r == 0)
+        *ret_seconds = now - tree->cpu_before;
+    return r;
+}
+
+static bool way_release(struct tree *tree) {
+    leader_done(&tree->leader, tree->host->loop);
+    if (tree->launched && tree->watch >= 0 && cgroup_populated(tree->host->cgroups, tree->number) > 0)
+        return false; // on_change gives it back
+    unwatch(tree);
+    cgroup_give(tree->host->cgroups, tree->number);
+    return true;
+}
+
+const struct tree_ways tree_ways_cgroup = {way_prepare, way_attach, way_signal_leader, way_signal,
+                                           way_kill,    way_pids,   way_cpu,           way_release};

@@ -1,0 +1,73 @@
+// tree_internal: what the launcher needs of a tree, and what the ways of holding one give to tree.c.
+#pragma once
+
+#include <uthash.h>
+
+#include "daemon/os/leader.h"
+#include "daemon/os/tree.h"
+
+// What one launch needs to be held by its tree. Filled on the launcher's thread, owned by it.
+struct tree_launch {
+    int cgroup;         // directory to be born into, or -1
+    int join;           // its cgroup.procs, where the child joins by itself, or -1
+    int control;        // the reaper's end of its control socket, or -1
+    int program;        // the reaper's program (borrowed), or -1
+    int pidfd;          // of the leader, from the spawn, or -1
+    const char *policy; // the reaper's
+};
+#define TREE_LAUNCH_INIT ((struct tree_launch){.cgroup = -1, .join = -1, .control = -1, .program = -1, .pidfd = -1})
+
+int tree_prepare(struct tree *tree, struct tree_launch *ret_launch);
+int tree_launch_join(const struct tree_launch *launch);
+// The launch has succeeded: the tree takes the pidfd.
+void tree_launched(struct tree *tree, struct tree_launch *launch, pid_t leader, pid_t holder);
+void tree_launch_done(struct tree_launch *launch); // closes what is left
+void tree_attach(struct tree *tree);               // on the loop: watching begins
+
+struct tree_ways {
+    int (*prepare)(struct tree *tree, struct tree_launch *ret_launch);
+    void (*attach)(struct tree *tree);
+    int (*signal_leader)(struct tree *tree, int sig);
+    int (*signal)(struct tree *tree, int sig);
+    void (*kill)(struct tree *tree);
+    int (*pids)(struct tree *tree, pid_t *pids, size_t max);
+    int (*cpu)(struct tree *tree, double *ret_seconds);
+    // The owner lets go. Returns whether the tree can be freed now; else the way frees it when it is empty.
+    bool (*release)(struct tree *tree);
+};
+
+struct tree_host {
+    struct ev_loop *loop;
+    enum tree_way way;
+    const struct tree_ways *ways;
+    char why[200];
+    struct cgroup_host *cgroups; // owned, the cgroup way's
+    struct tree *watched;        // hash by inotify watch: between a leader's end and its tree's
+    int reaper_fd;               // borrowed, the reaper way's
+    struct strays *strays;       // owned, the reaper way's
+};
+
+struct tree {
+    struct tree_host *host;
+    enum tree_rest rest;
+    const struct tree_listener *listener; // NULL: the owner has let go
+    void *data;
+    struct leader leader;
+    bool launched, killing, wants_cpu, told_empty;
+    // cgroup
+    int number;
+    int watch; // inotify's, -1: none
+    double cpu_before;
+    UT_hash_handle by_watch;
+    // reaper
+    bool leader_told;
+    pid_t holder;
+    int control; // the daemon's end, -1
+    struct ev_io control_io;
+    UT_hash_handle by_holder;
+};
+
+extern const struct tree_ways tree_ways_cgroup, tree_ways_reaper, tree_ways_none;
+void tree_tell_exit(struct tree *tree, const struct leader_exit *end);
+void tree_tell_empty(struct tree *tree);
+void tree_tell_unproven(struct tree *tree);

@@ -1,0 +1,59 @@
+// No holder: the leader's process group only, which descendants can leave. For measuring what the others cost.
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "common/util.h"
+#include "daemon/os/tree_internal.h"
+
+static int none_prepare(struct tree *tree, struct tree_launch *ret_launch) {
+    return 0;
+}
+
+// The group is signalled while its leader is not reaped: its number cannot be anybody else's.
+static void on_leader(struct ev_loop *loop, struct ev_io *io, int events) {
+    struct tree *tree = io->data;
+    if (tree->rest == TREE_REST_KILL || tree->killing)
+        kill(-tree->leader.pid, SIGKILL);
+    struct leader_exit end = leader_reap(&tree->leader, loop);
+    tree_tell_exit(tree, &end);
+    tree_tell_empty(tree);
+}
+
+static void none_attach(struct tree *tree) {
+    leader_watch(&tree->leader, tree->host->loop, on_leader, tree);
+}
+
+static int none_signal_leader(struct tree *tree, int sig) {
+    return leader_signal(&tree->leader, sig);
+}
+
+static int none_signal(struct tree *tree, int sig) {
+    if (tree->leader.pidfd < 0)
+        return -ESRCH;
+    return kill(-tree->leader.pid, sig) < 0 ? -errno : 0;
+}
+
+static void none_kill(struct tree *tree) {
+    none_signal(tree, SIGKILL);
+}
+
+static int none_pids(struct tree *tree, pid_t *pids, size_t max) {
+    return -EOPNOTSUPP;
+}
+
+static int none_cpu(struct tree *tree, double *ret_seconds) {
+    struct timespec ts;
+    clockid_t clock;
+    if (tree->leader.pidfd < 0 || clock_getcpuclockid(tree->leader.pid, &clock) != 0 || clock_gettime(clock, &ts) < 0)
+        return -ESRCH;
+    *ret_seconds = (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
+    return 0;
+}
+
+static bool none_release(struct tree *tree) {
+    leader_done(&tree->leader, tree->host->loop);
+    return true;
+}
+
+const struct tree_ways tree_ways_none = {none_prepare, none_attach, none_signal_leader, none_signal,
+                                         none_kill,    none_pids,   none_cpu,           none_release};

@@ -1,0 +1,145 @@
+"""What the kernel says about processes, from /proc, and waiting for them to be gone."""
+
+import ctypes
+import os
+import select
+import signal
+import time
+
+PR_SET_CHILD_SUBREAPER = 36
+GUARD = 30.0  # seconds; a guard against a hang, never a measure
+
+
+def become_subreaper():
+    """What the daemon leaves behind becomes this process's child, so that it can be found."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
+def read(pid, name):
+    try:
+        with open(f"/proc/{pid}/{name}", "rb") as file:
+            return file.read()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return None
+
+
+def pids():
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def stat(pid):
+    """The fields of /proc/PID/stat after the name: state, ppid, pgrp, session…; None for no such process."""
+    text = read(pid, "stat")
+    return text[text.rindex(b")") + 2:].split() if text else None
+
+
+def parent(pid):
+    fields = stat(pid)
+    return int(fields[1]) if fields else None
+
+
+def alive(pid):
+    """Runs; a zombie doesn't."""
+    fields = stat(pid)
+    return fields is not None and fields[0] not in (b"Z", b"X")
+
+
+def command(pid):
+    text = read(pid, "cmdline")
+    return text.rstrip(b"\0").split(b"\0") if text else []
+
+
+def executable(pid):
+    try:
+        return os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return None
+
+
+def with_argument(token):
+    """Live processes one of whose arguments is `token`."""
+    token = token.encode()
+    return [pid for pid in pids() if token in command(pid) and alive(pid)]
+
+
+def of_executable(path):
+    path = os.path.realpath(path)
+    return [pid for pid in pids() if executable(pid) == path and alive(pid)]
+
+
+def children(pid):
+    return [p for p in pids() if parent(p) == pid]
+
+
+def cpu_seconds(pid):
+    """User and system time of all threads of the process."""
+    fields = stat(pid)
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def switches(pid):
+    """Context switches of each thread of the process, voluntary and not."""
+    counts = {}
+    for tid in os.listdir(f"/proc/{pid}/task"):
+        for line in (read(pid, f"task/{tid}/status") or b"").splitlines():
+            if b"ctxt_switches" in line:
+                counts[tid] = counts.get(tid, 0) + int(line.split()[1])
+    return counts
+
+
+def resident_bytes(pid):
+    for line in (read(pid, "status") or b"").splitlines():
+        if line.startswith(b"VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError(f"no process {pid}")
+
+
+def wait_gone(pid, seconds=GUARD):
+    """Until the process, no child of this one, has ended. True when it has."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        poller = select.poll()
+        poller.register(fd, select.POLLIN)
+        return bool(poller.poll(seconds * 1000)) or not alive(pid)
+    finally:
+        os.close(fd)
+
+
+def kill(pid, sig=signal.SIGKILL):
+    try:
+        os.kill(pid, sig)
+    except ProcessLookupError:
+        pass
+
+
+def reap_orphans(seconds=5.0):
+    """Waits for whatever was left to this process. Returns those that live on, and ends them."""
+    until = time.monotonic() + seconds
+    for pid in children(os.getpid()):
+        wait_gone(pid, max(0.0, until - time.monotonic()))
+    left = [(pid, command(pid)) for pid in children(os.getpid()) if alive(pid)]
+    for pid, _ in left:
+        kill(pid)
+        wait_gone(pid)
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+    return left
+
+
+def eventually(holds, what, seconds=GUARD):
+    """Asks again and again until `holds()` is true; for what no event tells. Returns what it returned."""
+    until = time.monotonic() + seconds
+    while True:
+        value = holds()
+        if value:
+            return value
+        assert time.monotonic() < until, f"after {seconds} s still not: {what}"
+        select.select([], [], [], 0.02)

@@ -1,0 +1,133 @@
+"""A program that can't be executed is a final job that says at which step it failed and with what errno."""
+
+import os
+
+from harness import assert_reason, child, daemon_test, text
+
+
+def failed(client, argv, stage, errno, **spec):
+    job = client.run(argv, **spec)
+    assert_reason(job, "spawn_failed", exit_code=None, signal=None, timed_out=False, survivors=[])
+    error = job["result"]["error"]
+    assert (error["stage"], error["errno"]) == (stage, errno), error
+    assert error["message"], error
+    assert job["pid"] is None and job["started_at"] is None
+    for name in ("stdout", "stderr"):
+        assert job[name]["bytes"] == 0 and job[name]["eof"] is True, job[name]
+    return job
+
+
+def make_file(daemon, name, content, mode=0o755):
+    path = os.path.join(daemon.directory, name)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(content)
+    os.chmod(path, mode)
+    return path
+
+
+@daemon_test
+def test_name_not_in_the_path(daemon, client):
+    failed(client, ["no-such-program-anywhere"], "exec", "ENOENT")
+
+
+@daemon_test
+def test_empty_name(daemon, client):
+    failed(client, [""], "exec", "ENOENT")
+
+
+@daemon_test
+def test_not_executable(daemon, client):
+    failed(client, [make_file(daemon, "plain", "x", 0o644)], "exec", "EACCES")
+
+
+@daemon_test
+def test_a_directory(daemon, client):
+    failed(client, ["/usr"], "exec", "EACCES")
+
+
+@daemon_test
+def test_a_file_as_a_directory(daemon, client):
+    failed(client, ["/etc/passwd/x"], "exec", "ENOTDIR")
+
+
+@daemon_test
+def test_no_known_format_is_a_failure_and_no_shell_is_tried(daemon, client):
+    failed(client, [make_file(daemon, "script", "echo no interpreter\n")], "exec", "ENOEXEC")
+
+
+@daemon_test
+def test_missing_interpreter(daemon, client):
+    failed(client, [make_file(daemon, "script", "#!/nonexistent/interpreter\n")], "exec", "ENOENT")
+
+
+@daemon_test
+def test_missing_cwd(daemon, client):
+    failed(client, ["true"], "cwd", "ENOENT", cwd="/nonexistent/directory")
+    failed(client, ["true"], "cwd", "ENOTDIR", cwd="/etc/passwd")
+
+
+@daemon_test
+def test_output_file_that_cannot_be_opened(daemon, client):
+    failed(client, ["true"], "stdio", "ENOENT", stdout={"file": "/nonexistent/out"})
+    failed(client, ["true"], "stdio", "EISDIR", stderr={"file": "/usr"})
+
+
+@daemon_test
+def test_program_is_searched_in_the_jobs_own_path(daemon, client):
+    folder = os.path.join(daemon.directory, "bin")
+    os.mkdir(folder)
+    make_file(daemon, "bin/own-tool", "#!/bin/sh\necho own\n")
+    failed(client, ["own-tool"], "exec", "ENOENT")
+    assert text(client.run(["own-tool"], env={"PATH": f"{folder}:/bin"})) == "own\n"
+
+
+@daemon_test
+def test_relative_path_element_is_searched_from_the_jobs_cwd(daemon, client):
+    folder = os.path.join(daemon.directory, "bin")
+    os.mkdir(folder)
+    make_file(daemon, "bin/own-tool", "#!/bin/sh\necho own\n")
+    job = client.run(["own-tool"], env={"PATH": "bin:/bin:/usr/bin"}, cwd=daemon.directory)
+    assert text(job) == "own\n"
+    assert text(client.run(["./bin/own-tool"], cwd=daemon.directory)) == "own\n"
+
+
+@daemon_test
+def test_search_goes_on_past_a_file_that_may_not_be_executed(daemon, client):
+    for name in ("first", "second"):
+        os.mkdir(os.path.join(daemon.directory, name))
+    make_file(daemon, "first/tool", "x", 0o644)
+    make_file(daemon, "second/tool", "#!/bin/sh\necho second\n")
+    path = f"{daemon.directory}/first:{daemon.directory}/second"
+    assert text(client.run(["tool"], env={"PATH": path})) == "second\n"
+    failed(client, ["tool"], "exec", "EACCES", env={"PATH": f"{daemon.directory}/first:/nonexistent"})
+
+
+@daemon_test
+def test_failure_comes_at_once_and_not_with_the_timeout(daemon, client):
+    job = failed(client, ["/nonexistent/program"], "exec", "ENOENT", timeout=20)
+    assert job["ended_at"] - job["created_at"] < 10
+
+
+@daemon_test
+def test_many_failures_leave_the_daemon_whole(daemon, client):
+    before = set(os.listdir(f"/proc/{daemon.pid}/fd"))
+    requests = [client.request("job.run", argv=["/nonexistent/program"]) for _ in range(300)]
+    for request in requests:
+        assert_reason(client.result(request)["job"], "spawn_failed")
+    assert text(client.run(["echo", "fine"])) == "fine\n"
+    after = set(os.listdir(f"/proc/{daemon.pid}/fd"))
+    assert len(after) <= len(before) + 4, f"{len(after) - len(before)} descriptors more than before"
+
+
+@daemon_test
+def test_a_launch_that_hangs_delays_no_other_client(daemon, client):
+    # Opening a FIFO for writing waits for a reader, before the exec.
+    fifo = os.path.join(daemon.directory, "fifo")
+    os.mkfifo(fifo)
+    hanging = client.request("job.start", argv=child("exit", 0), stdout={"file": fifo}, timeout=2)
+    other = daemon.client()
+    for i in range(20):
+        assert text(other.run(["echo", str(i)])) == f"{i}\n"
+    job = client.result(hanging)["job"]
+    job = other.wait(job)
+    assert job["result"]["reason"] in ("timeout", "spawn_failed"), job["result"]

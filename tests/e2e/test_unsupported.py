@@ -1,0 +1,72 @@
+"""What belongs to later work is known, and refused as unsupported with its name; never ignored."""
+
+from harness import UNSUPPORTED, assert_refused, child, daemon_test
+
+LATER = {
+    "pty": {"rows": 24, "cols": 80},
+    "queue_timeout": 5,
+    "limits": {"memory_bytes": 1 << 30},
+    "user": "nobody",
+    "restart": {"policy": "always"},
+    "ready": {"text": "up"},
+    "group": "builds",
+    "priority": 5,
+    "after": [1],
+    "delay": 1,
+    "stdin": "stream",
+    "stdout": "fd",
+    "stderr": "fd",
+}
+
+
+@daemon_test
+def test_later_fields_are_refused_by_name(daemon, client):
+    for method in ("job.start", "job.run"):
+        for field, value in LATER.items():
+            error = client.refused(method, argv=["true"], **{field: value})
+            assert error.code == UNSUPPORTED, f"{field}: {error}"
+            assert error.data["field"].split(".")[0] == field, f"{field}: {error.data}"
+    assert_refused(client.refused("job.start", argv=["true"], stdin="fd"), UNSUPPORTED, "stdin")
+    assert client.call("job.list")["jobs"] == []
+
+
+@daemon_test
+def test_each_limit_is_refused(daemon, client):
+    for name in ("memory_bytes", "processes", "cpu_weight", "address_space_bytes", "open_files",
+                 "file_size_bytes", "core_bytes", "cpu_seconds"):
+        error = client.refused("job.start", argv=["true"], limits={name: 1 << 20})
+        assert error.code == UNSUPPORTED and error.data["field"].startswith("limits"), error
+
+
+@daemon_test
+def test_later_fields_that_are_null_are_absent(daemon, client):
+    job = client.run(["true"], **{field: None for field in LATER})
+    assert job["result"]["exit_code"] == 0 and job["group"] == "default"
+
+
+@daemon_test
+def test_later_fields_of_a_wrong_type_are_invalid(daemon, client):
+    assert_refused(client.refused("job.start", argv=["true"], pty=5), -32602, "pty")
+    assert_refused(client.refused("job.start", argv=["true"], priority="high"), -32602, "priority")
+    assert_refused(client.refused("job.start", argv=["true"], limits={"unknown": 1}), -32602, "limits.unknown")
+
+
+@daemon_test
+def test_descriptors_are_refused(daemon, client):
+    assert_refused(client.refused("job.run", argv=["true"], fd=True), UNSUPPORTED, "fd")
+    job = client.run(["true"])
+    assert_refused(client.refused("job.output", id=job["id"], fd=True), UNSUPPORTED, "fd")
+
+
+@daemon_test
+def test_stopping_without_the_jobs_is_unsupported(daemon, client):
+    client.start(child("sleep", 1000))
+    assert_refused(client.refused("daemon.stop", jobs="keep"), UNSUPPORTED)
+    assert client.call("daemon.info")["pid"] == daemon.pid
+
+
+@daemon_test
+def test_what_is_unsupported_is_told_beforehand(daemon, client):
+    unsupported = client.call("daemon.info")["capabilities"]["unsupported"]
+    for field in LATER:
+        assert any(field in name for name in unsupported), (field, unsupported)
