@@ -6,6 +6,8 @@
 
 #include "common/util.h"
 
+enum { MESSAGE_LARGE_MAX = 16 }; // numbers beyond a double in one line
+
 // Depth is checked before parsing, by counting brackets outside strings: a hostile line costs one pass.
 static bool message_too_deep(const char *line, size_t size) {
     int depth = 0;
@@ -29,6 +31,30 @@ static bool message_too_deep(const char *line, size_t size) {
     return false;
 }
 
+// Numbers that no double holds are JSON all the same. Each becomes one that is as much out of any range, so that
+// the line reaches the check that names its field.
+static json_t *message_parse_large(const char *line, size_t size, size_t flags, json_error_t *error) {
+    static const char large[] = "1e308";
+    _cleanup_free_ char *copy = malloc(size + 1);
+    if (!copy)
+        return NULL;
+    memcpy(copy, line, size);
+    for (int numbers = 0; numbers < MESSAGE_LARGE_MAX; numbers++) {
+        json_t *value = json_loadb(copy, size, flags, error);
+        if (value || json_error_code(error) != json_error_numeric_overflow)
+            return value;
+        size_t end = (size_t)MAX(error->position, 0), start;
+        for (start = MIN(end, size); start > 0 && strchr("0123456789+-.eE", copy[start - 1]) && copy[start - 1];)
+            start--;
+        start += start < end && copy[start] == '-';
+        if (end > size || end - start < sizeof(large) - 1)
+            return NULL;
+        memcpy(copy + start, large, sizeof(large) - 1);
+        memset(copy + start + sizeof(large) - 1, ' ', end - start - (sizeof(large) - 1));
+    }
+    return NULL;
+}
+
 int message_parse(const char *line, size_t size, json_t **ret_value, char why[200]) {
     enum { FLAGS = JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES };
     if (message_too_deep(line, size)) {
@@ -37,17 +63,18 @@ int message_parse(const char *line, size_t size, json_t **ret_value, char why[20
     }
     json_error_t error;
     json_t *value = json_loadb(line, size, FLAGS, &error);
-    // An integer beyond 64 bits is JSON all the same: as a real it reaches the check that names the field.
     if (!value && json_error_code(&error) == json_error_numeric_overflow)
-        value = json_loadb(line, size, FLAGS | JSON_DECODE_INT_AS_REAL, &error);
+        value = message_parse_large(line, size, FLAGS | JSON_DECODE_INT_AS_REAL, &error);
     if (value) {
         *ret_value = value;
         return 0;
     }
     snprintf(why, 200, "%s (byte %d)", error.text, error.position);
     enum json_error_code code = json_error_code(&error);
-    return code == json_error_duplicate_key || code == json_error_numeric_overflow ? PROTO_INVALID_REQUEST
-                                                                                   : PROTO_PARSE_ERROR;
+    // All of these are JSON, but no request: two values of one name, a name with NUL, a number beyond all bounds.
+    bool json = code == json_error_duplicate_key || code == json_error_null_byte_in_key ||
+                code == json_error_numeric_overflow;
+    return json ? PROTO_INVALID_REQUEST : PROTO_PARSE_ERROR;
 }
 
 static void request_refuse(struct request *request, int code, const char *why) {
@@ -75,10 +102,10 @@ void message_request(const json_t *value, struct request *ret_request) {
     if (!json_is_string(method))
         request_refuse(ret_request, PROTO_INVALID_REQUEST, "method must be a string");
     else
-        ret_request->method = json_string_value(method);
+        ret_request->method = strlen(json_string_value(method)) == json_string_length(method) ? json_string_value(method) : "";
     json_t *params = json_object_get(value, "params");
     if (json_is_array(params))
-        request_refuse(ret_request, PROTO_INVALID_PARAMS, "params are by name: an object");
+        request_refuse(ret_request, PROTO_INVALID_PARAMS, "are by name: an object");
     else if (params && !json_is_object(params))
         request_refuse(ret_request, PROTO_INVALID_REQUEST, "params must be an object");
     else

@@ -69,7 +69,7 @@ static const char *octal_check(const json_t *value) {
     for (; *s; s++)
         if (*s < '0' || *s > '7')
             return "must be octal digits such as \"022\"";
-    return NULL;
+    return strtoul(json_string_value(value), NULL, 8) > 0777 ? "must be at most \"777\"" : NULL;
 }
 static const struct proto_type umask_type = {
     PK_STRING, .min = 1, .max = 4, .pattern = "^[0-7]{1,4}$", .check = octal_check};

@@ -26,6 +26,7 @@ struct stream {
     struct ev_io reader, writer, hup;
     struct buffer in, out;
     bool above_low, is_dirty, is_dead, input_over, told_closed;
+    bool stalled; // `in` may hold whole lines: they wait until the queue is shorter
     struct stream *next_dirty, *next_dead;
 };
 
@@ -45,13 +46,27 @@ static void stream_broken(struct stream *s) {
     s->listener->closed(s, s->data);
 }
 
+static void stream_lines(struct stream *s, const char *data, size_t size);
+
+static bool stream_full(const struct stream *s) {
+    return buffer_size(&s->out) > s->limits->queue_max;
+}
+
 static void stream_pace(struct stream *s) {
     if (s->input_over || s->is_dead)
         return;
-    if (buffer_size(&s->out) > s->limits->queue_max)
+    if (stream_full(s)) {
         ev_io_stop(s->host->loop, &s->reader);
-    else
-        ev_io_start(s->host->loop, &s->reader);
+        return;
+    }
+    ev_io_start(s->host->loop, &s->reader);
+    if (s->stalled) {
+        struct buffer held = s->in;
+        s->in = (struct buffer){0};
+        s->stalled = false;
+        stream_lines(s, buffer_head(&held), buffer_size(&held));
+        buffer_done(&held);
+    }
 }
 
 // Writes what can be written. Returns 0 or a negative errno that ends the stream.
@@ -70,6 +85,7 @@ static int stream_write(struct stream *s) {
 static void stream_flush(struct stream *s) {
     if (s->told_closed)
         return;
+    bool was_above = s->above_low || buffer_size(&s->out) > s->limits->low_mark;
     if (stream_write(s) < 0) {
         stream_broken(s);
         return;
@@ -78,11 +94,10 @@ static void stream_flush(struct stream *s) {
         ev_io_start(s->host->loop, &s->writer);
     else
         ev_io_stop(s->host->loop, &s->writer);
+    s->above_low = buffer_size(&s->out) > s->limits->low_mark;
+    bool drained = was_above && !s->above_low;
     stream_pace(s);
-    bool above = buffer_size(&s->out) > s->limits->low_mark;
-    bool drained = s->above_low && !above;
-    s->above_low = above;
-    if (drained)
+    if (drained && !s->is_dead)
         s->listener->drained(s, s->data);
 }
 
@@ -97,6 +112,11 @@ static void stream_on_hup(struct ev_loop *loop, struct ev_io *w, int events) {
 }
 
 static void stream_end_input(struct stream *s) {
+    // A last line without its newline is a line all the same: what was cut short says so by not being JSON.
+    if (buffer_size(&s->in) > 0)
+        stream_lines(s, "\n", 1);
+    if (s->is_dead)
+        return;
     s->input_over = true;
     ev_io_stop(s->host->loop, &s->reader);
     buffer_done(&s->in);
@@ -125,6 +145,13 @@ static void stream_overlong(struct stream *s) {
 // Hands out the lines of `data`; what is left of an unfinished one goes into s->in.
 static void stream_lines(struct stream *s, const char *data, size_t size) {
     while (size > 0 && !s->is_dead && !s->input_over) {
+        if (stream_full(s)) {
+            s->stalled = true;
+            if (buffer_append(&s->in, data, size) < 0)
+                stream_overlong(s);
+            ev_io_stop(s->host->loop, &s->reader);
+            return;
+        }
         const char *newline = memchr(data, '\n', size);
         size_t piece = newline ? (size_t)(newline - data) : size;
         if (buffer_size(&s->in) + piece > s->limits->line_max) {

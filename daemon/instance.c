@@ -55,7 +55,7 @@ static long lock_holder(int fd) {
 
 static int lock_take(const char *dir, int *ret_fd, char why[400]) {
     _cleanup_free_ char *path = NULL;
-    if (asprintf(&path, "%s/lock", dir) < 0)
+    if (asprintf(&path, "%s/supd.lock", dir) < 0)
         return -ENOMEM;
     _cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0) {

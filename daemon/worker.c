@@ -39,7 +39,8 @@ static void worker_stop(struct worker *w) {
     double grace = w->stopping ? 0 : -1; // told twice, it hurries
     if (!w->stopping)
         log_info(&w->log, "stopping: ending %lld jobs", (long long)runner_stats(w->runner)->live);
-    w->stopping = w->control.stopping = true;
+    w->stopping = true;
+    control_stop(&w->control);
     const struct cause cause = {REASON_KILLED, KILLER_DAEMON, -1};
     for (struct job *job = registry_newest(w->registry); job; job = job->older)
         if (!job_is_final(job))

@@ -60,6 +60,9 @@ static size_t piece_add(json_t *chunks, const struct spool *spool, const struct 
                         int64_t end, size_t limit, bool more, double at) {
     int64_t offset = cursor->next[stream];
     size_t size = MIN(limit, (size_t)(end - offset));
+    // The budget's last bytes are less than a character may need: it comes whole with the next answer.
+    if (size < 4 && end - offset > (int64_t)size && json_array_size(chunks) > 0)
+        return 0;
     _cleanup_free_ char *data = malloc(size);
     if (!data)
         return 0;

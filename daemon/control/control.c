@@ -3,6 +3,7 @@
 
 #include "common/util.h"
 #include "daemon/control/audience.h"
+#include "daemon/control/follower.h"
 #include "daemon/control/session.h"
 
 enum { QUEUE_MAX = 16 << 20, QUEUE_LOW = 65536 };
@@ -45,6 +46,11 @@ static void on_bottom(struct ev_loop *loop, struct ev_prepare *w, int events) {
         session->is_busy = false;
         session_work(session);
     }
+    ev_idle_stop(loop, &control->again);
+}
+
+static void on_again(struct ev_loop *loop, struct ev_idle *w, int events) {
+    // The turn that this makes is all there is to it.
 }
 
 int control_start(struct control *control) {
@@ -55,9 +61,16 @@ int control_start(struct control *control) {
         .line_max = (size_t)control->limits.request_bytes, .queue_max = QUEUE_MAX, .low_mark = QUEUE_LOW};
     ev_prepare_init(&control->bottom, on_bottom);
     control->bottom.data = control;
+    ev_idle_init(&control->again, on_again);
     ev_prepare_start(control->loop, &control->bottom); // after the runner's bottom, before the streams'
     ev_unref(control->loop);
     return 0;
+}
+
+void control_stop(struct control *control) {
+    control->stopping = true;
+    for (struct session *session = control->sessions; session; session = session->next)
+        followers_release(session);
 }
 
 void control_finish(struct control *control) {
@@ -67,6 +80,7 @@ void control_finish(struct control *control) {
         session_end(control->sessions);
     ev_ref(control->loop);
     ev_prepare_stop(control->loop, &control->bottom);
+    ev_idle_stop(control->loop, &control->again);
     stream_host_free(control->streams);
     control->streams = NULL;
 }

@@ -1,6 +1,7 @@
 // From JSON to a spec. What a single value may be was checked against the table; here is only what it becomes.
 #include "daemon/control/decode.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #include "common/bytes.h"
@@ -114,13 +115,43 @@ static void set_words(const json_t *params, struct spec *spec) {
         spec->nice = (int)proto_int(nice);
 }
 
-// The spec's own part of the params in one fixed form.
+// A copy in which numbers that are equal are the same: 5.0 is 5.
+static json_t *normal(json_t *value) {
+    json_t *copy, *item;
+    const char *key;
+    size_t i;
+    if (json_is_real(value) && fabs(json_real_value(value)) < 1e15 && json_real_value(value) == floor(json_real_value(value)))
+        return json_integer((json_int_t)json_real_value(value));
+    if (json_is_object(value)) {
+        copy = json_object();
+        json_object_foreach(value, key, item) json_object_set_new(copy, key, normal(item));
+        return copy;
+    }
+    if (json_is_array(value)) {
+        copy = json_array();
+        json_array_foreach(value, i, item) json_array_append_new(copy, normal(item));
+        return copy;
+    }
+    return json_incref(value);
+}
+
+// The spec's own part of the params in one fixed form: what equals its default is as if absent. The lease is
+// left out: it is the connection's, and its default the method's.
 static int set_canonical(const json_t *params, struct spec *spec) {
     json_t *own = json_object();
     for (const struct proto_field *f = proto_spec_fields; own && f->name; f++) {
         json_t *value = json_object_get(params, f->name);
-        if (value && json_object_set(own, f->name, value) < 0)
+        if (!value || streq(f->name, "lease"))
+            continue;
+        value = normal(value);
+        json_t *fallback = f->fallback ? json_loads(f->fallback, JSON_DECODE_ANY, NULL) : NULL;
+        int r = fallback && json_equal(value, fallback) ? 0 : json_object_set(own, f->name, value);
+        json_decref(fallback);
+        json_decref(value);
+        if (r < 0) {
+            json_decref(own);
             return -ENOMEM;
+        }
     }
     spec->canonical = own ? json_dumps(own, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
     json_decref(own);

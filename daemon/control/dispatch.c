@@ -79,6 +79,12 @@ static void dispatch_request(struct session *session, const json_t *value, struc
         json_decref(call->id);
         call->id = json_integer(id);
     }
+    if (request.error == PROTO_INVALID_PARAMS) {
+        snprintf(call->refusal.field, sizeof(call->refusal.field), "params");
+        snprintf(call->refusal.why, sizeof(call->refusal.why), "%s", request.why);
+        call_refuse(call, -EINVAL);
+        return;
+    }
     if (request.error) {
         call_error(call, request.error, request.why);
         return;

@@ -150,3 +150,13 @@ void followers_pump(struct session *session) {
         follower_pump(follower);
     }
 }
+
+void followers_release(struct session *session) {
+    struct follower *follower;
+    DL_FOREACH(session->followers, follower) {
+        if (!follower->hold)
+            continue;
+        follower->hold = false;
+        follower_set_hold(follower->watch.job, session->control->runner, NULL);
+    }
+}

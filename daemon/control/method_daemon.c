@@ -7,10 +7,20 @@
 #include "daemon/control/methods.h"
 #include "daemon/control/session.h"
 
+// Words of a field that are refused, such as stdin "stream".
+static void list_later_words(json_t *list, const char *name, const struct proto_type *type) {
+    for (const struct proto_type *const *any = type->kind == PK_ONEOF ? type->any : NULL; any && *any; any++)
+        list_later_words(list, name, *any);
+    for (const char *const *word = type->later; word && *word; word++)
+        json_array_append_new(list, json_sprintf("%s: \"%s\"", name, *word));
+}
+
 static void list_unsupported(json_t *list, const struct proto_field *fields) {
     for (; fields && fields->name; fields++)
         if (fields->flags & PF_LATER)
             json_array_append_new(list, json_string(fields->name));
+        else
+            list_later_words(list, fields->name, fields->type);
 }
 
 static json_t *capabilities(const struct control *control) {
@@ -18,6 +28,7 @@ static json_t *capabilities(const struct control *control) {
         [TREE_AUTO] = "none", [TREE_CGROUP] = "cgroup", [TREE_REAPER] = "reaper", [TREE_NONE] = "none"};
     json_t *unsupported = json_array();
     list_unsupported(unsupported, proto_spec_fields);
+    list_unsupported(unsupported, proto_method_find("job.run")->params);
     bool fast = launcher_way(control->launcher) == SPAWN_FAST;
     return json_pack("{s:s,s:s,s:s,s:s,s:s,s:o}", "tree", ways[tree_host_way(control->trees)], "tree_why",
                      tree_host_why(control->trees), "spawn", fast ? "fast" : "plain", "store", "memory", "spool",

@@ -222,7 +222,7 @@ json_t *record_job(const struct control *control, const struct job *job, int64_t
     set(record, "ready", json_false());
     set(record, "created_at", instant(job->created_at));
     set(record, "started_at", instant(job->started_at));
-    set(record, "ended_at", instant(job->ended_at));
+    set(record, "ended_at", instant(job_is_final(job) ? job->ended_at : 0));
     set(record, "elapsed", seconds(job_elapsed(job, now)));
     set(record, "deadlines", deadlines_record(job, now));
     set(record, "result", result_record(job));

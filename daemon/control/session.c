@@ -34,6 +34,7 @@ void session_wake(struct session *session) {
     session->is_busy = true;
     session->next_busy = session->control->busy;
     session->control->busy = session;
+    ev_idle_start(session->control->loop, &session->control->again);
 }
 
 bool session_congested(const struct session *session) {

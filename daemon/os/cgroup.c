@@ -174,11 +174,11 @@ int cgroup_take(struct cgroup_host *host) {
     return host->pooled > 0 ? host->pool[--host->pooled] : host->next++;
 }
 
-void cgroup_give(struct cgroup_host *host, int number) {
+void cgroup_give(struct cgroup_host *host, int number, bool killed) {
     char name[32], text[128];
     ssize_t n = file_read(host->fd, job_file(name, sizeof(name), number, "cgroup.events"), text, sizeof(text));
     bool clean = n > 0 && strstr(text, "populated 0") && strstr(text, "frozen 0");
-    if ((clean || n == -ENOENT) && host->pooled < POOL_MAX) {
+    if (((clean && !killed) || n == -ENOENT) && host->pooled < POOL_MAX) {
         host->pool[host->pooled++] = number;
         return;
     }

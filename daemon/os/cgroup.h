@@ -17,7 +17,10 @@ void cgroup_host_free(struct cgroup_host *host); // removes what is empty. NULL 
 const char *cgroup_host_path(const struct cgroup_host *host);
 
 int cgroup_take(struct cgroup_host *host); // a number whose cgroup is empty, or does not exist yet
-void cgroup_give(struct cgroup_host *host, int number); // back: reused where it is as good as new, else removed
+// Back: reused where it is as good as new, else removed. `killed`: cgroup.kill was used in it. Such a one must go: what is
+// cloned into it later with CLONE_INTO_CGROUP is killed at birth (seen on Linux 6.18: the fork compares the kill
+// count of the parent's cgroup with that of the target).
+void cgroup_give(struct cgroup_host *host, int number, bool killed);
 
 // The directory of a number, made if need be. On any thread. Returns a descriptor or a negative errno.
 int cgroup_open(const struct cgroup_host *host, int number);

@@ -34,7 +34,7 @@ struct station {
 struct launcher {
     struct ev_loop *loop;
     enum spawn_way way;
-    int normal;
+    int normal, most; // threads: in normal times, and when some are stuck
     struct station stations[SLOTS_LAUNCHERS];
     int slots[SLOTS_LAUNCHERS][SLOT_COUNT];
     struct child_setup setup; // common part
@@ -223,7 +223,7 @@ static int station_start(struct launcher *l, int index) {
 }
 
 static void launcher_grow(struct launcher *l) {
-    if (l->threads < SLOTS_LAUNCHERS && station_start(l, (int)l->threads) == 0)
+    if (l->threads < (size_t)l->most && station_start(l, (int)l->threads) == 0)
         l->threads++;
 }
 
@@ -237,7 +237,7 @@ static void launcher_balance(struct launcher *l) {
             oldest = MIN(oldest, l->stations[i].since);
     pthread_mutex_unlock(&l->lock);
     ev_timer_stop(l->loop, &l->stuck);
-    if (!wanting || l->threads >= SLOTS_LAUNCHERS)
+    if (!wanting || l->threads >= (size_t)l->most)
         return;
     bool stuck = now - oldest >= LAUNCHER_STUCK;
     if (l->threads < (size_t)l->normal || stuck)
@@ -307,9 +307,11 @@ int launcher_new(struct ev_loop *loop, enum spawn_way way, int threads, struct l
     ev_async_init(&l->ready, on_ready);
     ev_timer_init(&l->stuck, on_stuck, LAUNCHER_STUCK, 0);
     l->ready.data = l->stuck.data = l;
-    int r = slots_reserve(l->slots);
-    if (r == 0 && getrlimit(RLIMIT_NOFILE, &l->setup.nofile) < 0)
-        r = -errno;
+    int r = getrlimit(RLIMIT_NOFILE, &l->setup.nofile) < 0 ? -errno : 0;
+    // Slots are descriptors too: with few of them to be had, fewer launchers.
+    l->most = (int)MIN(MAX(l->setup.nofile.rlim_max / 32, (rlim_t)threads), (rlim_t)SLOTS_LAUNCHERS);
+    if (r == 0)
+        r = slots_reserve(l->most, l->slots);
     if (r == 0 && (l->null = open("/dev/null", O_RDWR | O_CLOEXEC)) < 0)
         r = -errno;
     l->setup.reset_oom = oom_score_set();

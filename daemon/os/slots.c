@@ -5,7 +5,7 @@
 
 #include "common/util.h"
 
-int slots_reserve(int ret_slots[SLOTS_LAUNCHERS][SLOT_COUNT]) {
+int slots_reserve(int launchers, int ret_slots[SLOTS_LAUNCHERS][SLOT_COUNT]) {
     int fd;
     do { // whoever writes to an unopened stdout must not write into something else
         fd = open("/dev/null", O_RDWR);
@@ -13,7 +13,7 @@ int slots_reserve(int ret_slots[SLOTS_LAUNCHERS][SLOT_COUNT]) {
             return -errno;
     } while (fd < 3);
     close(fd);
-    for (int l = 0; l < SLOTS_LAUNCHERS; l++)
+    for (int l = 0; l < launchers; l++)
         for (int s = 0; s < SLOT_COUNT; s++) {
             ret_slots[l][s] = open("/dev/null", O_RDWR | O_CLOEXEC);
             if (ret_slots[l][s] < 0)

@@ -5,9 +5,9 @@
 
 #include "daemon/os/child.h"
 
-enum { SLOTS_LAUNCHERS = 32 };
+enum { SLOTS_LAUNCHERS = 32 }; // at most
 
 // Fills 0 to 2 where they are closed, and reserves all slots from the lowest free number on. Returns 0 or a negative errno.
-int slots_reserve(int ret_slots[SLOTS_LAUNCHERS][SLOT_COUNT]);
+int slots_reserve(int launchers, int ret_slots[SLOTS_LAUNCHERS][SLOT_COUNT]);
 // Lays a copy of `fd` into a slot; negative: /dev/null again. Returns 0 or a negative errno.
 int slot_lay(int slot, int fd, int null);

@@ -1,4 +1,5 @@
 // A cgroup holds the tree: nothing leaves it, whatever it forks.
+#include <signal.h>
 #include <sys/syscall.h>
 
 #include "common/util.h"
@@ -34,7 +35,7 @@ static void settle(struct tree *tree) {
     bool free_now = !tree->listener;
     tree_tell_empty(tree);
     if (free_now) {
-        cgroup_give(tree->host->cgroups, tree->number);
+        cgroup_give(tree->host->cgroups, tree->number, tree->spoiled);
         free(tree);
     }
 }
@@ -63,6 +64,8 @@ static void on_leader(struct ev_loop *loop, struct ev_io *io, int events) {
     struct cgroup_host *host = tree->host->cgroups;
     struct leader_exit end = leader_reap(&tree->leader, loop);
     bool alone = cgroup_populated(host, tree->number) <= 0;
+    // A job that may do so can use cgroup.kill itself.
+    tree->spoiled |= !alone || end.signal == SIGKILL;
     if (!alone) {
         watch(tree);
         if (tree->rest == TREE_REST_KILL || tree->killing)
@@ -75,7 +78,7 @@ static void on_leader(struct ev_loop *loop, struct ev_io *io, int events) {
 static void way_attach(struct tree *tree) {
     leader_watch(&tree->leader, tree->host->loop, on_leader, tree);
     if (tree->killing)
-        cgroup_kill(tree->host->cgroups, tree->number);
+        tree->host->ways->kill(tree);
 }
 
 static int way_signal_leader(struct tree *tree, int sig) {
@@ -106,6 +109,7 @@ static int way_signal(struct tree *tree, int sig) {
 }
 
 static void way_kill(struct tree *tree) {
+    tree->spoiled = true;
     cgroup_kill(tree->host->cgroups, tree->number);
 }
 
@@ -126,7 +130,7 @@ static bool way_release(struct tree *tree) {
     if (tree->launched && tree->watch >= 0 && cgroup_populated(tree->host->cgroups, tree->number) > 0)
         return false; // on_change gives it back
     unwatch(tree);
-    cgroup_give(tree->host->cgroups, tree->number);
+    cgroup_give(tree->host->cgroups, tree->number, tree->spoiled);
     return true;
 }
 

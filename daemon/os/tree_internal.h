@@ -54,6 +54,7 @@ struct tree {
     void *data;
     struct leader leader;
     bool launched, killing, wants_cpu, told_empty;
+    bool spoiled; // its cgroup may have been killed: not to be reused
     // cgroup
     int number;
     int watch; // inotify's, -1: none

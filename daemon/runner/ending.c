@@ -12,6 +12,7 @@ void run_finish_later(struct run *run) {
     run->is_finishing = true;
     run->next_finishing = run->runner->finishing;
     run->runner->finishing = run;
+    ev_idle_start(run->runner->parts.loop, &run->runner->again);
 }
 
 static void survivors_collect(struct run *run) {
@@ -85,6 +86,7 @@ void run_finish_all(struct runner *runner) {
         run->is_finishing = false;
         run_finish(run);
     }
+    ev_idle_stop(runner->parts.loop, &runner->again);
     run_history_trim(runner);
 }
 

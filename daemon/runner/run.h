@@ -9,6 +9,7 @@ struct runner {
     const struct runner_listener *listener;
     void *data;
     struct ev_prepare bottom; // of a turn of the loop: results are made here, after all exits were collected
+    struct ev_idle again;     // keeps the loop awake for what finishes at the bottom itself
     struct run *finishing;    // list
     struct runner_stats stats;
     int64_t launching;      // jobs whose descriptors are still to come

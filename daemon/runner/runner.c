@@ -10,11 +10,15 @@
 
 enum {
     DESCRIPTORS_JOB = 4,      // two pipes, what holds the tree, and one for the moment of its launch
-    DESCRIPTORS_SPARE = 64,   // for clients that ask what is going on, files being read, and the like
+    DESCRIPTORS_SPARE = 64,   // at most; for clients that ask what is going on, files being read, and the like
 };
 
 enum { HOLD_WINDOW = 65536 // of a lossless follower of a stream without a budget
 };
+
+static void on_again(struct ev_loop *loop, struct ev_idle *w, int events) {
+    // The turn that this makes is all there is to it.
+}
 
 static void on_bottom(struct ev_loop *loop, struct ev_prepare *w, int events) {
     run_finish_all(w->data);
@@ -36,6 +40,7 @@ int runner_new(const struct runner_parts *parts, const struct runner_listener *l
     };
     ev_prepare_init(&runner->bottom, on_bottom);
     runner->bottom.data = runner;
+    ev_idle_init(&runner->again, on_again);
     ev_set_priority(&runner->bottom, EV_MAXPRI); // results first, then those who tell them
     ev_prepare_start(parts->loop, &runner->bottom);
     ev_unref(parts->loop);
@@ -51,6 +56,7 @@ void runner_free(struct runner *runner) {
         runner_forget(runner, job);
     ev_ref(runner->parts.loop);
     ev_prepare_stop(runner->parts.loop, &runner->bottom);
+    ev_idle_stop(runner->parts.loop, &runner->again);
     free(runner);
 }
 
@@ -124,7 +130,8 @@ void run_act(struct run *run, unsigned actions) {
 // Whether one more job may take its descriptors. The lowest free number tells how many are taken, as the
 // kernel always gives the lowest; asked only where it is getting tight.
 static bool descriptors_left(const struct runner *runner) {
-    int64_t coming = (runner->launching + 1) * DESCRIPTORS_JOB + DESCRIPTORS_SPARE;
+    int64_t spare = MIN(DESCRIPTORS_SPARE, runner->descriptors / 8);
+    int64_t coming = (runner->launching + 1) * DESCRIPTORS_JOB + spare;
     if (runner->stats.live * DESCRIPTORS_JOB + coming + 1024 < runner->descriptors)
         return true;
     int lowest = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);

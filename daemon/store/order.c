@@ -40,7 +40,7 @@ bool order_next(const struct order *o, const int64_t next[2], const int64_t tota
                 int64_t *ret_end, double *ret_at) {
     for (size_t i = *hint; i < o->count; i++) {
         const struct order_run *run = &o->runs[i];
-        int64_t end = run_end(o, i, total);
+        int64_t end = MIN(run_end(o, i, total), total[run->stream]);
         if (next[run->stream] >= end)
             continue;
         bool known = !(o->full && end == total[run->stream]) || next[run->stream] == run->start;
