@@ -19,7 +19,10 @@ int proto_signal_number(const char *name) {
         if (abbrev && streq(abbrev, name + 3))
             return i;
     }
-    return -EINVAL;
+    // Real-time signals have no names of their own: SIG35.
+    char *end;
+    long number = strtol(name + 3, &end, 10);
+    return *end == 0 && number >= SIGRTMIN && number <= SIGRTMAX ? (int)number : -EINVAL;
 }
 
 static const char *const signal_names[NSIG] = {

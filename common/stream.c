@@ -26,6 +26,7 @@ struct stream {
     struct ev_io reader, writer, hup;
     struct buffer in, out;
     bool above_low, is_dirty, is_dead, input_over, told_closed;
+    bool is_held; // by its owner: see stream_read
     bool stalled; // `in` may hold whole lines: they wait until the queue is shorter
     struct stream *next_dirty, *next_dead;
 };
@@ -49,7 +50,7 @@ static void stream_broken(struct stream *s) {
 static void stream_lines(struct stream *s, const char *data, size_t size);
 
 static bool stream_full(const struct stream *s) {
-    return buffer_size(&s->out) > s->limits->queue_max;
+    return s->is_held || buffer_size(&s->out) > s->limits->queue_max;
 }
 
 static void stream_pace(struct stream *s) {
@@ -276,4 +277,9 @@ void stream_send(struct stream *stream) {
 
 size_t stream_queued(const struct stream *stream) {
     return buffer_size(&stream->out);
+}
+
+void stream_read(struct stream *stream, bool on) {
+    stream->is_held = !on;
+    stream_send(stream); // the bottom of the loop starts or stops reading
 }

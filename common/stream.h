@@ -45,3 +45,6 @@ void stream_free(struct stream *stream);
 struct buffer *stream_out(struct stream *stream);
 void stream_send(struct stream *stream);
 size_t stream_queued(const struct stream *stream);
+
+// Whether lines are read (true at first). The peer's end is not seen while they are not.
+void stream_read(struct stream *stream, bool on);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "common/paths.h"
 #include "common/util.h"
 #include "daemon/version.h"
 
@@ -145,7 +146,7 @@ static int runtime_beside(struct options *o) {
 }
 
 static int paths_system(struct options *o) {
-    if (!o->socket && set_path(&o->socket, "/run/supd/socket") < 0)
+    if (!o->socket && set_path(&o->socket, PATHS_SYSTEM_SOCKET) < 0)
         return -ENOMEM;
     if (!o->runtime_dir && set_path(&o->runtime_dir, "/run/supd") < 0)
         return -ENOMEM;
@@ -160,13 +161,13 @@ static const char *directory_or(const char *variable) {
 }
 
 static int paths_user(struct options *o) {
-    const char *run = directory_or("XDG_RUNTIME_DIR"), *home = directory_or("HOME");
+    const char *home = directory_or("HOME");
     const char *state = directory_or("XDG_STATE_HOME"), *config = directory_or("XDG_CONFIG_HOME");
     int n = 0;
-    if (!o->socket)
-        n = run ? asprintf(&o->socket, "%s/supd/socket", run)
-                : asprintf(&o->socket, "/tmp/supd-%u/socket", (unsigned)geteuid());
-    if (n >= 0 && !o->runtime_dir)
+    char socket[PATH_MAX];
+    if (!o->socket && (paths_user_socket(socket, sizeof(socket)) < 0 || set_path(&o->socket, socket) < 0))
+        return -ENOMEM;
+    if (!o->runtime_dir)
         n = runtime_beside(o);
     if (n >= 0 && !o->state_dir)
         n = state ? asprintf(&o->state_dir, "%s/supd", state)

@@ -13,6 +13,7 @@
 #include "daemon/control/control.h"
 #include "daemon/control/listener.h"
 #include "daemon/instance.h"
+#include "daemon/notify.h"
 #include "daemon/version.h"
 
 struct worker {
@@ -252,6 +253,7 @@ int worker_run(const struct options *options) {
         worker_watch(&w);
         log_info(&w.log, "supd %s, process %d: listening on %s; tree: %s", SUPD_VERSION, (int)getpid(), options->socket,
                  tree_host_why(w.trees));
+        notify_send("READY=1");
         ev_run(w.loop, 0);
         log_info(&w.log, "stopped");
     }

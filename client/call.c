@@ -1,0 +1,147 @@
+// Calls over a stream of lines.
+#include "client/call.h"
+
+#include <stdio.h>
+
+#include "common/message.h"
+#include "common/stream.h"
+#include "common/util.h"
+
+struct call {
+    struct ev_loop *loop;
+    struct stream_host *host;
+    struct stream *stream;
+    const struct call_listener *listener; // borrowed
+    void *data;
+    int64_t last_id;
+    bool is_lost;
+    int64_t sync_id; // waited for by call_sync; 0: none
+    json_t *sync_result;
+    struct call_fault *sync_fault;
+};
+
+// A line of the daemon holds one page or record at most; beyond this it is no daemon.
+static const struct stream_limits call_limits = {
+    .line_max = (size_t)256 << 20, .queue_max = (size_t)256 << 20, .low_mark = 0};
+
+static void call_fault_from(const json_t *error, struct call_fault *ret_fault) {
+    const json_t *data = json_object_get(error, "data");
+    const char *name = json_string_value(json_object_get(data, "name"));
+    const char *message = json_string_value(json_object_get(error, "message"));
+    ret_fault->code = (int)json_integer_value(json_object_get(error, "code"));
+    snprintf(ret_fault->text, sizeof(ret_fault->text), "%s: %s", name ? name : "error", message ? message : "");
+}
+
+static void call_answer(struct call *call, int64_t id, json_t *message) {
+    json_t *result = json_object_get(message, "result");
+    struct call_fault fault = {0};
+    if (!result)
+        call_fault_from(json_object_get(message, "error"), &fault);
+    if (id == call->sync_id) {
+        call->sync_id = 0;
+        call->sync_result = json_incref(result);
+        *call->sync_fault = fault;
+    } else if (call->listener) {
+        call->listener->answer(id, result, &fault, call->data);
+    }
+}
+
+static void on_line(struct stream *stream, const char *line, size_t size, void *data) {
+    struct call *call = data;
+    json_t *message = json_loadb(line, size, JSON_ALLOW_NUL, NULL);
+    const char *method = json_string_value(json_object_get(message, "method"));
+    if (method && call->listener)
+        call->listener->notification(method, json_object_get(message, "params"), call->data);
+    else if (message && !method)
+        call_answer(call, json_integer_value(json_object_get(message, "id")), message);
+    json_decref(message);
+}
+
+static void on_closed(struct stream *stream, void *data) {
+    struct call *call = data;
+    call->is_lost = true;
+    if (call->listener)
+        call->listener->lost(call->data);
+}
+
+static void on_overlong(struct stream *stream, void *data) {
+    on_closed(stream, data);
+}
+
+static void on_drained(struct stream *stream, void *data) {
+}
+
+static const struct stream_listener call_stream_listener = {
+    .line = on_line, .overlong = on_overlong, .drained = on_drained, .closed = on_closed};
+
+int call_new(int fd, struct call **ret_call) {
+    struct call *call = calloc(1, sizeof(*call));
+    if (!call) {
+        fd_close(fd);
+        return -ENOMEM;
+    }
+    call->loop = ev_loop_new(EVFLAG_NOENV);
+    int r = call->loop ? stream_host_new(call->loop, &call->host) : -ENOMEM;
+    if (r < 0)
+        fd_close(fd);
+    else
+        r = stream_new(call->host, fd, &call_stream_listener, &call_limits, call, &call->stream);
+    if (r < 0) {
+        call_free(call);
+        return r;
+    }
+    *ret_call = call;
+    return 0;
+}
+
+void call_free(struct call *call) {
+    if (!call)
+        return;
+    stream_free(call->stream);
+    stream_host_free(call->host);
+    if (call->loop)
+        ev_loop_destroy(call->loop);
+    free(call);
+}
+
+struct ev_loop *call_loop(struct call *call) {
+    return call->loop;
+}
+
+void call_listen(struct call *call, const struct call_listener *listener, void *data) {
+    call->listener = listener;
+    call->data = data;
+}
+
+int64_t call_post(struct call *call, const char *method, json_t *params) {
+    json_t *request = json_pack("{s:s,s:I,s:s,s:o*}", "jsonrpc", "2.0", "id", (json_int_t)++call->last_id, "method",
+                                method, "params", params);
+    if (request)
+        message_append(stream_out(call->stream), request);
+    stream_send(call->stream);
+    json_decref(request);
+    return call->last_id;
+}
+
+int call_sync(struct call *call, const char *method, json_t *params, json_t **ret_result, struct call_fault *fault) {
+    *fault = (struct call_fault){0};
+    call->sync_fault = fault;
+    call->sync_result = NULL;
+    call->sync_id = call_post(call, method, params);
+    while (call->sync_id != 0 && !call->is_lost)
+        ev_run(call->loop, EVRUN_ONCE);
+    call->sync_fault = NULL;
+    if (call->sync_id != 0) {
+        call->sync_id = 0;
+        snprintf(fault->text, sizeof(fault->text), "supd closed the connection");
+        return -1;
+    }
+    if (!call->sync_result)
+        return -1;
+    *ret_result = TAKE_PTR(call->sync_result);
+    return 0;
+}
+
+void call_read(struct call *call, bool on) {
+    stream_read(call->stream, on);
+}

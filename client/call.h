@@ -1,0 +1,39 @@
+// call: a connection to supd and the calls on it. Answers and notifications come in on a libev loop.
+#pragma once
+
+#include <ev.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct call_fault {
+    int code;       // of the protocol (enum proto_error_code); 0: the connection itself failed
+    char text[512]; // what, and why
+};
+
+struct call_listener {
+    // The answer to a posted call: `result`, or NULL with `fault`. Both are valid during the call only.
+    void (*answer)(int64_t id, json_t *result, const struct call_fault *fault, void *data);
+    void (*notification)(const char *method, json_t *params, void *data);
+    void (*lost)(void *data); // the connection has ended; nothing more comes
+};
+
+struct call;
+
+// Takes the connected descriptor over (closed on failure too). Returns 0 or a negative errno.
+int call_new(int fd, struct call **ret_call);
+void call_free(struct call *call);
+struct ev_loop *call_loop(struct call *call);
+
+// Who is told of posted calls' answers and of notifications. Borrowed; NULL: nobody.
+void call_listen(struct call *call, const struct call_listener *listener, void *data);
+
+// Sends a request without waiting; its answer goes to the listener. Takes `params` over (NULL: none). Returns its id.
+int64_t call_post(struct call *call, const char *method, json_t *params);
+
+// Sends a request and runs the loop until it is answered. Takes `params` over. Returns 0 and the result, to be
+// json_decref'ed, or -1 with `fault` filled.
+int call_sync(struct call *call, const char *method, json_t *params, json_t **ret_result, struct call_fault *fault);
+
+// Whether lines are read from the daemon; while they are not, the daemon holds what it has for this client.
+void call_read(struct call *call, bool on);

@@ -1,0 +1,117 @@
+// supctl run and supctl start.
+#include <signal.h>
+#include <stdio.h>
+
+#include "client/client.h"
+#include "client/exit_code.h"
+#include "client/following.h"
+#include "client/job_spec.h"
+#include "client/outcome.h"
+#include "client/print.h"
+#include "common/util.h"
+
+enum { RUN_DETACH = JOB_SPEC_OTHER, RUN_RM };
+
+static const struct argument run_arguments[] = {
+    {"d,detach", NULL, "print the job's ID and leave it running", RUN_DETACH},
+    {"n,no-stdin", NULL, "the command reads nothing", JOB_SPEC_NO_STDIN},
+    {"rm", NULL, "forget the job when it is over", RUN_RM},
+    JOB_SPEC_ARGUMENTS,
+    {NULL},
+};
+
+static const struct argument start_arguments[] = {
+    {"n,no-stdin", NULL, "the command reads nothing", JOB_SPEC_NO_STDIN},
+    {"rm", NULL, "forget the job when it is over", RUN_RM},
+    JOB_SPEC_ARGUMENTS,
+    {NULL},
+};
+
+static int run_detached(struct client *client, json_t *spec) {
+    json_t *answer = NULL;
+    if (client_call(client, "start", "job.start", spec, &answer) < 0)
+        return -1;
+    const json_t *job = json_object_get(answer, "job");
+    if (client->json)
+        print_json(job);
+    else
+        printf("%lld\n", (long long)json_integer_value(json_object_get(job, "id")));
+    const char *reason = outcome_reason(job);
+    int code = reason && streq(reason, "spawn_failed") ? exit_code(job) : 0;
+    if (code)
+        outcome_tell(job);
+    json_decref(answer);
+    return code;
+}
+
+static int run_for_record(struct client *client, json_t *spec) {
+    json_t *answer = NULL;
+    if (client_call(client, "run", "job.run", spec, &answer) < 0)
+        return -1;
+    const json_t *job = json_object_get(answer, "job");
+    print_json(job);
+    int code = exit_code(job);
+    json_decref(answer);
+    return code;
+}
+
+static int run_attached(struct client *client, json_t *spec) {
+    json_t *job = NULL;
+    if (client_connect(client) < 0) {
+        json_decref(spec);
+        return -1;
+    }
+    if (following_run(client->call, spec, &job) < 0)
+        return -1;
+    outcome_tell(job);
+    int code = exit_code(job);
+    json_decref(job);
+    return code;
+}
+
+static int run_options(struct client *client, struct job_spec *job, bool *detach) {
+    const char *value;
+    int id, r = 0;
+    while (r == 0 && (id = client_option(client, &value)) != ARGUMENTS_END) {
+        if (id == RUN_DETACH)
+            *detach = true;
+        else if (id == RUN_RM)
+            json_object_set_new(job->spec, "retain", json_integer(0));
+        else
+            r = job_spec_option(client, job, id, value);
+    }
+    return r;
+}
+
+static int run_any(struct client *client, bool detach) {
+    struct job_spec job = {.spec = json_object()};
+    int r = run_options(client, &job, &detach);
+    if (r == 0)
+        r = job_spec_finish(client, &job, detach ? "job.start" : "job.run");
+    if (r != 0) {
+        json_decref(job.spec);
+        return r;
+    }
+    if (detach)
+        return run_detached(client, job.spec);
+    return client->json ? run_for_record(client, job.spec) : run_attached(client, job.spec);
+}
+
+static int run_run(struct client *client) {
+    return run_any(client, false);
+}
+
+static int start_run(struct client *client) {
+    return run_any(client, true);
+}
+
+const struct command command_run = {
+    "run", "[OPTION]... [--] COMMAND [ARGUMENT]...",
+    "runs a command with this directory and environment, and leaves with its exit code",
+    "Its output comes as it is printed, losslessly. Stdin that is not a terminal is fed to it. SIGINT, SIGTERM, SIGHUP,\n"
+    "SIGQUIT, SIGUSR1, SIGUSR2 and SIGWINCH go to all its processes. It ends when supctl does.\n",
+    run_arguments, true, EXIT_CANNOT, run_run};
+const struct command command_start = {
+    "start", "[OPTION]... [--] COMMAND [ARGUMENT]...", "starts a command, prints its ID and leaves it running",
+    "supctl logs, wait, status and kill take the ID. The same as supctl run -d.\n", start_arguments, true,
+    EXIT_CANNOT, start_run};

@@ -1,0 +1,72 @@
+// Finding the daemon.
+#include "client/endpoint.h"
+
+#include <limits.h>
+#include <stdio.h>
+
+#include "client/daemon_start.h"
+#include "common/paths.h"
+#include "common/unixsock.h"
+#include "common/util.h"
+
+// Whoever answers on a socket found by default must be this user's daemon or root's: /tmp is everybody's.
+static int endpoint_try(const char *path) {
+    _cleanup_close_ int fd = unixsock_connect(path);
+    if (fd < 0)
+        return fd;
+    uid_t uid;
+    pid_t pid;
+    int r = unixsock_peer(fd, &uid, &pid);
+    if (r < 0)
+        return r;
+    return uid == geteuid() || uid == 0 ? TAKE_FD(fd) : -EPERM;
+}
+
+static int endpoint_fail(const char *path, int r, const char *advice, char why[1024]) {
+    const char *what = r == -ENOENT || r == -ECONNREFUSED ? "no daemon answers there"
+                       : r == -EPERM                      ? "belongs to another user's daemon"
+                                                          : strerror(-r);
+    snprintf(why, 1024, "%.300s: %s%s%s", path, what, *advice ? ": " : "", advice);
+    return r;
+}
+
+static int endpoint_explicit(const char *path, char why[1024]) {
+    int fd = unixsock_connect(path);
+    return fd >= 0 ? fd : endpoint_fail(path, fd, "start one with supd --socket, or name another socket", why);
+}
+
+static bool systemd_runs(void) {
+    return access("/run/systemd/system", F_OK) == 0; // sd_booted(3)
+}
+
+static int endpoint_start(const struct endpoint *endpoint, bool system, const char *path, int r, char why[1024]) {
+    if (r != -ENOENT && r != -ECONNREFUSED)
+        return endpoint_fail(path, r, "", why);
+    if (endpoint->no_autostart)
+        return endpoint_fail(path, r, "start supd, or leave out --no-autostart", why);
+    if (system && geteuid() != 0)
+        return endpoint_fail(path, r, "root starts it with: systemctl start supd", why);
+    if (system && systemd_runs())
+        return endpoint_fail(path, r, "start it with: systemctl start supd", why);
+    return daemon_start(path, system, why);
+}
+
+int endpoint_connect(const struct endpoint *endpoint, char why[1024]) {
+    if (endpoint->socket)
+        return endpoint_explicit(endpoint->socket, why);
+    char user[PATH_MAX];
+    int r = paths_user_socket(user, sizeof(user));
+    if (r < 0)
+        return endpoint_fail("$XDG_RUNTIME_DIR", r, "set a shorter one", why);
+    bool is_root = geteuid() == 0;
+    bool try_user = endpoint->user || (!endpoint->system && !is_root), try_system = !endpoint->user;
+    int user_fd = try_user ? endpoint_try(user) : -ENOENT;
+    if (user_fd >= 0 || (try_user && user_fd != -ENOENT && user_fd != -ECONNREFUSED && !try_system))
+        return user_fd >= 0 ? user_fd : endpoint_fail(user, user_fd, "", why);
+    int system_fd = try_system ? endpoint_try(PATHS_SYSTEM_SOCKET) : -ENOENT;
+    if (system_fd >= 0)
+        return system_fd;
+    bool start_system = endpoint->system || (is_root && !endpoint->user);
+    return endpoint_start(endpoint, start_system, start_system ? PATHS_SYSTEM_SOCKET : user,
+                          start_system ? system_fd : user_fd, why);
+}

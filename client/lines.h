@@ -1,0 +1,26 @@
+// lines: bytes of two streams as whole lines, the last few of them or each with its time. Pure but for memory.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/buffer.h"
+
+struct line;
+
+struct lines {
+    bool timestamps;
+    long keep; // only this many of the last lines until lines_release; below 0: all
+    // A whole line, its newline included where it has one.
+    void (*emit)(void *data, int stream, const char *bytes, size_t size);
+    void *data;
+    struct buffer partial[2]; // of each stream: a line that is not yet ended
+    struct line *kept;        // list
+    long kept_count;
+};
+
+// `at`: when the bytes were read, seconds since the epoch; 0: unknown.
+void lines_take(struct lines *lines, int stream, double at, const char *bytes, size_t size);
+// Emits what was kept back; from now on lines pass as they come. `is_end`: unended lines are lines too.
+void lines_release(struct lines *lines, bool is_end);
+void lines_done(struct lines *lines);

@@ -1,0 +1,122 @@
+// Writing out what jobs print.
+#include "client/output.h"
+
+#include <stdio.h>
+
+#include "client/print.h"
+#include "common/bytes.h"
+#include "common/util.h"
+
+static void output_pump(struct output *output);
+
+static void on_sink(struct sink *sink) {
+    struct output *output = sink->data;
+    if (sink->error)
+        output->last_error = sink->error;
+    if (output->busy == sink) {
+        output->busy = NULL;
+        output_pump(output);
+    }
+    if (output->moved && (output->last_error || output_is_empty(output)))
+        output->moved(output);
+}
+
+void output_init(struct output *output, struct call *call, void *data) {
+    *output = (struct output){.call = call, .waiting = json_array(), .data = data};
+    sink_init(&output->sinks[0], call_loop(call), STDOUT_FILENO, on_sink, output);
+    sink_init(&output->sinks[1], call_loop(call), STDERR_FILENO, on_sink, output);
+}
+
+void output_done(struct output *output) {
+    sink_done(&output->sinks[0]);
+    sink_done(&output->sinks[1]);
+    json_decref(output->waiting);
+}
+
+void output_write(struct output *output, int stream, const char *bytes, size_t size) {
+    struct sink *sink = &output->sinks[stream];
+    sink_write(sink, bytes, size);
+    if (!sink_is_empty(sink))
+        output->busy = sink;
+}
+
+static int output_stream(const json_t *piece) {
+    const char *name = json_string_value(json_object_get(piece, "stream"));
+    return name && streq(name, "stderr");
+}
+
+static void output_gap(const json_t *gap) {
+    long long start = json_integer_value(json_object_get(gap, "start")),
+              end = json_integer_value(json_object_get(gap, "end"));
+    print_error("%s: %lld bytes are not kept (from %lld to %lld)", output_stream(gap) ? "stderr" : "stdout", end - start,
+                start, end);
+}
+
+static void output_piece(struct output *output, const json_t *piece) {
+    const json_t *data = json_object_get(piece, "data");
+    if (!data) {
+        output_gap(piece);
+        return;
+    }
+    const char *encoding = json_string_value(json_object_get(piece, "encoding")), *bytes = json_string_value(data);
+    _cleanup_free_ char *decoded = NULL;
+    size_t size = json_string_length(data);
+    if (encoding && streq(encoding, "base64"))
+        bytes = decoded = bytes_from_json(piece, &size);
+    if (!bytes)
+        return;
+    if (output->filter)
+        output->filter(output, output_stream(piece), json_number_value(json_object_get(piece, "at")), bytes, size);
+    else
+        output_write(output, output_stream(piece), bytes, size);
+}
+
+static void output_pump(struct output *output) {
+    while (!output->busy && output->next < json_array_size(output->waiting))
+        output_piece(output, json_array_get(output->waiting, output->next++));
+    if (output->next > 0 && output->next == json_array_size(output->waiting)) {
+        json_array_clear(output->waiting);
+        output->next = 0;
+    }
+    call_read(output->call, output_is_empty(output));
+}
+
+// Gaps stand before the chunk of their stream that goes on after them.
+static void output_queue(struct output *output, const json_t *gaps, const json_t *chunk) {
+    size_t i;
+    json_t *gap;
+    json_array_foreach(gaps, i, gap) {
+        bool here = !chunk || (output_stream(gap) == output_stream(chunk) &&
+                               json_integer_value(json_object_get(gap, "end")) ==
+                                   json_integer_value(json_object_get(chunk, "offset")));
+        if (here && !json_object_get(gap, "told")) {
+            json_object_set_new(gap, "told", json_true());
+            json_array_append(output->waiting, gap);
+        }
+    }
+    if (chunk)
+        json_array_append(output->waiting, (json_t *)(uintptr_t)chunk);
+}
+
+void output_take(struct output *output, const json_t *answer) {
+    const json_t *gaps = json_object_get(answer, "gaps");
+    size_t i;
+    json_t *chunk;
+    json_array_foreach(json_object_get(answer, "chunks"), i, chunk) {
+        output_queue(output, gaps, chunk);
+    }
+    output_queue(output, gaps, NULL);
+    output_pump(output);
+}
+
+bool output_is_empty(const struct output *output) {
+    return !output->busy && json_array_size(output->waiting) == 0;
+}
+
+int output_drain(struct output *output) {
+    while (!output_is_empty(output) && !output->last_error)
+        ev_run(call_loop(output->call), EVRUN_ONCE);
+    if (output->last_error)
+        print_error("writing the output: %s", strerror(output->last_error));
+    return output->last_error ? -1 : 0;
+}

@@ -1,0 +1,33 @@
+// output: chunks of a job's output on their way to this process's stdout and stderr, in order, never blocking.
+// While chunks wait, nothing is read from the daemon, so nothing piles up here.
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "client/call.h"
+#include "client/sink.h"
+
+struct output {
+    struct call *call; // borrowed
+    struct sink sinks[2];
+    struct sink *busy; // has not taken all yet
+    json_t *waiting;   // array of chunks and gaps
+    size_t next;       // in it
+    int last_error;    // errno of a write that failed; what comes then is dropped
+    void (*moved)(struct output *output); // all is written, or writing failed. May be NULL
+    // What to do with bytes instead of writing them out at once; it may call output_write. NULL: output_write.
+    void (*filter)(struct output *output, int stream, double at, const char *bytes, size_t size);
+    void *data;
+};
+
+void output_init(struct output *output, struct call *call, void *data);
+void output_done(struct output *output);
+
+// Takes chunks and gaps of an answer or notification of job.output.
+void output_take(struct output *output, const json_t *answer);
+// `stream`: 0 is stdout, 1 stderr.
+void output_write(struct output *output, int stream, const char *bytes, size_t size);
+bool output_is_empty(const struct output *output);
+// Runs the loop until everything is written, or writing fails. Returns 0, or -1 after saying why it failed.
+int output_drain(struct output *output);

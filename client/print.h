@@ -1,0 +1,25 @@
+// print: what people read: tables of jobs, one job in full, nested figures; and records as JSON, one a line.
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+
+// Whether colours may be used on stdout: a terminal, and NO_COLOR not set.
+bool print_colour(void);
+
+void print_json(const json_t *value);
+
+// A table of job records, newest first as given. On a terminal commands are cut at its width.
+void print_jobs(const json_t *jobs);
+
+// One record in full, a field a line.
+void print_job(const json_t *job);
+
+// An object of objects, a value a line under its path.
+void print_figures(const json_t *object);
+
+// How a job ended, in a few words: "exit 3", "SIGKILL", "timeout"; "" for one that is not over.
+void print_outcome(const json_t *job, char text[64]);
+
+// Writes "supctl: ..." to stderr.
+__attribute__((format(printf, 1, 2))) void print_error(const char *format, ...);
