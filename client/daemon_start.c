@@ -68,8 +68,9 @@ static void start_program(char path[PATH_MAX]) {
     char self[PATH_MAX - 32];
     ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
     self[MAX(n, 0)] = 0;
-    snprintf(path, PATH_MAX, "%s/../daemon/supd", dirname(self));
-    if (access(path, X_OK) == 0)
+    char beside[PATH_MAX];
+    snprintf(beside, sizeof(beside), "%s/../daemon/supd", dirname(self));
+    if (realpath(beside, path) && access(path, X_OK) == 0)
         return;
     snprintf(path, PATH_MAX, "%s", SUPD_PROGRAM);
     if (access(path, X_OK) < 0)

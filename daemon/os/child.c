@@ -61,10 +61,10 @@ CHILD static void child_file(const struct plan_stream *stream, int to, struct ch
     if (stream->kind == PLAN_FILE) {
         int flags = O_WRONLY | O_CREAT | O_NOCTTY | (stream->append ? O_APPEND : O_TRUNC);
         int fd = (int)syscall(SYS_openat, AT_FDCWD, stream->path, flags, 0666);
-        if (fd < 0 || syscall(SYS_dup2, fd, to) < 0)
+        if (fd < 0 || syscall(SYS_dup3, fd, to, 0) < 0)
             child_fail(report, STAGE_STDIO, errno);
         syscall(SYS_close, fd);
-    } else if (stream->kind == PLAN_STDOUT && syscall(SYS_dup2, 1, to) < 0) {
+    } else if (stream->kind == PLAN_STDOUT && syscall(SYS_dup3, 1, to, 0) < 0) {
         child_fail(report, STAGE_STDIO, errno);
     }
 }
@@ -85,13 +85,27 @@ CHILD static _Noreturn void child_exec(const struct plan *plan, struct child_rep
     child_fail(report, STAGE_EXEC, error);
 }
 
+// The shared table is copied only up to our own slots, however large it is (close_range(2), Linux 5.9). Below them
+// stand other launchers' slots: a pipe of another job that is held open here would keep that job from ending.
+CHILD int child_isolate(const struct child_setup *setup) {
+    const int *slots = setup->slots;
+    if (syscall(SYS_close_range, slots[SLOT_COUNT - 1] + 1, ~0U, CLOSE_RANGE_UNSHARE) < 0)
+        return -errno;
+    for (int s = 0, from = 3; s < SLOT_COUNT; from = slots[s++] + 1)
+        if (slots[s] > from)
+            syscall(SYS_close_range, from, slots[s] - 1, 0);
+    return 0;
+}
+
 CHILD _Noreturn void child_run(const struct plan *plan, const struct child_setup *setup, struct child_report *report) {
     const int *slots = setup->slots;
-    // The shared table is copied only up to our own slots, however large it is (close_range(2), Linux 5.9).
-    if (syscall(SYS_close_range, slots[SLOT_COUNT - 1] + 1, ~0U, CLOSE_RANGE_UNSHARE) < 0)
-        child_fail(report, STAGE_RESOURCES, errno);
+    if (report->doomed)
+        syscall(SYS_kill, syscall(SYS_getpid), SIGKILL);
+    int r = child_isolate(setup);
+    if (r < 0)
+        child_fail(report, STAGE_RESOURCES, -r);
     for (int fd = 0; fd < 3; fd++)
-        if (syscall(SYS_dup2, slots[SLOT_IN + fd], fd) < 0)
+        if (syscall(SYS_dup3, slots[SLOT_IN + fd], fd, 0) < 0)
             child_fail(report, STAGE_STDIO, errno);
     if (setup->join && syscall(SYS_write, slots[SLOT_PROGRAM], "0", 1ul) < 0)
         child_fail(report, STAGE_RESOURCES, errno);

@@ -11,7 +11,7 @@
 #include "daemon/os/plan.h"
 
 // Where the descriptors of one launcher stand. They are low, reserved at the start and only ever overwritten.
-enum { SLOT_IN, SLOT_OUT, SLOT_ERR, SLOT_CONTROL, SLOT_PROGRAM, SLOT_COUNT };
+enum { SLOT_IN, SLOT_OUT, SLOT_ERR, SLOT_CONTROL, SLOT_PROGRAM, SLOT_EXEC, SLOT_COUNT };
 
 struct child_setup {
     int slots[SLOT_COUNT];
@@ -27,7 +27,13 @@ struct child_report {
     int error;
     volatile pid_t leader; // set by the clone
     volatile pid_t holder; // the reaper, where there is one
+    // The leader is to be killed. Whoever sets it kills `leader` afterwards, if that is there by then: else the
+    // leader finds this when it begins, and kills itself.
+    volatile bool doomed;
 };
+
+// Leaves the calling process a descriptor table of its own, with 0 to 2 and the slots only. Returns 0 or a negative errno.
+int child_isolate(const struct child_setup *setup);
 
 // Turns into the program of the plan, or fills the report and exits.
 _Noreturn void child_run(const struct plan *plan, const struct child_setup *setup, struct child_report *report);

@@ -79,11 +79,11 @@ CHILD static _Noreturn void reaper_become(const struct spawn *spawn, pid_t leade
         *--end = (char)('0' + n % 10);
     const char *argv[] = {"supd-reaper", end, spawn->policy, NULL};
     const char *envp[] = {NULL};
-    syscall(SYS_close_range, slots[SLOT_COUNT - 1] + 1, ~0U, CLOSE_RANGE_UNSHARE);
+    child_isolate(spawn->setup);
     // The control socket may stand in slot 3 itself, and dup2 onto oneself would keep CLOEXEC.
     int control = (int)syscall(SYS_fcntl, slots[SLOT_CONTROL], F_DUPFD, REAPER_CONTROL_FD + 1);
     int program = (int)syscall(SYS_fcntl, slots[SLOT_PROGRAM], F_DUPFD_CLOEXEC, REAPER_CONTROL_FD + 1);
-    syscall(SYS_dup2, control, REAPER_CONTROL_FD);
+    syscall(SYS_dup3, control, REAPER_CONTROL_FD, 0);
     syscall(SYS_execveat, program, "", argv, envp, AT_EMPTY_PATH);
     // Without its reaper the tree is held by nothing: better no leader than a loose one.
     spawn->report->error = errno;
@@ -93,12 +93,40 @@ CHILD static _Noreturn void reaper_become(const struct spawn *spawn, pid_t leade
         syscall(SYS_exit_group, 127);
 }
 
+// A copy of the calling process goes on in `run`. Comes back when that has exec'ed or ended, which is when nobody
+// holds the pipe any more. Not libc's fork: what that does in a child of threads is more than system calls.
+CHILD static long clone_plain(struct spawn *spawn, volatile pid_t *pid, void (*run)(void *)) {
+    int ends[2];
+    char byte;
+    if (syscall(SYS_pipe2, ends, O_CLOEXEC) < 0)
+        return -errno;
+    long child = syscall(SYS_clone, SIGCHLD | CLONE_PARENT_SETTID, 0, pid, 0, 0);
+    int error = errno;
+    if (child == 0) {
+        syscall(SYS_dup3, ends[1], spawn->setup->slots[SLOT_EXEC], O_CLOEXEC);
+        run(spawn);
+    }
+    syscall(SYS_close, ends[1]);
+    while (child > 0 && syscall(SYS_read, ends[0], &byte, 1ul) < 0 && errno == EINTR)
+        ;
+    syscall(SYS_close, ends[0]);
+    return child < 0 ? -error : child;
+}
+
+CHILD static long leader_clone(struct spawn *spawn) {
+    if (spawn->way == SPAWN_PLAIN)
+        return clone_plain(spawn, &spawn->report->leader, leader_main);
+    struct clone_args args = clone_fast(spawn->stacks[1], &spawn->report->leader);
+    return clone_call(&args, leader_main, spawn);
+}
+
 CHILD static void holder_main(void *data) {
     struct spawn *spawn = data;
     struct child_report *report = spawn->report;
+    if (spawn->way == SPAWN_PLAIN) // a copy of the daemon's table: nothing of it may stay open while the leader begins
+        child_isolate(spawn->setup);
     syscall(SYS_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-    struct clone_args args = clone_fast(spawn->stacks[1], &report->leader);
-    long leader = clone_call(&args, leader_main, spawn);
+    long leader = leader_clone(spawn);
     if (leader < 0) {
         report->error = (int)-leader;
         report->stage = STAGE_RESOURCES;
@@ -112,104 +140,51 @@ CHILD static void holder_main(void *data) {
     reaper_become(spawn, (pid_t)leader);
 }
 
-// A failed child has exited, or is about to.
-static int spawn_failed(const struct child_report *report, pid_t child) {
-    while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
-        ;
-    return -report->error;
-}
-
-static int spawn_fast(struct spawn *spawn, int *ret_pidfd) {
+static long spawn_fast(struct spawn *spawn, int *ret_pidfd) {
     struct child_report *report = spawn->report;
-    int pidfd = -1;
     struct clone_args args = clone_fast(spawn->stacks[0], spawn->reaper ? &report->holder : &report->leader);
     if (!spawn->reaper) {
         args.flags |= CLONE_PIDFD;
-        args.pidfd = (uintptr_t)&pidfd;
+        args.pidfd = (uintptr_t)ret_pidfd;
     }
     if (spawn->cgroup >= 0) {
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = (uint64_t)spawn->cgroup;
     }
-    long child = clone_call(&args, spawn->reaper ? holder_main : leader_main, spawn);
+    return clone_call(&args, spawn->reaper ? holder_main : leader_main, spawn);
+}
+
+static long spawn_plain(struct spawn *spawn, int *ret_pidfd) {
+    struct child_report *report = spawn->report;
+    if (spawn->reaper)
+        return clone_plain(spawn, &report->holder, holder_main);
+    long child = clone_plain(spawn, &report->leader, leader_main);
+    if (child <= 0 || report->stage != STAGE_NONE)
+        return child;
+    *ret_pidfd = (int)syscall(SYS_pidfd_open, child, 0);
+    if (*ret_pidfd < 0) { // nobody would learn of its end
+        report->error = errno;
+        report->stage = STAGE_RESOURCES;
+        kill((pid_t)child, SIGKILL);
+    }
+    return child;
+}
+
+int spawn_run(struct spawn *spawn, int *ret_pidfd) {
+    struct child_report *report = spawn->report;
+    int pidfd = -1;
+    long child = spawn->way == SPAWN_FAST ? spawn_fast(spawn, &pidfd) : spawn_plain(spawn, &pidfd);
     if (child < 0) {
         report->error = (int)-child;
         report->stage = STAGE_RESOURCES;
         return (int)child;
     }
-    if (report->stage != STAGE_NONE) {
-        fd_close(pidfd);
-        return spawn_failed(report, (pid_t)child);
+    if (report->stage == STAGE_NONE) {
+        *ret_pidfd = pidfd;
+        return 0;
     }
-    *ret_pidfd = pidfd;
-    return 0;
-}
-
-// Waits until nobody has the writing end any more: the exec closed it, or the exit.
-static void wait_exec(int fd) {
-    char byte;
-    while (read(fd, &byte, 1) < 0 && errno == EINTR)
+    fd_close(pidfd);
+    while (waitpid((pid_t)child, NULL, 0) < 0 && errno == EINTR) // it has exited, or is about to
         ;
-}
-
-static _Noreturn void plain_holder(struct spawn *spawn) {
-    struct child_report *report = spawn->report;
-    int ends[2];
-    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-    pid_t leader = pipe2(ends, O_CLOEXEC) < 0 ? -1 : (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
-    if (leader == 0)
-        child_run(spawn->plan, spawn->setup, report);
-    if (leader < 0) {
-        report->error = errno;
-        report->stage = STAGE_RESOURCES;
-        _exit(127);
-    }
-    report->leader = leader;
-    close(ends[1]);
-    wait_exec(ends[0]);
-    if (report->stage != STAGE_NONE) {
-        waitpid(leader, NULL, 0);
-        _exit(127);
-    }
-    reaper_become(spawn, leader);
-}
-
-static int spawn_plain(struct spawn *spawn, int *ret_pidfd) {
-    struct child_report *report = spawn->report;
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) < 0) {
-        report->error = errno;
-        report->stage = STAGE_RESOURCES;
-        return -errno;
-    }
-    pid_t child = fork();
-    if (child == 0 && spawn->reaper)
-        plain_holder(spawn);
-    if (child == 0)
-        child_run(spawn->plan, spawn->setup, report);
-    close(ends[1]);
-    if (child < 0) {
-        report->error = errno;
-        report->stage = STAGE_RESOURCES;
-        close(ends[0]);
-        return -report->error;
-    }
-    if (spawn->reaper)
-        report->holder = child;
-    else
-        report->leader = child;
-    wait_exec(ends[0]);
-    close(ends[0]);
-    if (report->stage != STAGE_NONE)
-        return spawn_failed(report, child);
-    *ret_pidfd = spawn->reaper ? -1 : (int)syscall(SYS_pidfd_open, child, 0);
-    return 0;
-}
-
-int spawn_run(struct spawn *spawn, int *ret_pidfd) {
-    struct child_report *report = spawn->report;
-    report->stage = STAGE_NONE;
-    report->error = 0;
-    report->leader = report->holder = 0;
-    return spawn->way == SPAWN_FAST ? spawn_fast(spawn, ret_pidfd) : spawn_plain(spawn, ret_pidfd);
+    return -report->error;
 }

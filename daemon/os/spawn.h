@@ -11,7 +11,7 @@ struct spawn {
     enum spawn_way way;
     const struct plan *plan;
     const struct child_setup *setup;
-    struct child_report *report; // in memory shared by fork too
+    struct child_report *report; // in memory shared by fork too; blank
     char *stacks[2];             // tops of two stacks: the child's, and the leader's where a reaper is between
     int cgroup;                  // to be born into, or -1
     bool reaper;                 // SLOT_CONTROL and SLOT_PROGRAM are set: put a reaper between

@@ -80,7 +80,8 @@ static void on_control(struct ev_loop *loop, struct ev_io *io, int events) {
     struct tree *tree = io->data;
     struct reaper_report report;
     ssize_t n = recv(tree->control, &report, sizeof(report), MSG_DONTWAIT);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+    // An order that the reaper did not read any more is told as ECONNRESET, once, ahead of what it had said before.
+    if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNRESET))
         return;
     if (n != (ssize_t)sizeof(report)) {
         holder_lost(tree);
