@@ -1,8 +1,9 @@
-"""seed.py JOBS WINDOW PROGRAM [ARG...]: the way that supd comes from, as the peer it is measured against.
+"""seed.py streams|bare JOBS WINDOW PROGRAM [ARG...]: the way that supd comes from, as the peer it is measured against.
 
-A small helper on Tornado's IOLoop: start a command with both output pipes non-blocking, arm a timeout, on
-expiry SIGKILL, drain the pipes, call back once with (status, stdout, stderr, has_timed_out). Runs the program
-JOBS times, WINDOW of them at once, and prints what the programs of the benchmark print.
+On Tornado's IOLoop: start a command with both output pipes captured, arm a timeout, on expiry SIGKILL, call back
+once with (status, stdout, stderr, has_timed_out). `streams` is Tornado's own Subprocess with its pipe streams;
+`bare` only uses the loop's handlers and reads the pipes itself. Runs the program JOBS times, WINDOW of them at once,
+and prints what the programs of the benchmark print.
 """
 
 import json
@@ -12,12 +13,13 @@ import sys
 import time
 from functools import partial
 
+import tornado.process
 from tornado.ioloop import IOLoop
 
 CHUNK = 65536
 
 
-class Subprocess:
+class BareSubprocess:
     def __init__(self, loop, argv, timeout, callback):
         self.loop, self.argv, self.timeout, self.callback = loop, argv, timeout, callback
         self.process = None
@@ -60,8 +62,32 @@ class Subprocess:
         self.callback(status, out, err, self.has_timed_out)
 
 
+class StreamSubprocess:
+    def __init__(self, loop, argv, timeout, callback):
+        self.loop, self.argv, self.timeout, self.callback = loop, argv, timeout, callback
+        self.has_timed_out = False
+
+    def start(self):
+        stream = tornado.process.Subprocess.STREAM
+        self.process = tornado.process.Subprocess(self.argv, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
+        self.deadline = self.loop.add_timeout(self.loop.time() + self.timeout, self.expire)
+        self.loop.spawn_callback(self.run)
+
+    def expire(self):
+        self.has_timed_out = True
+        self.process.proc.kill()
+
+    async def run(self):
+        ends = [self.process.stdout.read_until_close(), self.process.stderr.read_until_close(),
+                self.process.wait_for_exit(raise_error=False)]
+        out, err, status = [await end for end in ends]
+        self.loop.remove_timeout(self.deadline)
+        self.callback(status, out, err, self.has_timed_out)
+
+
 def main():
-    jobs, window, argv = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+    helper = {"streams": StreamSubprocess, "bare": BareSubprocess}[sys.argv[1]]
+    jobs, window, argv = int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:]
     loop = IOLoop.current()
     latencies = []
     begun = 0
@@ -69,7 +95,7 @@ def main():
     def begin():
         nonlocal begun
         begun += 1
-        Subprocess(loop, argv, 60.0, partial(ended, time.monotonic())).start()
+        helper(loop, argv, 60.0, partial(ended, time.monotonic())).start()
 
     def ended(started, status, _out, _err, has_timed_out):
         if status != 0 or has_timed_out:
