@@ -117,6 +117,16 @@ static json_t *value_make(const struct proto_field *field, const char *value) {
     }
 }
 
+// The object that holds the field: the spec, or one in it, made where it is missing.
+static json_t *option_holder(json_t *spec, const char *name) {
+    json_t *holder = name ? json_object_get(spec, name) : spec;
+    if (!json_is_object(holder)) {
+        holder = json_object();
+        json_object_set_new(spec, name, holder);
+    }
+    return holder;
+}
+
 static int set_pair(json_t *spec, const struct proto_field *field, const char *value, char why[512]) {
     const char *equals = strchr(value, '=');
     if (!equals || equals == value) {
@@ -124,12 +134,7 @@ static int set_pair(json_t *spec, const struct proto_field *field, const char *v
         return -1;
     }
     _cleanup_free_ char *key = strndup(value, (size_t)(equals - value));
-    json_t *map = json_object_get(spec, field->name);
-    if (!json_is_object(map)) {
-        map = json_object();
-        json_object_set_new(spec, field->name, map);
-    }
-    if (key && json_object_set_new(map, key, spec_options_bytes(equals + 1)) == 0)
+    if (key && json_object_set_new(option_holder(spec, field->name), key, spec_options_bytes(equals + 1)) == 0)
         return 0;
     snprintf(why, 512, "--%s: %.200s: the name is not UTF-8", option_long(field), value);
     return -1;
@@ -141,13 +146,8 @@ int spec_options_set(json_t *spec, int id, const char *value, char why[512]) {
         return -1;
     if (option.field->type->kind == PK_MAP)
         return set_pair(spec, option.field, value, why);
-    json_t *holder = option.parent ? json_object_get(spec, option.parent) : spec;
-    if (!json_is_object(holder)) {
-        holder = json_object();
-        json_object_set_new(spec, option.parent, holder);
-    }
     json_t *made = value_make(option.field, value);
-    if (made && json_object_set_new(holder, option.field->name, made) == 0)
+    if (made && json_object_set_new(option_holder(spec, option.parent), option.field->name, made) == 0)
         return 0;
     const char *metavar = option.field->metavar ? option.field->metavar : "VALUE";
     const char *example = streq(metavar, "DURATION") ? ": a number with ms, s, m, h or d"
