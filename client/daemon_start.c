@@ -20,8 +20,6 @@
 
 enum { START_LIMIT_MS = 30000 }; // for a daemon that neither comes up nor ends
 
-extern char **environ;
-
 struct start {
     const char *socket;
     bool system;

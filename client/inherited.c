@@ -11,8 +11,6 @@
 #include "common/bytes.h"
 #include "common/util.h"
 
-extern char **environ;
-
 // supd gives these to a job that does not set them; one that the caller has not is unset.
 static const char *const given[] = {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG"};
 
