@@ -53,7 +53,7 @@ static const struct proto_field result_fields[] = {
     {"error", &error_type, PF_NULL, NULL, "spawn_failed: what failed"},
     {"killed_by", &killed_by_type, PF_NULL, NULL, "who asked for the end"},
     {"usage", &usage_type, PF_NULL, NULL, "resources used"},
-    {"survivors", &pids_type, 0, NULL, "processes of the tree that are still there"},
+    {"survivors", &pids_type, PF_NULL, NULL, "processes of the tree that are still there; null: not known"},
     {"incomplete", &proto_bool, 0, NULL, "a kept descendant still held a pipe"},
     {NULL},
 };

@@ -8,11 +8,17 @@
 
 #include "common/util.h"
 
-enum { STREAM_READ_MAX = 65536 };
+enum {
+    STREAM_READ_MAX = 65536,
+    STREAM_TURN_LINES = 16, // of one stream in one turn of the loop, so that nobody waits long for his own
+};
 
 struct stream_host {
     struct ev_loop *loop;
     struct ev_prepare prepare; // the bottom of a turn: flush, then free
+    struct ev_idle again;      // the loop does not sleep while something is left for the next turn
+    struct ev_io hup;          // of an epoll of its own: see stream_on_hup
+    uint64_t turn;
     struct stream *dirty, *dead;
     char scratch[STREAM_READ_MAX];
 };
@@ -22,19 +28,23 @@ struct stream {
     const struct stream_listener *listener;
     const struct stream_limits *limits;
     void *data;
-    int fd, hup_fd;
-    struct ev_io reader, writer, hup;
+    int fd; // -1 once dead
+    struct ev_io reader, writer;
     struct buffer in, out;
-    bool above_low, is_dirty, is_dead, input_over, told_closed;
-    bool is_held; // by its owner: see stream_read
-    bool stalled; // `in` may hold whole lines: they wait until the queue is shorter
+    bool above_low, is_dirty, is_dead, input_over, told_closed, watches_hup;
+    bool is_held;   // by its owner: see stream_read
+    size_t scanned; // of `in`: without a newline
+    uint64_t turn;  // in which `lines` were handed out
+    int lines;
     struct stream *next_dirty, *next_dead;
 };
 
 static void stream_stop(struct stream *s) {
     ev_io_stop(s->host->loop, &s->reader);
     ev_io_stop(s->host->loop, &s->writer);
-    ev_io_stop(s->host->loop, &s->hup);
+    if (s->watches_hup)
+        epoll_ctl(s->host->hup.fd, EPOLL_CTL_DEL, s->fd, NULL);
+    s->watches_hup = false;
 }
 
 static void stream_broken(struct stream *s) {
@@ -47,27 +57,59 @@ static void stream_broken(struct stream *s) {
     s->listener->closed(s, s->data);
 }
 
-static void stream_lines(struct stream *s, const char *data, size_t size);
-
 static bool stream_full(const struct stream *s) {
     return s->is_held || buffer_size(&s->out) > s->limits->queue_max;
 }
 
+// Whether the stream has had its lines of this turn. Then it is looked at again in the next.
+static bool stream_spent(struct stream *s) {
+    if (s->turn != s->host->turn) {
+        s->turn = s->host->turn;
+        s->lines = 0;
+    }
+    if (s->lines < STREAM_TURN_LINES)
+        return false;
+    stream_send(s);
+    return true;
+}
+
+static void stream_overlong(struct stream *s) {
+    s->input_over = true;
+    ev_io_stop(s->host->loop, &s->reader);
+    buffer_done(&s->in);
+    s->listener->overlong(s, s->data);
+}
+
+// Hands out the whole lines that are there, as far as may be. Returns whether none is left and more can be read.
+static bool stream_lines(struct stream *s) {
+    while (!s->is_dead && !s->input_over) {
+        char *line = buffer_head(&s->in);
+        size_t have = buffer_size(&s->in);
+        char *newline = have > s->scanned ? memchr(line + s->scanned, '\n', have - s->scanned) : NULL;
+        s->scanned = newline ? (size_t)(newline - line) : have;
+        if (s->scanned > s->limits->line_max) {
+            stream_overlong(s);
+            return false;
+        }
+        if (!newline)
+            return true;
+        if (stream_full(s) || stream_spent(s))
+            return false;
+        size_t size = s->scanned;
+        s->scanned = 0;
+        s->lines++;
+        s->listener->line(s, line, size, s->data);
+        if (!s->is_dead)
+            buffer_consume(&s->in, size + 1);
+    }
+    return false;
+}
+
 static void stream_pace(struct stream *s) {
-    if (s->input_over || s->is_dead)
-        return;
-    if (stream_full(s)) {
+    if (!stream_full(s) && stream_lines(s))
+        ev_io_start(s->host->loop, &s->reader);
+    else
         ev_io_stop(s->host->loop, &s->reader);
-        return;
-    }
-    ev_io_start(s->host->loop, &s->reader);
-    if (s->stalled) {
-        struct buffer held = s->in;
-        s->in = (struct buffer){0};
-        s->stalled = false;
-        stream_lines(s, buffer_head(&held), buffer_size(&held));
-        buffer_done(&held);
-    }
 }
 
 // Writes what can be written. Returns 0 or a negative errno that ends the stream.
@@ -106,17 +148,20 @@ static void stream_on_write(struct ev_loop *loop, struct ev_io *w, int events) {
     stream_flush(w->data);
 }
 
-// A half-closed connection is always readable, so it is watched for its end by an epoll of its own, with no
+// A half-closed connection is always readable, so those are watched for their end by another epoll, with no
 // event asked for: EPOLLHUP comes unasked when both directions are shut (epoll_ctl(2)).
 static void stream_on_hup(struct ev_loop *loop, struct ev_io *w, int events) {
-    stream_broken(w->data);
+    struct epoll_event event;
+    if (epoll_wait(w->fd, &event, 1, 0) == 1) // one a turn: its end may be that of others
+        stream_broken(event.data.ptr);
 }
 
 static void stream_end_input(struct stream *s) {
     // A last line without its newline is a line all the same: what was cut short says so by not being JSON.
-    if (buffer_size(&s->in) > 0)
-        stream_lines(s, "\n", 1);
-    if (s->is_dead)
+    s->lines = 0;
+    if (buffer_size(&s->in) > 0 && buffer_append(&s->in, "\n", 1) == 0)
+        stream_lines(s);
+    if (s->is_dead || s->told_closed)
         return;
     s->input_over = true;
     ev_io_stop(s->host->loop, &s->reader);
@@ -126,100 +171,78 @@ static void stream_end_input(struct stream *s) {
         stream_broken(s);
         return;
     }
-    s->hup_fd = epoll_create1(EPOLL_CLOEXEC);
-    struct epoll_event event = {0};
-    if (s->hup_fd < 0 || epoll_ctl(s->hup_fd, EPOLL_CTL_ADD, s->fd, &event) < 0) {
+    struct epoll_event event = {.data.ptr = s};
+    s->watches_hup = epoll_ctl(s->host->hup.fd, EPOLL_CTL_ADD, s->fd, &event) == 0;
+    if (!s->watches_hup)
         stream_broken(s);
-        return;
-    }
-    ev_io_set(&s->hup, s->hup_fd, EV_READ);
-    ev_io_start(s->host->loop, &s->hup);
-}
-
-static void stream_overlong(struct stream *s) {
-    s->input_over = true;
-    ev_io_stop(s->host->loop, &s->reader);
-    buffer_done(&s->in);
-    s->listener->overlong(s, s->data);
-}
-
-// Hands out the lines of `data`; what is left of an unfinished one goes into s->in.
-static void stream_lines(struct stream *s, const char *data, size_t size) {
-    while (size > 0 && !s->is_dead && !s->input_over) {
-        if (stream_full(s)) {
-            s->stalled = true;
-            if (buffer_append(&s->in, data, size) < 0)
-                stream_overlong(s);
-            ev_io_stop(s->host->loop, &s->reader);
-            return;
-        }
-        const char *newline = memchr(data, '\n', size);
-        size_t piece = newline ? (size_t)(newline - data) : size;
-        if (buffer_size(&s->in) + piece > s->limits->line_max) {
-            stream_overlong(s);
-            return;
-        }
-        if (!newline || buffer_size(&s->in) > 0) {
-            if (buffer_append(&s->in, data, piece) < 0) {
-                stream_overlong(s);
-                return;
-            }
-        }
-        if (newline && buffer_size(&s->in) > 0) {
-            struct buffer line = s->in;
-            s->in = (struct buffer){0};
-            s->listener->line(s, buffer_head(&line), buffer_size(&line), s->data);
-            buffer_done(&line);
-        } else if (newline) {
-            s->listener->line(s, data, piece, s->data);
-        }
-        size -= piece + (newline != NULL);
-        data += piece + (newline != NULL);
-    }
 }
 
 static void stream_on_read(struct ev_loop *loop, struct ev_io *w, int events) {
     struct stream *s = w->data;
     ssize_t n = recv(s->fd, s->host->scratch, STREAM_READ_MAX, MSG_DONTWAIT);
-    if (n > 0)
-        stream_lines(s, s->host->scratch, (size_t)n);
+    if (n > 0 && buffer_append(&s->in, s->host->scratch, (size_t)n) < 0)
+        stream_overlong(s);
+    else if (n > 0)
+        stream_pace(s);
     else if (n == 0)
         stream_end_input(s);
     else if (errno != EAGAIN && errno != EINTR)
         stream_broken(s);
 }
 
+// What comes up for a stream from here on is for the next turn, which then begins at once.
 static void stream_host_prepare(struct ev_loop *loop, struct ev_prepare *w, int revents) {
     struct stream_host *host = w->data;
-    while (host->dirty) {
-        struct stream *s = host->dirty;
-        host->dirty = s->next_dirty;
+    struct stream *dirty = TAKE_PTR(host->dirty);
+    host->turn++;
+    while (dirty) {
+        struct stream *s = dirty;
+        dirty = s->next_dirty;
         s->is_dirty = false;
         if (!s->is_dead)
             stream_flush(s);
     }
-    while (host->dead) {
-        struct stream *s = host->dead;
-        host->dead = s->next_dead;
-        if (!s->told_closed)
-            stream_write(s);
-        fd_close(s->fd);
-        fd_close(s->hup_fd);
+    struct stream *dead = TAKE_PTR(host->dead);
+    while (dead) {
+        struct stream *s = dead;
+        dead = s->next_dead;
+        if (s->is_dirty) {
+            s->next_dead = host->dead;
+            host->dead = s;
+            continue;
+        }
         buffer_done(&s->in);
         buffer_done(&s->out);
         free(s);
     }
+    if (host->dirty)
+        ev_idle_start(loop, &host->again);
+    else
+        ev_idle_stop(loop, &host->again);
+}
+
+static void stream_host_again(struct ev_loop *loop, struct ev_idle *w, int events) {
+    // The turn that this makes is all there is to it.
 }
 
 int stream_host_new(struct ev_loop *loop, struct stream_host **ret_host) {
+    int hup = epoll_create1(EPOLL_CLOEXEC);
+    if (hup < 0)
+        return -errno;
     struct stream_host *host = calloc(1, sizeof(*host));
-    if (!host)
+    if (!host) {
+        close(hup);
         return -ENOMEM;
+    }
     host->loop = loop;
     ev_prepare_init(&host->prepare, stream_host_prepare);
     host->prepare.data = host;
     ev_set_priority(&host->prepare, EV_MINPRI); // after everybody else's prepare, so that their lines go out too
     ev_prepare_start(loop, &host->prepare);
+    ev_unref(loop);
+    ev_idle_init(&host->again, stream_host_again);
+    ev_io_init(&host->hup, stream_on_hup, hup, EV_READ);
+    ev_io_start(loop, &host->hup);
     ev_unref(loop);
     *ret_host = host;
     return 0;
@@ -228,9 +251,14 @@ int stream_host_new(struct ev_loop *loop, struct stream_host **ret_host) {
 void stream_host_free(struct stream_host *host) {
     if (!host)
         return;
-    stream_host_prepare(host->loop, &host->prepare, 0);
+    while (host->dirty || host->dead)
+        stream_host_prepare(host->loop, &host->prepare, 0);
+    ev_idle_stop(host->loop, &host->again);
     ev_ref(host->loop);
     ev_prepare_stop(host->loop, &host->prepare);
+    ev_ref(host->loop);
+    ev_io_stop(host->loop, &host->hup);
+    close(host->hup.fd);
     free(host);
 }
 
@@ -243,12 +271,11 @@ int stream_new(struct stream_host *host, int fd, const struct stream_listener *l
     struct stream *s = calloc(1, sizeof(*s));
     if (!s)
         return -ENOMEM;
-    *s = (struct stream){.host = host, .listener = listener, .limits = limits, .data = data, .hup_fd = -1};
+    *s = (struct stream){.host = host, .listener = listener, .limits = limits, .data = data};
     s->fd = TAKE_FD(owned);
     ev_io_init(&s->reader, stream_on_read, s->fd, EV_READ);
     ev_io_init(&s->writer, stream_on_write, s->fd, EV_WRITE);
-    ev_init(&s->hup, stream_on_hup);
-    s->reader.data = s->writer.data = s->hup.data = s;
+    s->reader.data = s->writer.data = s;
     ev_io_start(host->loop, &s->reader);
     *ret_stream = s;
     return 0;
@@ -258,6 +285,9 @@ void stream_free(struct stream *stream) {
     if (!stream || stream->is_dead)
         return;
     stream_stop(stream);
+    if (!stream->told_closed)
+        stream_write(stream);
+    stream->fd = fd_close(stream->fd);
     stream->is_dead = true;
     stream->next_dead = stream->host->dead;
     stream->host->dead = stream;

@@ -1,9 +1,10 @@
 // stream: a connected socket on a libev loop that reads lines and queues writes. Daemon and client share it.
 //
-// Reading: complete lines come to `line`; a line over the cap to `overlong`, after which nothing more is read.
-// The peer shutting down its writing side ends reading only; `closed` comes once when both directions are
-// gone or broke. Writing: everything queued in one turn of the loop is sent at its end by one write.
-// Streams are freed at the bottom of the loop, so any callback may call stream_free.
+// Reading: complete lines come to `line`, a few in one turn of the loop however many there are; a line over the
+// cap to `overlong`, after which nothing more is read. The peer shutting down its writing side ends reading only;
+// `closed` comes once when both directions are gone or broke. Writing: everything queued in one turn of the loop is
+// sent at its end by one write.
+// Streams are freed at the bottom of the loop, so any callback may call stream_free; they are closed by it at once.
 #pragma once
 
 #include <ev.h>
@@ -31,7 +32,7 @@ struct stream_limits {
     size_t low_mark;   // for drained
 };
 
-// The shared part: a scratch buffer, the streams to flush and those to free. Returns 0 or -ENOMEM.
+// The shared part: a scratch buffer, the streams to flush and those to free. Returns 0 or a negative errno.
 int stream_host_new(struct ev_loop *loop, struct stream_host **ret_host);
 void stream_host_free(struct stream_host *host); // all streams are freed before
 

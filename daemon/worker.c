@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -16,6 +17,15 @@
 #include "daemon/notify.h"
 #include "daemon/version.h"
 
+enum {
+    DESCRIPTORS_MOMENT = 8, // open for a moment: files being read, a log that grows, a client being refused
+    DESCRIPTORS_LEAST = 5,  // a client with a job
+};
+
+// Larger allocations are the kernel's at once when they are freed. Without this the C library learns from the first
+// large one to keep them.
+enum { MALLOC_OWN = 256 * 1024 };
+
 struct worker {
     const struct options *options;
     struct log log;
@@ -23,6 +33,7 @@ struct worker {
     struct instance instance;
     struct identity identity;
     struct launcher *launcher;
+    struct descriptors descriptors;
     struct tree_host *trees;
     struct spool_host *spools;
     struct registry *registry;
@@ -132,7 +143,7 @@ static int worker_open_os(struct worker *w) {
     if (r < 0)
         return worker_fail(w, "user", r);
     w->reaper_fd = reaper_open();
-    r = tree_host_new(w->loop, config->tree, w->instance.name, w->reaper_fd, &w->trees);
+    r = tree_host_new(w->loop, config->tree, w->instance.name, w->reaper_fd, &w->descriptors, &w->trees);
     if (r < 0)
         return worker_fail(w, "tree: the way that was asked for does not work here", r);
     r = spool_host_new(w->options->runtime_dir, w->instance.name, config->output_bytes, &w->spools);
@@ -147,6 +158,7 @@ static int worker_open_runner(struct worker *w) {
     const struct runner_parts parts = {
         .loop = w->loop,
         .launcher = w->launcher,
+        .descriptors = &w->descriptors,
         .trees = w->trees,
         .spools = w->spools,
         .registry = w->registry,
@@ -168,6 +180,7 @@ static int worker_open_control(struct worker *w) {
         .registry = w->registry,
         .trees = w->trees,
         .launcher = w->launcher,
+        .descriptors = &w->descriptors,
         .spools = w->spools,
         .identity = &w->identity,
         .limits = {.clients = config->max_clients,
@@ -198,6 +211,20 @@ static int worker_open_control(struct worker *w) {
         return worker_fail(w, w->options->socket, fd);
     w->has_socket = true;
     return listener_new(&w->control, fd, &w->listener);
+}
+
+// All that stays open is open: the rest is for clients and jobs.
+static int worker_open_budget(struct worker *w) {
+    descriptors_init(&w->descriptors, launcher_descriptors(w->launcher) + DESCRIPTORS_MOMENT);
+    int r = descriptors_take(&w->descriptors, DESCRIPTORS_LEAST, descriptors_for_clients());
+    if (r < 0) {
+        log_error(&w->log, "a limit of %lld open files is too low: give it %lld or more (RLIMIT_NOFILE)",
+                  (long long)descriptors_limit(),
+                  (long long)(w->descriptors.taken + DESCRIPTORS_LEAST + descriptors_for_clients()));
+        return r;
+    }
+    descriptors_give(&w->descriptors, DESCRIPTORS_LEAST);
+    return 0;
 }
 
 static void worker_watch(struct worker *w) {
@@ -235,6 +262,9 @@ int worker_run(const struct options *options) {
     struct worker w = {
         .options = options, .reaper_fd = -1, .instance = {.runtime_lock = -1, .state_lock = -1}};
     log_init(&w.log, options->log_level);
+    mallopt(M_MMAP_THRESHOLD, MALLOC_OWN);
+    mallopt(M_TRIM_THRESHOLD, MALLOC_OWN);
+    mallopt(M_ARENA_MAX, 1); // other threads allocate next to nothing
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); // a full disk is an error of write, not an end
     umask(077);
@@ -249,6 +279,8 @@ int worker_run(const struct options *options) {
         r = worker_open_runner(&w);
     if (r == 0)
         r = worker_open_control(&w);
+    if (r == 0)
+        r = worker_open_budget(&w);
     if (r == 0) {
         worker_watch(&w);
         log_info(&w.log, "supd %s, process %d: listening on %s; tree: %s", SUPD_VERSION, (int)getpid(), options->socket,

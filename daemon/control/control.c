@@ -46,6 +46,7 @@ static void on_bottom(struct ev_loop *loop, struct ev_prepare *w, int events) {
         session->is_busy = false;
         session_work(session);
     }
+    sessions_read_on(control);
     ev_idle_stop(loop, &control->again);
 }
 

@@ -34,6 +34,7 @@ struct control {
     struct registry *registry;
     struct tree_host *trees;
     struct launcher *launcher;
+    struct descriptors *descriptors;
     struct spool_host *spools;
     const struct identity *identity;
     struct control_limits limits;
@@ -43,6 +44,7 @@ struct control {
     struct stream_limits stream_limits;
     struct session *sessions; // list
     struct session *busy;     // list: sessions with answers or output to send at the bottom of the turn
+    struct session *held;     // list: sessions that are not read while many launches wait
     struct ev_prepare bottom;
     struct ev_idle again; // what came up at the bottom itself is done before the loop sleeps
     bool stopping; // no new work is taken

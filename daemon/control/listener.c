@@ -1,47 +1,40 @@
 // Accepting clients. At the cap, or without descriptors, clients wait in the socket's backlog until there is room.
 #include "daemon/control/listener.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include "common/message.h"
 #include "common/unixsock.h"
 #include "common/util.h"
 #include "daemon/control/session.h"
+#include "daemon/os/descriptors.h"
 
 enum { ACCEPT_TURN = 64 }; // clients taken in one turn of the loop
 
 struct listener {
     struct control *control;
     struct ev_io io;
-    struct ev_timer retry; // only while descriptors are out, which nobody tells the end of
+    int spare; // given up for the moment of a refusal, so that there is an answer even when nothing else is left
     bool paused;
 };
 
-static void listener_pause(struct listener *listener, double retry) {
+static void listener_pause(struct listener *listener) {
     listener->paused = true;
     ev_io_stop(listener->control->loop, &listener->io);
-    if (retry > 0) {
-        ev_timer_set(&listener->retry, retry, 0);
-        ev_timer_start(listener->control->loop, &listener->retry);
-    }
 }
 
 void listener_resume(struct listener *listener) {
-    if (!listener->paused || listener->control->stats.connected >= listener->control->limits.clients)
+    if (!listener->paused)
         return;
     listener->paused = false;
-    ev_timer_stop(listener->control->loop, &listener->retry);
     ev_io_start(listener->control->loop, &listener->io);
 }
 
-static void on_retry(struct ev_loop *loop, struct ev_timer *timer, int events) {
-    listener_resume(timer->data);
-}
-
-// Somebody who may not be served is told so and closed.
-static void listener_refuse(struct control *control, int fd) {
+// Somebody who can't be served is told why and closed.
+static void listener_refuse(struct control *control, int fd, int code, const char *why) {
     struct buffer line = {0};
-    json_t *message = message_error(NULL, PROTO_PERMISSION_DENIED, "this daemon serves its own user and root only", NULL);
+    json_t *message = message_error(NULL, code, why, NULL);
     if (message && message_append(&line, message) == 0)
         send(fd, buffer_head(&line), buffer_size(&line), MSG_NOSIGNAL | MSG_DONTWAIT);
     json_decref(message);
@@ -50,42 +43,65 @@ static void listener_refuse(struct control *control, int fd) {
     control->stats.refused++;
 }
 
-static void listener_admit(struct control *control, int fd) {
+// Returns whether it has become a session.
+static bool listener_admit(struct control *control, int fd) {
     uid_t uid;
     pid_t pid;
     if (unixsock_peer(fd, &uid, &pid) < 0) {
         fd_close(fd);
-        return;
+        return false;
     }
     if (!control_admits(control, uid)) {
         log_warning(control->log, "refused a client of uid %u (pid %d)", (unsigned)uid, (int)pid);
-        listener_refuse(control, fd);
-        return;
+        listener_refuse(control, fd, PROTO_PERMISSION_DENIED, "this daemon serves its own user and root only");
+        return false;
     }
-    if (session_new(control, fd, uid, pid) < 0)
-        log_error(control->log, "out of memory for one more client");
+    int r = session_new(control, fd, uid, pid);
+    if (r < 0)
+        log_error(control->log, "one more client: %s", strerror(-r));
+    return r == 0;
+}
+
+static int spare_open(void) {
+    return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+// The budget was kept, but the system or a limit that was lowered says no. Waiting would be for something that nobody
+// tells, so whoever knocks is told. Returns whether there was somebody to tell.
+static bool listener_turn_away(struct listener *listener) {
+    struct control *control = listener->control;
+    listener->spare = fd_close(listener->spare);
+    int fd = accept4(listener->io.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        log_warning(control->log, "refused a client: the system has no descriptors left");
+        listener_refuse(control, fd, PROTO_LIMIT_REACHED, "no descriptors left for one more connection");
+    }
+    listener->spare = spare_open();
+    return fd >= 0;
+}
+
+// Takes one client. Returns whether to look for another.
+static bool listener_accept(struct listener *listener) {
+    struct control *control = listener->control;
+    bool full = control->stats.connected >= control->limits.clients;
+    if (full || descriptors_take(control->descriptors, 1, 0) < 0) {
+        listener_pause(listener); // until a client has left or a job has ended
+        return false;
+    }
+    int fd = accept4(listener->io.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int error = fd < 0 ? errno : 0;
+    if (fd < 0 || !listener_admit(control, fd))
+        descriptors_give(control->descriptors, 1);
+    if (error == EMFILE || error == ENFILE)
+        return listener_turn_away(listener);
+    if (error == ENOMEM || error == ENOBUFS)
+        listener_pause(listener);
+    return error == 0 || error == EINTR || error == ECONNABORTED;
 }
 
 static void on_connect(struct ev_loop *loop, struct ev_io *io, int events) {
-    struct listener *listener = io->data;
-    struct control *control = listener->control;
-    for (int i = 0; i < ACCEPT_TURN; i++) {
-        if (control->stats.connected >= control->limits.clients) {
-            listener_pause(listener, 0);
-            return;
-        }
-        int fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0) {
-            listener_admit(control, fd);
-            continue;
-        }
-        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-            log_warning(control->log, "no descriptors for one more client: accepting again when some are free");
-            listener_pause(listener, 1.0);
-        }
-        if (errno != EINTR && errno != ECONNABORTED)
-            return;
-    }
+    for (int i = 0; i < ACCEPT_TURN && listener_accept(io->data); i++)
+        ;
 }
 
 int listener_new(struct control *control, int fd, struct listener **ret_listener) {
@@ -96,8 +112,8 @@ int listener_new(struct control *control, int fd, struct listener **ret_listener
     }
     listener->control = control;
     ev_io_init(&listener->io, on_connect, fd, EV_READ);
-    ev_init(&listener->retry, on_retry);
-    listener->io.data = listener->retry.data = listener;
+    listener->io.data = listener;
+    listener->spare = spare_open();
     ev_io_start(control->loop, &listener->io);
     *ret_listener = listener;
     return 0;
@@ -107,7 +123,7 @@ void listener_free(struct listener *listener) {
     if (!listener)
         return;
     ev_io_stop(listener->control->loop, &listener->io);
-    ev_timer_stop(listener->control->loop, &listener->retry);
     fd_close(listener->io.fd);
+    fd_close(listener->spare);
     free(listener);
 }

@@ -83,6 +83,8 @@ static int job_submit(struct call *call, const json_t *params, bool run) {
     spec_done(&spec);
     if (r < 0)
         return r;
+    if (fresh)
+        session_launches(call->session);
     if (fresh && lease)
         session_lease(call->session, job);
     r = start_wait(call, job, run, run ? int_or(params, "inline_bytes", 262144) : -1);

@@ -9,8 +9,13 @@
 #include "daemon/control/dispatch.h"
 #include "daemon/control/follower.h"
 #include "daemon/control/wait.h"
+#include "daemon/os/descriptors.h"
 
-enum { SESSION_CONGESTED = 256 * 1024 };
+enum {
+    SESSION_CONGESTED = 256 * 1024,
+    LAUNCHES_MANY = 16, // waiting in all
+    LAUNCHES_FEW = 8,
+};
 
 void session_send(struct session *session, const json_t *message) {
     struct buffer *out = stream_out(session->stream);
@@ -49,6 +54,30 @@ void session_work(struct session *session) {
     followers_pump(session);
     while (session->ready && !session_congested(session))
         wait_answer(session->ready);
+}
+
+void session_launches(struct session *session) {
+    struct control *control = session->control;
+    if (session->is_held || launcher_queued(control->launcher) < LAUNCHES_MANY)
+        return;
+    session->is_held = true;
+    DL_APPEND2(control->held, session, prev_held, next_held);
+    stream_read(session->stream, false);
+}
+
+static void session_let_go(struct session *session) {
+    if (!session->is_held)
+        return;
+    session->is_held = false;
+    DL_DELETE2(session->control->held, session, prev_held, next_held);
+}
+
+void sessions_read_on(struct control *control) {
+    while (control->held && launcher_queued(control->launcher) < LAUNCHES_FEW) {
+        struct session *session = control->held;
+        session_let_go(session);
+        stream_read(session->stream, true);
+    }
 }
 
 static void on_line(struct stream *stream, const char *line, size_t size, void *data) {
@@ -117,11 +146,13 @@ void session_end(struct session *session) {
     while (session->ready)
         wait_drop(session->ready);
     session_drop_leases(session);
+    session_let_go(session);
     stream_free(session->stream);
     DL_DELETE(control->sessions, session);
     if (session->is_busy)
         LL_DELETE2(control->busy, session, next_busy);
     control->stats.connected--;
+    descriptors_give(control->descriptors, 1);
     free(session);
     control->activity(control->data);
 }

@@ -18,11 +18,12 @@ struct session {
     struct job *leases;         // list through their audiences
     int64_t open_calls;
     int64_t last_subscription;
-    bool is_busy, closing;
-    struct session *prev, *next, *next_busy;
+    bool is_busy, is_held, closing;
+    struct session *prev, *next, *next_busy, *prev_held, *next_held;
 };
 
-// Takes the descriptor over. Returns 0 or a negative errno.
+// Takes the descriptor over, and one of the budget that the caller has taken for it. Returns 0 or a negative errno;
+// then the caller still has what it took of the budget.
 int session_new(struct control *control, int fd, uid_t uid, pid_t pid);
 void session_end(struct session *session); // drops everything, kills leased jobs, frees at the loop's bottom
 
@@ -36,4 +37,8 @@ void session_lease(struct session *session, struct job *job); // takes it over f
 void session_lease_end(struct job *job);
 bool session_administers(const struct session *session);
 bool session_sees(const struct session *session, const struct job *job);
+// It has submitted a launch. All launches wait in one queue: whoever finds it long is read on when it is short again,
+// so that nobody's launch waits behind another client's thousands.
+void session_launches(struct session *session);
+void sessions_read_on(struct control *control); // for the loop's bottom
 void session_work(struct session *session); // for the loop's bottom

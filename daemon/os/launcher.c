@@ -3,39 +3,36 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <math.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <utlist.h>
 
 #include "common/util.h"
 #include "daemon/os/slots.h"
-#include "daemon/os/spawn.h"
+#include "daemon/os/station.h"
 #include "daemon/os/tree_internal.h"
 
 enum { LAUNCH_IDLE, LAUNCH_QUEUED, LAUNCH_UNDER_WAY, LAUNCH_OVER };
-enum { THREAD_STACK = 65536, CHILD_STACK = 32768, GUARD = 4096 };
+enum { THREAD_STACK = 65536, LAUNCHER_SHARE = 48 }; // a launcher for so many descriptors
 #define LAUNCHER_STUCK 0.02 // a launch that takes longer than this does not count on for the next one
 
-struct station {
+struct launcher_thread {
     struct launcher *launcher;
     pthread_t thread;
-    bool started;
     int index;
-    struct launch *current; // under the lock
+    struct station station;
+    // Under the lock:
+    struct launch *current;
     double since;
-    struct child_report *report; // shared memory
-    char *stacks;                // mapping: guard, stack, guard, stack
 };
 
 struct launcher {
     struct ev_loop *loop;
     enum spawn_way way;
     int normal, most; // threads: in normal times, and when some are stuck
-    struct station stations[SLOTS_LAUNCHERS];
+    struct launcher_thread threads[SLOTS_LAUNCHERS];
     int slots[SLOTS_LAUNCHERS][SLOT_COUNT];
     struct child_setup setup; // common part
     bool setup_done;
@@ -46,7 +43,7 @@ struct launcher {
     pthread_mutex_t lock;
     pthread_cond_t work;
     struct launch *queue, *over; // lists
-    size_t queued, idle, threads;
+    size_t queued, idle, running;
     bool leaving;
 };
 
@@ -61,114 +58,15 @@ void launch_done(struct launch *launch) {
     launch->err_fd = fd_close(launch->err_fd);
 }
 
-static int stream_lay(struct launcher *l, const struct plan_stream *stream, int slot, int *ret_reader) {
-    if (stream->kind == PLAN_FD)
-        return slot_lay(slot, stream->fd, l->null);
-    if (stream->kind != PLAN_CAPTURE)
-        return 0; // /dev/null is there; the rest is laid by the child
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        return -errno;
-    int r = fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : slot_lay(slot, ends[1], l->null);
-    close(ends[1]);
-    if (r < 0) {
-        close(ends[0]);
-        return r;
-    }
-    *ret_reader = ends[0];
-    return 0;
-}
-
-static int launch_lay(struct launcher *l, struct launch *launch, const int *slots) {
-    struct plan *plan = &launch->plan;
-    int r = plan->stdin_fd >= 0 ? slot_lay(slots[SLOT_IN], plan->stdin_fd, l->null) : 0;
-    if (r == 0)
-        r = stream_lay(l, &plan->out, slots[SLOT_OUT], &launch->out_fd);
-    if (r == 0)
-        r = stream_lay(l, &plan->err, slots[SLOT_ERR], &launch->err_fd);
-    return r;
-}
-
-// A slot that kept a pipe's writing end would keep the pipe from ending.
-static void launch_clear(struct launcher *l, const struct launch *launch, const int *slots, const struct tree_launch *tree) {
-    const struct plan *plan = &launch->plan;
-    if (plan->stdin_fd >= 0)
-        slot_lay(slots[SLOT_IN], -1, l->null);
-    if (plan->out.kind == PLAN_CAPTURE || plan->out.kind == PLAN_FD)
-        slot_lay(slots[SLOT_OUT], -1, l->null);
-    if (plan->err.kind == PLAN_CAPTURE || plan->err.kind == PLAN_FD)
-        slot_lay(slots[SLOT_ERR], -1, l->null);
-    if (tree->control >= 0)
-        slot_lay(slots[SLOT_CONTROL], -1, l->null);
-    if (tree->program >= 0 || tree->join >= 0)
-        slot_lay(slots[SLOT_PROGRAM], -1, l->null);
-}
-
-static int launch_spawn(struct station *st, struct launch *launch, struct tree_launch *tree) {
-    struct launcher *l = st->launcher;
-    struct child_setup setup = l->setup;
-    memcpy(setup.slots, l->slots[st->index], sizeof(setup.slots));
-    struct spawn spawn = {
-        .way = l->way,
-        .plan = &launch->plan,
-        .setup = &setup,
-        .report = st->report,
-        .stacks = {st->stacks + GUARD + CHILD_STACK, st->stacks + 2 * (GUARD + CHILD_STACK)},
-        .cgroup = l->way == SPAWN_FAST ? tree->cgroup : -1,
-        .reaper = tree->control >= 0,
-        .policy = tree->policy,
-    };
-    int r = launch_lay(l, launch, setup.slots);
-    if (r == 0 && tree->control >= 0)
-        r = slot_lay(setup.slots[SLOT_CONTROL], tree->control, l->null);
-    if (r == 0 && tree->program >= 0)
-        r = slot_lay(setup.slots[SLOT_PROGRAM], tree->program, l->null);
-    if (r == 0 && tree->cgroup >= 0 && spawn.cgroup < 0) {
-        tree->join = tree_launch_join(tree);
-        setup.join = true;
-        r = tree->join < 0 ? tree->join : slot_lay(setup.slots[SLOT_PROGRAM], tree->join, l->null);
-    }
-    double begun = now_mono();
-    __atomic_store(&launch->started_mono, &begun, __ATOMIC_RELEASE);
-    launch->started_wall = now_wall();
-    st->report->stage = r < 0 ? STAGE_RESOURCES : STAGE_NONE;
-    st->report->error = -r;
-    if (r == 0)
-        r = spawn_run(&spawn, &tree->pidfd);
-    launch_clear(l, launch, setup.slots, tree);
-    return r;
-}
-
-static void launch_make(struct station *st, struct launch *launch) {
-    struct tree_launch tree = TREE_LAUNCH_INIT;
-    int r = tree_prepare(launch->tree, &tree);
-    if (r < 0) {
-        st->report->stage = STAGE_RESOURCES;
-        st->report->error = -r;
-    } else {
-        r = launch_spawn(st, launch, &tree);
-    }
-    launch->plan.stage = r < 0 ? (st->report->stage != STAGE_NONE ? st->report->stage : STAGE_RESOURCES) : STAGE_NONE;
-    launch->plan.error = r < 0 ? st->report->error : 0;
-    if (r == 0) {
-        launch->pid = st->report->leader;
-        tree_launched(launch->tree, &tree, launch->pid, st->report->holder);
-    } else {
-        launch->out_fd = fd_close(launch->out_fd);
-        launch->err_fd = fd_close(launch->err_fd);
-    }
-    tree_launch_done(&tree);
-}
-
 // Every signal is for the loop's thread; also those that libc keeps for itself, which its own calls leave open.
 static void block_all_signals(void) {
     const uint64_t all = ~0ull;
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof(all));
 }
 
-static void *station_main(void *data) {
-    struct station *st = data;
-    struct launcher *l = st->launcher;
+static void *thread_main(void *data) {
+    struct launcher_thread *t = data;
+    struct launcher *l = t->launcher;
     block_all_signals();
     pthread_mutex_lock(&l->lock);
     for (;;) {
@@ -182,14 +80,14 @@ static void *station_main(void *data) {
         LL_DELETE(l->queue, launch);
         l->queued--;
         launch->state = LAUNCH_UNDER_WAY;
-        launch->launcher_index = st->index;
-        st->report->leader = 0;
-        st->current = launch;
-        st->since = now_mono();
+        launch->launcher_index = t->index;
+        station_clear(&t->station);
+        t->current = launch;
+        t->since = now_mono();
         pthread_mutex_unlock(&l->lock);
-        launch_make(st, launch);
+        station_make(&t->station, launch);
         pthread_mutex_lock(&l->lock);
-        st->current = NULL;
+        t->current = NULL;
         launch->state = LAUNCH_OVER;
         LL_APPEND(l->over, launch);
         ev_async_send(l->loop, &l->ready);
@@ -198,54 +96,51 @@ static void *station_main(void *data) {
     return NULL;
 }
 
-static int station_start(struct launcher *l, int index) {
-    struct station *st = &l->stations[index];
-    size_t size = 2 * (GUARD + CHILD_STACK);
-    *st = (struct station){.launcher = l, .index = index};
-    st->report = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    st->stacks = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-    if (st->report == MAP_FAILED || st->stacks == MAP_FAILED)
-        return -ENOMEM;
-    for (int i = 0; i < 2; i++)
-        if (mprotect(st->stacks + GUARD + i * (GUARD + CHILD_STACK), CHILD_STACK, PROT_READ | PROT_WRITE) < 0)
-            return -errno;
+static int thread_start(struct launcher *l, int index) {
+    struct launcher_thread *t = &l->threads[index];
+    struct child_setup setup = l->setup;
+    memcpy(setup.slots, l->slots[index], sizeof(setup.slots));
+    *t = (struct launcher_thread){.launcher = l, .index = index};
+    int r = station_open(&t->station, l->way, &setup, l->null);
+    if (r < 0)
+        return r;
     pthread_attr_t attr;
     sigset_t all, before;
     sigfillset(&all);
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, MAX((size_t)THREAD_STACK, (size_t)PTHREAD_STACK_MIN * 2));
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int r = -pthread_create(&st->thread, &attr, station_main, st);
+    r = -pthread_create(&t->thread, &attr, thread_main, t);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attr);
-    st->started = r == 0;
+    if (r < 0)
+        station_close(&t->station);
     return r;
 }
 
-static void launcher_grow(struct launcher *l) {
-    if (l->threads < (size_t)l->most && station_start(l, (int)l->threads) == 0)
-        l->threads++;
+static int launcher_grow(struct launcher *l) {
+    int r = l->running < (size_t)l->most ? thread_start(l, (int)l->running) : -EAGAIN;
+    if (r == 0)
+        l->running++;
+    return r;
 }
 
-// With everybody busy, another thread is started when the oldest launch is stuck; else it is worth waiting.
+// Threads that are stuck do not count: others are started in their place, as long as something waits.
 static void launcher_balance(struct launcher *l) {
-    double oldest = INFINITY, now = now_mono();
+    double now = now_mono();
+    size_t stuck = 0;
     pthread_mutex_lock(&l->lock);
-    bool wanting = l->queued > l->idle && l->idle == 0;
-    for (size_t i = 0; i < l->threads; i++)
-        if (l->stations[i].current)
-            oldest = MIN(oldest, l->stations[i].since);
+    bool wanting = l->queued > l->idle;
+    for (size_t i = 0; i < l->running; i++)
+        stuck += l->threads[i].current && now - l->threads[i].since >= LAUNCHER_STUCK;
     pthread_mutex_unlock(&l->lock);
+    while (wanting && l->running < stuck + (size_t)l->normal && launcher_grow(l) == 0)
+        ;
     ev_timer_stop(l->loop, &l->stuck);
-    if (!wanting || l->threads >= (size_t)l->most)
+    if (!wanting || l->running >= (size_t)l->most)
         return;
-    bool stuck = now - oldest >= LAUNCHER_STUCK;
-    if (l->threads < (size_t)l->normal || stuck)
-        launcher_grow(l);
-    else {
-        ev_timer_set(&l->stuck, LAUNCHER_STUCK, 0);
-        ev_timer_start(l->loop, &l->stuck);
-    }
+    ev_timer_set(&l->stuck, LAUNCHER_STUCK, 0);
+    ev_timer_start(l->loop, &l->stuck);
 }
 
 static void on_stuck(struct ev_loop *loop, struct ev_timer *timer, int events) {
@@ -299,8 +194,9 @@ int launcher_new(struct ev_loop *loop, enum spawn_way way, int threads, struct l
     if (!l)
         return -ENOMEM;
     l->loop = loop;
-    l->way = way;
-    l->normal = threads;
+    // Filtered where containers mistrust it: then the plain way, which needs nothing new.
+    bool no_clone3 = syscall(SYS_clone3, NULL, 0) < 0 && errno == ENOSYS;
+    l->way = no_clone3 ? SPAWN_PLAIN : way;
     l->null = -1;
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->work, NULL);
@@ -309,7 +205,8 @@ int launcher_new(struct ev_loop *loop, enum spawn_way way, int threads, struct l
     l->ready.data = l->stuck.data = l;
     int r = getrlimit(RLIMIT_NOFILE, &l->setup.nofile) < 0 ? -errno : 0;
     // Slots are descriptors too: with few of them to be had, fewer launchers.
-    l->most = (int)MIN(MAX(l->setup.nofile.rlim_max / 32, (rlim_t)threads), (rlim_t)SLOTS_LAUNCHERS);
+    l->most = (int)MIN(MAX(l->setup.nofile.rlim_max / LAUNCHER_SHARE, (rlim_t)2), (rlim_t)SLOTS_LAUNCHERS);
+    l->normal = MIN(threads, l->most);
     if (r == 0)
         r = slots_reserve(l->most, l->slots);
     if (r == 0 && (l->null = open("/dev/null", O_RDWR | O_CLOEXEC)) < 0)
@@ -334,15 +231,14 @@ void launcher_free(struct launcher *l) {
         return;
     pthread_mutex_lock(&l->lock);
     l->leaving = true;
-    for (size_t i = 0; i < l->threads; i++)
-        if (l->stations[i].current && l->stations[i].report->leader > 0)
-            kill(l->stations[i].report->leader, SIGKILL);
+    for (size_t i = 0; i < l->running; i++)
+        if (l->threads[i].current)
+            station_doom(&l->threads[i].station);
     pthread_cond_broadcast(&l->work);
     pthread_mutex_unlock(&l->lock);
-    for (size_t i = 0; i < l->threads; i++) {
-        pthread_join(l->stations[i].thread, NULL);
-        munmap(l->stations[i].report, 4096);
-        munmap(l->stations[i].stacks, 2 * (GUARD + CHILD_STACK));
+    for (size_t i = 0; i < l->running; i++) {
+        pthread_join(l->threads[i].thread, NULL);
+        station_close(&l->threads[i].station);
     }
     ev_ref(l->loop);
     ev_async_stop(l->loop, &l->ready);
@@ -360,17 +256,24 @@ void launcher_free(struct launcher *l) {
 void launcher_submit(struct launcher *l, struct launch *launch) {
     if (!l->setup_done)
         launcher_setup(l);
+    int r = l->running == 0 ? launcher_grow(l) : 0;
     pthread_mutex_lock(&l->lock);
-    launch->state = LAUNCH_QUEUED;
     launch->next = NULL;
-    LL_APPEND(l->queue, launch);
-    l->queued++;
+    if (r < 0) { // not one thread is to be had: nobody would ever come for it
+        launch->plan.stage = STAGE_RESOURCES;
+        launch->plan.error = -r;
+        launch->state = LAUNCH_OVER;
+        LL_APPEND(l->over, launch);
+        ev_async_send(l->loop, &l->ready);
+    } else {
+        launch->state = LAUNCH_QUEUED;
+        LL_APPEND(l->queue, launch);
+        l->queued++;
+        pthread_cond_signal(&l->work);
+    }
     bool short_of = l->queued > l->idle;
-    pthread_cond_signal(&l->work);
     pthread_mutex_unlock(&l->lock);
-    if (short_of && l->threads < (size_t)l->normal)
-        launcher_grow(l);
-    else if (short_of && !ev_is_active(&l->stuck))
+    if (short_of && !ev_is_active(&l->stuck))
         launcher_balance(l);
 }
 
@@ -389,12 +292,13 @@ bool launcher_cancel(struct launcher *l, struct launch *launch) {
 void launcher_kill(struct launcher *l, struct launch *launch) {
     pthread_mutex_lock(&l->lock);
     // Under way: its child is not reaped before the launcher has taken the lock again, so the pid is its own.
-    if (launch->state == LAUNCH_UNDER_WAY) {
-        pid_t pid = l->stations[launch->launcher_index].report->leader;
-        if (pid > 0)
-            kill(pid, SIGKILL);
-    }
+    if (launch->state == LAUNCH_UNDER_WAY)
+        station_doom(&l->threads[launch->launcher_index].station);
     pthread_mutex_unlock(&l->lock);
+}
+
+int64_t launcher_descriptors(const struct launcher *l) {
+    return (int64_t)l->most * STATION_DESCRIPTORS;
 }
 
 enum spawn_way launcher_way(const struct launcher *l) {

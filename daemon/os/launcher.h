@@ -33,7 +33,6 @@ struct launch {
     struct launch *next;
     int state;
     int launcher_index;
-    volatile pid_t clone_pid;
 };
 
 // Reserves descriptors 0 to 2 and the launchers' slots: call before anything else opens descriptors.
@@ -53,3 +52,5 @@ void launcher_kill(struct launcher *launcher, struct launch *launch);
 
 enum spawn_way launcher_way(const struct launcher *launcher);
 size_t launcher_queued(const struct launcher *launcher);
+// How many descriptors all launches together may have open at once that are theirs only until they are done.
+int64_t launcher_descriptors(const struct launcher *launcher);

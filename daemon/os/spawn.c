@@ -80,7 +80,7 @@ CHILD static _Noreturn void reaper_become(const struct spawn *spawn, pid_t leade
     const char *argv[] = {"supd-reaper", end, spawn->policy, NULL};
     const char *envp[] = {NULL};
     child_isolate(spawn->setup);
-    // The control socket may stand in slot 3 itself, and dup2 onto oneself would keep CLOEXEC.
+    // The control socket may stand in slot 3 itself, and dup3 refuses one onto itself.
     int control = (int)syscall(SYS_fcntl, slots[SLOT_CONTROL], F_DUPFD, REAPER_CONTROL_FD + 1);
     int program = (int)syscall(SYS_fcntl, slots[SLOT_PROGRAM], F_DUPFD_CLOEXEC, REAPER_CONTROL_FD + 1);
     syscall(SYS_dup3, control, REAPER_CONTROL_FD, 0);
@@ -89,6 +89,8 @@ CHILD static _Noreturn void reaper_become(const struct spawn *spawn, pid_t leade
     spawn->report->error = errno;
     spawn->report->stage = STAGE_RESOURCES;
     syscall(SYS_kill, leader, SIGKILL);
+    spawn->report->leader = 0; // the number is anybody's from here on
+    syscall(SYS_wait4, leader, NULL, 0, NULL);
     for (;;)
         syscall(SYS_exit_group, 127);
 }
@@ -132,6 +134,7 @@ CHILD static void holder_main(void *data) {
         report->stage = STAGE_RESOURCES;
     }
     if (report->stage != STAGE_NONE) {
+        report->leader = 0; // the number is anybody's from here on
         if (leader > 0)
             syscall(SYS_wait4, leader, NULL, 0, NULL);
         for (;;)
@@ -184,6 +187,7 @@ int spawn_run(struct spawn *spawn, int *ret_pidfd) {
         return 0;
     }
     fd_close(pidfd);
+    report->leader = report->holder = 0; // the numbers are anybody's from here on
     while (waitpid((pid_t)child, NULL, 0) < 0 && errno == EINTR) // it has exited, or is about to
         ;
     return -report->error;

@@ -5,6 +5,7 @@
 
 #include "common/util.h"
 #include "daemon/os/cgroup.h"
+#include "daemon/os/descriptors.h"
 #include "daemon/os/strays.h"
 #include "daemon/os/tree_internal.h"
 
@@ -46,12 +47,13 @@ static int host_none(struct tree_host *host) {
 }
 
 int tree_host_new(struct ev_loop *loop, enum tree_way way, const char *name, int reaper_fd,
-                  struct tree_host **ret_host) {
+                  struct descriptors *descriptors, struct tree_host **ret_host) {
     struct tree_host *host = calloc(1, sizeof(*host));
     if (!host)
         return -ENOMEM;
     host->loop = loop;
     host->reaper_fd = reaper_fd;
+    host->descriptors = descriptors;
     int r = -EOPNOTSUPP;
     if (way == TREE_NONE)
         r = host_none(host);
@@ -163,7 +165,12 @@ void tree_free(struct tree *tree) {
         return;
     tree->listener = NULL;
     if (tree->host->ways->release(tree))
-        free(tree);
+        tree_drop(tree);
+}
+
+void tree_drop(struct tree *tree) {
+    descriptors_give(tree->host->descriptors, 1);
+    free(tree);
 }
 
 void tree_tell_exit(struct tree *tree, const struct leader_exit *end) {

@@ -19,6 +19,7 @@ enum tree_way { TREE_AUTO, TREE_CGROUP, TREE_REAPER, TREE_NONE };
 // What becomes of the rest of the tree when the leader ends.
 enum tree_rest { TREE_REST_KILL, TREE_REST_WAIT, TREE_REST_KEEP };
 
+struct descriptors;
 struct tree_host;
 struct tree;
 
@@ -37,13 +38,15 @@ struct tree_listener {
 // fails with -EOPNOTSUPP. `name` is unique a daemon and stable across its restarts; leftovers of an earlier
 // daemon of that name are killed and removed. Becomes a child subreaper for the reaper way.
 // `reaper_fd`: an open descriptor of the supd-reaper program (kept; borrowed), or -1 if there is none.
+// `descriptors`: borrowed; each tree gives one back at its end.
 int tree_host_new(struct ev_loop *loop, enum tree_way way, const char *name, int reaper_fd,
-                  struct tree_host **ret_host);
+                  struct descriptors *descriptors, struct tree_host **ret_host);
 void tree_host_free(struct tree_host *host); // all trees freed before; removes its cgroups where empty
 enum tree_way tree_host_way(const struct tree_host *host);
 const char *tree_host_why(const struct tree_host *host); // one line, for the log and daemon.info
 
-// A tree for one launch. `listener` and `data` are borrowed and outlive the tree.
+// A tree for one launch. `listener` and `data` are borrowed and outlive the tree. It holds one descriptor, which the
+// caller has taken; it gives that back when it is gone, which is later than tree_free where something lives on.
 int tree_new(struct tree_host *host, enum tree_rest rest, const struct tree_listener *listener, void *data,
              struct tree **ret_tree);
 

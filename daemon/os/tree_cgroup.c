@@ -36,7 +36,7 @@ static void settle(struct tree *tree) {
     tree_tell_empty(tree);
     if (free_now) {
         cgroup_give(tree->host->cgroups, tree->number, tree->spoiled);
-        free(tree);
+        tree_drop(tree);
     }
 }
 

@@ -45,6 +45,7 @@ struct tree_host {
     struct tree *watched;        // hash by inotify watch: between a leader's end and its tree's
     int reaper_fd;               // borrowed, the reaper way's
     struct strays *strays;       // owned, the reaper way's
+    struct descriptors *descriptors; // borrowed
 };
 
 struct tree {
@@ -69,6 +70,7 @@ struct tree {
 };
 
 extern const struct tree_ways tree_ways_cgroup, tree_ways_reaper, tree_ways_none;
+void tree_drop(struct tree *tree); // frees it, once its way is done with it
 void tree_tell_exit(struct tree *tree, const struct leader_exit *end);
 void tree_tell_empty(struct tree *tree);
 void tree_tell_unproven(struct tree *tree);

@@ -28,6 +28,7 @@ static int order(struct tree *tree, int ask, int value) {
     const struct reaper_order message = {.ask = ask, .value = value};
     if (tree->control < 0)
         return -ESRCH;
+    kill(tree->holder, SIGCONT); // whatever has stopped it; our child, not reaped while its control is open
     return send(tree->control, &message, sizeof(message), MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
@@ -49,7 +50,7 @@ static void tell_unproven(struct tree *tree, const struct leader_exit *end) {
     tree_tell_unproven(tree);
     strays_sweep(tree->host->strays);
     if (free_now)
-        free(tree);
+        tree_drop(tree);
 }
 
 static void on_orphaned_leader(struct ev_loop *loop, struct ev_io *io, int events) {
@@ -97,7 +98,7 @@ static void on_control(struct ev_loop *loop, struct ev_io *io, int events) {
     bool free_now = !tree->listener;
     tree_tell_empty(tree);
     if (free_now)
-        free(tree);
+        tree_drop(tree);
 }
 
 static void way_attach(struct tree *tree) {

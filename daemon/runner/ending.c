@@ -69,6 +69,7 @@ static void run_finish(struct run *run) {
         job->ended_at = now_wall();
     ev_timer_stop(runner->parts.loop, &run->timer);
     tree_free(TAKE_PTR(run->tree));
+    descriptors_give(runner->parts.descriptors, run->descriptors);
     runner->stats.live--;
     runner->stats.by_reason[job->outcome.reason]++;
     run_retain(run);

@@ -128,7 +128,6 @@ static void launch_over(struct launch *launch, void *data) {
     struct runner *runner = run->runner;
     double now = now_mono();
     run->launch = NULL;
-    runner->launching--;
     spec_forget_secrets(&job->spec);
     unsigned actions;
     if (launch->plan.stage == STAGE_NONE && launch->pid > 0) {
@@ -172,10 +171,11 @@ int run_launch(struct run *run) {
     launch->done = launch_over;
     launch->data = run;
     run->launch = launch;
-    runner->launching++;
     int r = plan_fill(&launch->plan, run);
     if (r == 0)
         r = tree_new(runner->parts.trees, tree_rest_of(&run->job->spec), &run_tree_listener, run, &run->tree);
+    if (run->tree)
+        run->descriptors--; // the tree's own
     if (r < 0) {
         launch->plan.stage = STAGE_RESOURCES;
         launch->plan.error = -r;

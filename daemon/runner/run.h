@@ -12,9 +12,7 @@ struct runner {
     struct ev_idle again;     // keeps the loop awake for what finishes at the bottom itself
     struct run *finishing;    // list
     struct runner_stats stats;
-    int64_t launching;      // jobs whose descriptors are still to come
     int64_t history_bytes;  // of final jobs' output
-    int64_t descriptors;    // RLIMIT_NOFILE
     int cpus;
 };
 
@@ -35,6 +33,7 @@ struct run {
     struct launch *launch; // owned, while it is under way
     struct tree *tree;     // owned, from before the launch until the end
     struct run_pipe pipes[STREAM_COUNT];
+    int64_t descriptors; // taken for it and not yet given back, without the tree's
     struct order order;
     struct ev_timer timer; // the next deadline; of a final job: when it is forgotten
     struct run *next_finishing;

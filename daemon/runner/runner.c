@@ -1,20 +1,12 @@
 // The runner's own doors: starting, stopping, signalling; and carrying out actions.
 #include "daemon/runner/runner.h"
 
-#include <fcntl.h>
 #include <math.h>
-#include <sys/resource.h>
 
 #include "common/util.h"
 #include "daemon/runner/run.h"
 
-enum {
-    DESCRIPTORS_JOB = 4,      // two pipes, what holds the tree, and one for the moment of its launch
-    DESCRIPTORS_SPARE = 64,   // at most; for clients that ask what is going on, files being read, and the like
-};
-
-enum { HOLD_WINDOW = 65536 // of a lossless follower of a stream without a budget
-};
+enum { HOLD_WINDOW = 65536 }; // of a lossless follower of a stream without a budget
 
 static void on_again(struct ev_loop *loop, struct ev_idle *w, int events) {
     // The turn that this makes is all there is to it.
@@ -29,13 +21,10 @@ int runner_new(const struct runner_parts *parts, const struct runner_listener *l
     struct runner *runner = calloc(1, sizeof(*runner));
     if (!runner)
         return -ENOMEM;
-    struct rlimit limit = {0};
-    getrlimit(RLIMIT_NOFILE, &limit);
     *runner = (struct runner){
         .parts = *parts,
         .listener = listener,
         .data = data,
-        .descriptors = limit.rlim_cur == RLIM_INFINITY ? INT32_MAX : (int64_t)limit.rlim_cur,
         .cpus = (int)sysconf(_SC_NPROCESSORS_ONLN),
     };
     ev_prepare_init(&runner->bottom, on_bottom);
@@ -96,7 +85,6 @@ static unsigned run_cancel(struct run *run) {
     if (!launch || !run->tree || !launcher_cancel(run->runner->parts.launcher, launch))
         return 0;
     run->launch = NULL;
-    run->runner->launching--;
     launch_done(launch);
     free(launch);
     spec_forget_secrets(&run->job->spec);
@@ -127,18 +115,9 @@ void run_act(struct run *run, unsigned actions) {
     run_rearm(run);
 }
 
-// Whether one more job may take its descriptors. The lowest free number tells how many are taken, as the
-// kernel always gives the lowest; asked only where it is getting tight.
-static bool descriptors_left(const struct runner *runner) {
-    int64_t spare = MIN(DESCRIPTORS_SPARE, runner->descriptors / 8);
-    int64_t coming = (runner->launching + 1) * DESCRIPTORS_JOB + spare;
-    if (runner->stats.live * DESCRIPTORS_JOB + coming + 1024 < runner->descriptors)
-        return true;
-    int lowest = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
-    if (lowest < 0)
-        return false;
-    close(lowest);
-    return lowest + coming < runner->descriptors;
+// One for what tells of the tree, one for each captured stream, one for what stdin reads from.
+static int64_t descriptors_of(const struct spec *spec) {
+    return 1 + spec_captures(spec, STREAM_OUT) + spec_captures(spec, STREAM_ERR) + spec->has_stdin;
 }
 
 static struct run *run_new(struct runner *runner, struct job *job) {
@@ -181,17 +160,22 @@ static int job_new(struct runner *runner, struct spec *spec, uid_t owner, struct
 int runner_start(struct runner *runner, struct spec *spec, uid_t owner, struct job **ret_job) {
     if (runner->stats.live >= runner->parts.live_max)
         return -EUSERS;
-    if (!descriptors_left(runner))
-        return -EMFILE;
     if (!spec->cwd) {
         spec->cwd = strdup(runner->parts.identity->home);
         if (!spec->cwd)
             return -ENOMEM;
     }
-    struct job *job;
-    int r = job_new(runner, spec, owner, &job);
+    int64_t descriptors = descriptors_of(spec);
+    int r = descriptors_take(runner->parts.descriptors, descriptors, descriptors_for_clients());
     if (r < 0)
         return r;
+    struct job *job;
+    r = job_new(runner, spec, owner, &job);
+    if (r < 0) {
+        descriptors_give(runner->parts.descriptors, descriptors);
+        return r;
+    }
+    run_of(job)->descriptors = descriptors;
     *spec = (struct spec){0};
     runner->stats.live++;
     runner->stats.accepted++;

@@ -8,6 +8,7 @@
 
 #include "daemon/core/job.h"
 #include "daemon/core/registry.h"
+#include "daemon/os/descriptors.h"
 #include "daemon/os/identity.h"
 #include "daemon/os/launcher.h"
 #include "daemon/os/tree.h"
@@ -29,6 +30,7 @@ struct runner_listener {
 struct runner_parts {
     struct ev_loop *loop;
     struct launcher *launcher;
+    struct descriptors *descriptors;
     struct tree_host *trees;
     struct spool_host *spools;
     struct registry *registry;

@@ -129,8 +129,9 @@ def test_socket_that_nobody_listens_on_is_replaced():
 def test_sigterm_ends_jobs_then_the_daemon(daemon, client):
     token = f"token-{daemon.pid}"
     quick = client.request("job.run", argv=child("sleep", 1000, token))
-    slow = client.request("job.run", argv=child("ignore-term", token), grace=0.3)
-    client.call("daemon.info")
+    slow = client.request("job.run", argv=child("ignore-term", token), grace=0.3, name="slow")
+    client.call("job.wait", ids=[client.call("job.status", name="slow")["job"]["id"]],
+                until={"stream": "stdout", "text": "ready\n"})
     procs.eventually(lambda: len(procs.with_argument(token)) >= 2, "both run")
     assert daemon.terminate() == 0
     for request, name in ((quick, "SIGTERM"), (slow, "SIGKILL")):

@@ -1,6 +1,7 @@
 """job.kill and job.signal."""
 
 import os
+import signal
 
 import procs
 from harness import NOT_FOUND, assert_reason, assert_refused, child, daemon_test, needs_tree, text
@@ -175,3 +176,12 @@ def test_kill_of_a_hundred_at_once(daemon, client):
     client.call("job.kill", ids=jobs)
     for job in client.call("job.wait", ids=jobs)["jobs"]:
         assert_reason(job, "killed", signal="SIGTERM")
+
+
+@daemon_test
+def test_kill_reaches_a_tree_whose_keeper_was_stopped(daemon, client):
+    job = ready(client, "ignore-term")
+    for pid in procs.children(daemon.pid):
+        procs.kill(pid, signal.SIGSTOP)
+    client.kill(job, grace=0)
+    assert_reason(client.wait(job, limit=10), "killed", signal="SIGKILL", survivors=[])

@@ -1,9 +1,10 @@
 """Many at once, and running out: descriptors, connections, memory."""
 
+import json
 import os
 
 import procs
-from harness import LIMIT_REACHED, Daemon, RpcError, assert_reason, child, daemon_test, is_sanitized, text
+from harness import GUARD, LIMIT_REACHED, Daemon, RpcError, Skip, assert_reason, child, daemon_test, is_sanitized, text
 
 MIB = 1 << 20
 
@@ -162,3 +163,36 @@ def test_jobs_leave_no_descriptors_and_no_processes(daemon, client):
     client.call("job.forget", final=True)
     procs.eventually(lambda: used() <= before, "the descriptors are closed")
     procs.eventually(lambda: len(procs.children(daemon.pid)) <= processes, "the helpers are reaped")
+
+
+@daemon_test
+def test_thousands_of_jobs_of_one_client_hold_up_no_other(daemon, client):
+    other = daemon.client()
+    calls = [client.compose("job.start", {"argv": ["true"]}) for _ in range(1500)]
+    client.send_raw(b"".join(json.dumps(call).encode() + b"\n" for call in calls))
+    assert text(other.run(["echo", "there"])) == "there\n"
+    assert other.call("daemon.stats")["jobs"]["accepted"] < 1000
+    for call in calls:
+        client.result(call["id"])
+
+
+@daemon_test
+def test_memory_of_large_requests_comes_back(daemon, client):
+    if is_sanitized():
+        raise Skip("a sanitizer keeps what is freed for a while")
+    client.run(["true"])
+    before = procs.resident_bytes(daemon.pid)
+    for size in (1, 3, 5, 7):
+        client.run(["true"], stdin={"data": "x" * size * MIB})
+    client.call("job.forget", final=True)
+    grown = procs.resident_bytes(daemon.pid) - before
+    assert grown < 4 * MIB, f"keeps {grown}"
+
+
+def test_too_few_descriptors_to_serve_anybody_are_told_at_the_start():
+    daemon = Daemon(nofile=40)
+    try:
+        assert daemon.spawn().wait(GUARD) not in (0, -6, -11)
+        assert b"40 open files" in daemon.errors(), daemon.errors()
+    finally:
+        daemon.remove()

@@ -3,7 +3,7 @@
 import time
 
 import procs
-from harness import Daemon, assert_reason, child, daemon_test
+from harness import Daemon, assert_reason, child, daemon_test, needs_tree
 
 SPAN = 2.0  # seconds in which nothing may happen
 
@@ -48,6 +48,7 @@ def test_daemon_with_quiet_jobs_never_wakes_up(daemon, client):
 
 @daemon_test
 def test_keeping_jobs_and_their_survivors_cost_nothing(daemon, client):
+    needs_tree()
     job = client.start(child("hold-pipe", 1000), descendants="wait")
     client.wait_text(job, "\n")
     assert_quiet(daemon.pid)

@@ -1,7 +1,9 @@
 """A program that can't be executed is a final job that says at which step it failed and with what errno."""
 
 import os
+import signal
 
+import procs
 from harness import assert_reason, child, daemon_test, text
 
 
@@ -131,3 +133,61 @@ def test_a_launch_that_hangs_delays_no_other_client(daemon, client):
     job = client.result(hanging)["job"]
     job = other.wait(job)
     assert job["result"]["reason"] in ("timeout", "spawn_failed"), job["result"]
+
+
+def fifo_of(daemon):
+    """A FIFO that nobody reads: opening it for writing hangs, before the exec."""
+    path = os.path.join(daemon.directory, "nobody-reads")
+    os.mkfifo(path)
+    return path
+
+
+@daemon_test
+def test_many_launches_that_hang_delay_no_other_client(daemon, client):
+    to = {"file": fifo_of(daemon)}
+    hanging = [client.request("job.run", argv=["true"], stdout=to, name=f"hangs{i}") for i in range(12)]
+    other = daemon.client()
+    for i in range(20):
+        assert text(other.run(["echo", str(i)])) == f"{i}\n"
+    for i in range(12):
+        assert other.call("job.status", name=f"hangs{i}")["job"]["state"] == "starting"
+        other.call("job.kill", name=f"hangs{i}", grace=0)
+    for request in hanging:
+        assert_reason(client.result(request)["job"], "killed")
+
+
+@daemon_test
+def test_a_launch_killed_before_it_began_does_not_hang(daemon, client):
+    to = {"file": fifo_of(daemon)}
+    for i in range(30):
+        start = client.request("job.start", argv=["true"], stdout=to, name=f"n{i}")
+        client.request("job.kill", name=f"n{i}", grace=0)
+        assert_reason(client.wait(client.result(start)["job"], limit=10), "killed")
+
+
+@daemon_test
+def test_a_child_stopped_before_its_exec_ends_at_its_deadline(daemon, client):
+    hanging = client.request("job.run", argv=["true"], stdout={"file": fifo_of(daemon)}, timeout=1.5, grace=0)
+    # The leader, and with a reaper what is about to be one.
+    procs.eventually(lambda: procs.children(daemon.pid), "it has been born")
+    for child_of_supd in procs.children(daemon.pid):
+        for pid in (child_of_supd, *procs.children(child_of_supd)):
+            procs.kill(pid, signal.SIGSTOP)
+    other = daemon.client()
+    for i in range(10):
+        assert text(other.run(["echo", str(i)])) == f"{i}\n"
+    assert_reason(client.result(hanging)["job"], "timeout")
+
+
+@daemon_test
+def test_a_launch_that_hangs_holds_no_pipe_of_another_job(daemon, client):
+    to = {"file": fifo_of(daemon)}
+    hanging = [client.request("job.run", argv=["true"], stdout=to) for _ in range(3)]
+    others = [client.request("job.run", argv=["echo", "x"]) for _ in range(50)]
+    hanging += [client.request("job.run", argv=["true"], stdout=to) for _ in range(3)]
+    for request in others:
+        assert_reason(client.result(request)["job"], "exited", incomplete=False)
+    for job in client.call("job.list", states=["starting"])["jobs"]:
+        client.kill(job, grace=0)
+    for request in hanging:
+        assert_reason(client.result(request)["job"], "killed")
