@@ -174,11 +174,9 @@ int cgroup_take(struct cgroup_host *host) {
     return host->pooled > 0 ? host->pool[--host->pooled] : host->next++;
 }
 
-void cgroup_give(struct cgroup_host *host, int number, bool killed) {
-    char name[32], text[128];
-    ssize_t n = file_read(host->fd, job_file(name, sizeof(name), number, "cgroup.events"), text, sizeof(text));
-    bool clean = n > 0 && strstr(text, "populated 0") && strstr(text, "frozen 0");
-    if (((clean && !killed) || n == -ENOENT) && host->pooled < POOL_MAX) {
+void cgroup_give(struct cgroup_host *host, int number, bool reusable) {
+    char name[16];
+    if (reusable && host->pooled < POOL_MAX) {
         host->pool[host->pooled++] = number;
         return;
     }
@@ -198,12 +196,12 @@ int cgroup_open(const struct cgroup_host *host, int number) {
     return fd < 0 ? -errno : fd;
 }
 
-int cgroup_populated(const struct cgroup_host *host, int number) {
+int cgroup_state(const struct cgroup_host *host, int number) {
     char name[32], text[128];
     ssize_t n = file_read(host->fd, job_file(name, sizeof(name), number, "cgroup.events"), text, sizeof(text));
-    if (n == -ENOENT)
-        return 0;
-    return n < 0 ? (int)n : strstr(text, "populated 0") == NULL;
+    if (n < 0)
+        return n == -ENOENT ? 0 : (int)n;
+    return (strstr(text, "populated 0") ? 0 : CGROUP_POPULATED) | (strstr(text, "frozen 1") ? CGROUP_FROZEN : 0);
 }
 
 int cgroup_kill(const struct cgroup_host *host, int number) {

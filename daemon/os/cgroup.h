@@ -17,14 +17,16 @@ void cgroup_host_free(struct cgroup_host *host); // removes what is empty. NULL 
 const char *cgroup_host_path(const struct cgroup_host *host);
 
 int cgroup_take(struct cgroup_host *host); // a number whose cgroup is empty, or does not exist yet
-// Back: reused where it is as good as new, else removed. `killed`: cgroup.kill was used in it. Such a one must go: what is
-// cloned into it later with CLONE_INTO_CGROUP is killed at birth (seen on Linux 6.18: the fork compares the kill
-// count of the parent's cgroup with that of the target).
-void cgroup_give(struct cgroup_host *host, int number, bool killed);
+// Back. `reusable`: it is empty, not frozen, and cgroup.kill was never used in it; else it is removed. One that was
+// killed must go: what is cloned into it later with CLONE_INTO_CGROUP is killed at birth (seen on Linux 6.18: the fork
+// compares the kill count of the parent's cgroup with that of the target).
+void cgroup_give(struct cgroup_host *host, int number, bool reusable);
 
 // The directory of a number, made if need be. On any thread. Returns a descriptor or a negative errno.
 int cgroup_open(const struct cgroup_host *host, int number);
-int cgroup_populated(const struct cgroup_host *host, int number); // 1, 0, or a negative errno
+
+enum { CGROUP_POPULATED = 1, CGROUP_FROZEN = 2 };
+int cgroup_state(const struct cgroup_host *host, int number); // flags, 0 where it does not exist, or a negative errno
 int cgroup_kill(const struct cgroup_host *host, int number);
 // The pids in it and below. Returns how many, at most `max` are written; or a negative errno.
 int cgroup_pids(const struct cgroup_host *host, int number, pid_t *pids, size_t max);

@@ -90,7 +90,10 @@ static void *thread_main(void *data) {
         t->current = NULL;
         launch->state = LAUNCH_OVER;
         LL_APPEND(l->over, launch);
+        // Not while the lock is held: whoever is woken would only wait for it.
+        pthread_mutex_unlock(&l->lock);
         ev_async_send(l->loop, &l->ready);
+        pthread_mutex_lock(&l->lock);
     }
     pthread_mutex_unlock(&l->lock);
     return NULL;
@@ -269,10 +272,10 @@ void launcher_submit(struct launcher *l, struct launch *launch) {
         launch->state = LAUNCH_QUEUED;
         LL_APPEND(l->queue, launch);
         l->queued++;
-        pthread_cond_signal(&l->work);
     }
     bool short_of = l->queued > l->idle;
     pthread_mutex_unlock(&l->lock);
+    pthread_cond_signal(&l->work);
     if (short_of && !ev_is_active(&l->stuck))
         launcher_balance(l);
 }

@@ -27,15 +27,25 @@ static void unwatch(struct tree *tree) {
     tree->watch = -1;
 }
 
+// Whether nobody is left. Once that is so it stays so: whoever could fork into the cgroup is gone.
+static bool look(struct tree *tree) {
+    if (tree->is_empty)
+        return true;
+    int state = cgroup_state(tree->host->cgroups, tree->number);
+    tree->is_empty = state < 0 || !(state & CGROUP_POPULATED);
+    tree->spoiled |= state < 0 || (state & CGROUP_FROZEN);
+    return tree->is_empty;
+}
+
 // Tells emptiness once it is there; a tree that nobody owns any more gives its cgroup back.
 static void settle(struct tree *tree) {
-    if (tree->leader.pidfd >= 0 || cgroup_populated(tree->host->cgroups, tree->number) > 0)
+    if (tree->leader.pidfd >= 0 || !look(tree))
         return;
     unwatch(tree);
     bool free_now = !tree->listener;
     tree_tell_empty(tree);
     if (free_now) {
-        cgroup_give(tree->host->cgroups, tree->number, tree->spoiled);
+        cgroup_give(tree->host->cgroups, tree->number, !tree->spoiled);
         tree_drop(tree);
     }
 }
@@ -63,7 +73,7 @@ static void on_leader(struct ev_loop *loop, struct ev_io *io, int events) {
     struct tree *tree = io->data;
     struct cgroup_host *host = tree->host->cgroups;
     struct leader_exit end = leader_reap(&tree->leader, loop);
-    bool alone = cgroup_populated(host, tree->number) <= 0;
+    bool alone = look(tree);
     // A job that may do so can use cgroup.kill itself.
     tree->spoiled |= !alone || end.signal == SIGKILL;
     if (!alone) {
@@ -127,10 +137,11 @@ static int way_cpu(struct tree *tree, double *ret_seconds) {
 
 static bool way_release(struct tree *tree) {
     leader_done(&tree->leader, tree->host->loop);
-    if (tree->launched && tree->watch >= 0 && cgroup_populated(tree->host->cgroups, tree->number) > 0)
+    bool is_empty = look(tree);
+    if (tree->launched && tree->watch >= 0 && !is_empty)
         return false; // on_change gives it back
     unwatch(tree);
-    cgroup_give(tree->host->cgroups, tree->number, tree->spoiled);
+    cgroup_give(tree->host->cgroups, tree->number, is_empty && !tree->spoiled);
     return true;
 }
 

@@ -55,8 +55,9 @@ struct tree {
     void *data;
     struct leader leader;
     bool launched, killing, wants_cpu, told_empty;
-    bool spoiled; // its cgroup may have been killed: not to be reused
     // cgroup
+    bool spoiled; // it may have been killed, or left frozen: not to be reused
+    bool is_empty;
     int number;
     int watch; // inotify's, -1: none
     double cpu_before;

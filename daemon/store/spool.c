@@ -112,38 +112,49 @@ static int64_t spool_space(const struct spool *s, int64_t hold) {
     return MIN(seam, MAX(hold, s->head_bytes) + s->ring_bytes - s->stored);
 }
 
-char *spool_room(struct spool *s, size_t max, int64_t hold, size_t *ret_room) {
+// Whether what comes next is to be stored at all.
+static bool spool_wants(const struct spool *s) {
     bool past_limit = s->limit_bytes >= 0 && s->stored >= s->limit_bytes;
     bool no_place = s->stored >= s->head_bytes && s->ring_bytes == 0;
-    if (!past_limit && !no_place) {
-        int64_t room = MIN(spool_space(s, hold), (int64_t)max);
-        if (s->limit_bytes >= 0)
-            room = MIN(room, s->limit_bytes - s->stored);
-        if (room <= 0) {
-            *ret_room = 0;
-            return spool_host_scratch(s->host);
-        }
-        int64_t at = place(s, s->stored);
-        int r = s->map ? 0 : spool_create(s);
-        // The first piece is small: most jobs print little, and what they print fits one page.
-        if (s->total == 0)
-            room = MIN(room, SPOOL_FIRST);
-        if (r == 0)
-            r = spool_allocate(s, (size_t)MIN(at + room, MAX((int64_t)s->allocated, at + SPOOL_FIRST)));
-        if (r == 0) {
-            *ret_room = (size_t)MIN(room, (int64_t)s->allocated - at);
-            return s->map + at;
-        }
+    return s->stored == s->total && !past_limit && !no_place;
+}
+
+char *spool_room(struct spool *s, size_t max, int64_t hold, size_t *ret_room) {
+    if (!spool_wants(s)) {
+        *ret_room = MIN(max, (size_t)SPOOL_SCRATCH);
+        return spool_host_scratch(s->host);
+    }
+    int64_t room = MIN(spool_space(s, hold), (int64_t)max);
+    if (s->limit_bytes >= 0)
+        room = MIN(room, s->limit_bytes - s->stored);
+    // The first piece comes by the scratch place: a stream that stays empty has no file.
+    if (room <= 0 || !s->map) {
+        *ret_room = (size_t)MAX(MIN(room, SPOOL_FIRST), 0);
+        return spool_host_scratch(s->host);
+    }
+    int64_t at = place(s, s->stored);
+    if (spool_allocate(s, (size_t)MIN(at + room, MAX((int64_t)s->allocated, at + SPOOL_FIRST))) < 0) {
         spool_freeze(s);
         return spool_room(s, max, hold, ret_room); // once more with what there is
     }
-    *ret_room = MIN(max, (size_t)SPOOL_SCRATCH);
-    return spool_host_scratch(s->host);
+    *ret_room = (size_t)MIN(room, (int64_t)s->allocated - at);
+    return s->map + at;
+}
+
+// Makes the log's file with its first piece.
+static int spool_begin(struct spool *s, size_t size) {
+    int r = spool_create(s);
+    if (r == 0)
+        r = spool_allocate(s, size);
+    if (r == 0)
+        memcpy(s->map, spool_host_scratch(s->host), size);
+    else
+        spool_freeze(s);
+    return r;
 }
 
 void spool_commit(struct spool *s, size_t size) {
-    bool kept = s->stored == s->total && (s->limit_bytes < 0 || s->stored < s->limit_bytes) &&
-                (s->stored < s->head_bytes || s->ring_bytes > 0);
+    bool kept = spool_wants(s) && (s->map || spool_begin(s, size) == 0);
     s->total += (int64_t)size;
     if (kept)
         s->stored += (int64_t)size;
