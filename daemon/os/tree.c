@@ -77,6 +77,8 @@ void tree_host_free(struct tree_host *host) {
         HASH_DELETE(by_watch, host->watched, tree);
         free(tree); // kept descendants: they live on
     }
+    ev_prepare_stop(host->loop, &host->bottom);
+    ev_idle_stop(host->loop, &host->again);
     cgroup_host_free(host->cgroups);
     strays_free(host->strays);
     free(host);

@@ -1,12 +1,17 @@
 // A cgroup holds the tree: nothing leaves it, whatever it forks.
+#include <sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
+#include <utlist.h>
 
 #include "common/util.h"
 #include "daemon/os/cgroup.h"
 #include "daemon/os/tree_internal.h"
 
-enum { PIDS_MAX = 4096 };
+enum {
+    PIDS_MAX = 4096,
+    DOOMED_TURN = 32, // cgroups killed in one turn of the loop, so that the next deadlines do not wait for all
+};
 
 static int way_prepare(struct tree *tree, struct tree_launch *ret_launch) {
     struct cgroup_host *host = tree->host->cgroups;
@@ -118,9 +123,63 @@ static int way_signal(struct tree *tree, int sig) {
     return r;
 }
 
+// Where it may, the daemon goes before everybody else while it kills: each process that dies would otherwise take its
+// share of the processor from the kills that are still to come. Many deadlines in one instant are met so.
+static void urgent(struct tree_host *host, bool on) {
+    struct sched_param param = {.sched_priority = 1};
+    if (host->no_urgency || host->is_urgent == on)
+        return;
+    if (on) {
+        host->policy = sched_getscheduler(0);
+        sched_getparam(0, &host->priority);
+    }
+    int policy = on ? SCHED_FIFO | SCHED_RESET_ON_FORK : host->policy;
+    host->no_urgency = sched_setscheduler(0, policy, on ? &param : &host->priority) < 0;
+    host->is_urgent = on && !host->no_urgency;
+}
+
+static void doomed_remove(struct tree *tree) {
+    if (tree->is_doomed)
+        DL_DELETE2(tree->host->doomed, tree, doomed_prev, doomed_next);
+    tree->is_doomed = false;
+}
+
+static void on_again(struct ev_loop *loop, struct ev_idle *w, int events) {
+    // The turn that this makes is all there is to it.
+}
+
+static void on_bottom(struct ev_loop *loop, struct ev_prepare *w, int events) {
+    struct tree_host *host = w->data;
+    urgent(host, false);
+    for (int n = 0; n < DOOMED_TURN && host->doomed; n++) {
+        struct tree *tree = host->doomed;
+        doomed_remove(tree);
+        cgroup_kill(host->cgroups, tree->number);
+    }
+    if (host->doomed)
+        return;
+    ev_prepare_stop(loop, w);
+    ev_idle_stop(loop, &host->again);
+}
+
+// First all leaders by the one cheap call, then, at the bottom of this turn and the next ones, whoever is left: most trees
+// are a leader alone, and gone by then.
 static void way_kill(struct tree *tree) {
+    struct tree_host *host = tree->host;
     tree->spoiled = true;
-    cgroup_kill(tree->host->cgroups, tree->number);
+    if (!ev_is_active(&host->bottom)) {
+        ev_prepare_init(&host->bottom, on_bottom);
+        ev_idle_init(&host->again, on_again);
+        host->bottom.data = host;
+        ev_prepare_start(host->loop, &host->bottom);
+        ev_idle_start(host->loop, &host->again);
+    }
+    urgent(host, true);
+    leader_signal(&tree->leader, SIGKILL);
+    if (tree->is_doomed)
+        return;
+    tree->is_doomed = true;
+    DL_APPEND2(host->doomed, tree, doomed_prev, doomed_next);
 }
 
 static int way_pids(struct tree *tree, pid_t *pids, size_t max) {
@@ -136,6 +195,9 @@ static int way_cpu(struct tree *tree, double *ret_seconds) {
 }
 
 static bool way_release(struct tree *tree) {
+    if (tree->is_doomed)
+        cgroup_kill(tree->host->cgroups, tree->number);
+    doomed_remove(tree);
     leader_done(&tree->leader, tree->host->loop);
     bool is_empty = look(tree);
     if (tree->launched && tree->watch >= 0 && !is_empty)

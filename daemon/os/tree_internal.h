@@ -1,6 +1,7 @@
 // tree_internal: what the launcher needs of a tree, and what the ways of holding one give to tree.c.
 #pragma once
 
+#include <sched.h>
 #include <uthash.h>
 
 #include "daemon/os/leader.h"
@@ -43,6 +44,12 @@ struct tree_host {
     char why[200];
     struct cgroup_host *cgroups; // owned, the cgroup way's
     struct tree *watched;        // hash by inotify watch: between a leader's end and its tree's
+    struct tree *doomed;         // list: their leaders are killed, the rest is to be at the bottom of a turn
+    struct ev_prepare bottom;    // active while there are such, as is `again`, which keeps the loop awake
+    struct ev_idle again;
+    bool is_urgent, no_urgency;  // this process goes before others; may not
+    int policy;                  // and how it is scheduled otherwise
+    struct sched_param priority;
     int reaper_fd;               // borrowed, the reaper way's
     struct strays *strays;       // owned, the reaper way's
     struct descriptors *descriptors; // borrowed
@@ -62,6 +69,8 @@ struct tree {
     int watch; // inotify's, -1: none
     double cpu_before;
     UT_hash_handle by_watch;
+    bool is_doomed;
+    struct tree *doomed_prev, *doomed_next;
     // reaper
     bool leader_told;
     pid_t holder;
