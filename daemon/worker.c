@@ -258,6 +258,23 @@ static void worker_close(struct worker *w) {
     ev_loop_destroy(w->loop);
 }
 
+static void on_never(struct ev_loop *loop, struct ev_periodic *w, int events) {
+}
+
+// libev wakes once a minute to see whether somebody has set the clock, until it has a descriptor that tells it so. It opens
+// that one (timerfd_create(2), TFD_TIMER_CANCEL_ON_SET) with the first watcher of the wall clock, and keeps it.
+static struct ev_loop *loop_new(void) {
+    // Not libev's default loop: that would reap every child it sees.
+    struct ev_loop *loop = ev_loop_new(EVFLAG_NOENV);
+    struct ev_periodic never;
+    if (!loop)
+        return NULL;
+    ev_periodic_init(&never, on_never, 0, 0, NULL);
+    ev_periodic_start(loop, &never);
+    ev_periodic_stop(loop, &never);
+    return loop;
+}
+
 int worker_run(const struct options *options) {
     struct worker w = {
         .options = options, .reaper_fd = -1, .instance = {.runtime_lock = -1, .state_lock = -1}};
@@ -268,8 +285,7 @@ int worker_run(const struct options *options) {
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); // a full disk is an error of write, not an end
     umask(077);
-    // Not libev's default loop: that would reap every child it sees.
-    w.loop = ev_loop_new(EVFLAG_NOENV);
+    w.loop = loop_new();
     if (!w.loop) {
         log_error(&w.log, "no event loop");
         return 1;
