@@ -21,6 +21,9 @@ static char *base64_decode(const char *text, size_t size, size_t *ret_size) {
 
 bool bytes_base64_valid(const char *text, size_t size) {
     size_t done;
+    for (size_t i = 0; i < size; i++)
+        if (strchr(" \t\r\n\v\f", text[i])) // nettle goes over them
+            return false;
     _cleanup_free_ char *data = base64_decode(text, size, &done);
     return data != NULL;
 }
@@ -69,7 +72,7 @@ static size_t lead_length(unsigned char c) {
 }
 
 size_t bytes_cut(const char *data, size_t size) {
-    for (size_t back = 1; back <= 3 && back < size; back++) {
+    for (size_t back = 1; back <= 3 && back <= size; back++) {
         unsigned char c = (unsigned char)data[size - back];
         if ((c & 0xc0) == 0x80)
             continue;

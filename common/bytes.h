@@ -17,7 +17,8 @@ char *bytes_from_json(const json_t *value, size_t *ret_size);
 int bytes_to_json(json_t *object, const char *data, size_t size, bool force_base64);
 
 // How many of the first `size` bytes to send as one piece so that no UTF-8 character is cut, given that more
-// may follow: `size` itself where the bytes end between characters or are not UTF-8 at all; at least 1 when size is.
+// may follow: `size` itself where the bytes end between characters or are not UTF-8 at all; 0 where they are no more than
+// the start of one character.
 size_t bytes_cut(const char *data, size_t size);
 
 // How many bytes at the start of `data` are the rest of a character that began before it (0 to 3).

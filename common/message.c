@@ -135,9 +135,14 @@ json_t *message_error(json_t *id, int code, const char *what, json_t *data) {
         json_decref(data);
         return NULL;
     }
-    return message_new(id, "error",
-                       json_pack("{s:i,s:o*,s:o}", "code", error->code, "message",
-                                 json_string(what && *what ? what : error->doc), "data", data));
+    json_t *message = what && *what ? json_string(what) : NULL; // NULL too where a text was cut amid a character
+    if (!message)
+        message = json_string(error->doc);
+    if (!message) {
+        json_decref(data);
+        return NULL;
+    }
+    return message_new(id, "error", json_pack("{s:i,s:o,s:o}", "code", error->code, "message", message, "data", data));
 }
 
 json_t *message_notification(const char *method, json_t *params) {

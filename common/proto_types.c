@@ -22,7 +22,7 @@ int proto_signal_number(const char *name) {
     // Real-time signals have no names of their own: SIG35.
     char *end;
     long number = strtol(name + 3, &end, 10);
-    return *end == 0 && number >= SIGRTMIN && number <= SIGRTMAX ? (int)number : -EINVAL;
+    return isdigit((unsigned char)name[3]) && *end == 0 && number >= SIGRTMIN && number <= SIGRTMAX ? (int)number : -EINVAL;
 }
 
 static const char *const signal_names[NSIG] = {

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "common/bytes.h"
 #include "common/util.h"
 
 struct walk {
@@ -18,7 +19,7 @@ __attribute__((format(printf, 3, 4))) static int refuse(struct walk *w, int code
     va_list args;
     w->error->code = code;
     memcpy(w->error->field, w->path, w->length);
-    w->error->field[w->length] = 0;
+    w->error->field[bytes_cut(w->path, w->length)] = 0; // the path may have been cut, but not amid a character
     va_start(args, format);
     vsnprintf(w->error->why, sizeof(w->error->why), format, args);
     va_end(args);

@@ -92,7 +92,7 @@ static bool stream_lines(struct stream *s) {
             return false;
         }
         if (!newline)
-            return true;
+            return !stream_full(s);
         if (stream_full(s) || stream_spent(s))
             return false;
         size_t size = s->scanned;
@@ -179,6 +179,10 @@ static void stream_end_input(struct stream *s) {
 
 static void stream_on_read(struct ev_loop *loop, struct ev_io *w, int events) {
     struct stream *s = w->data;
+    if (stream_full(s)) { // since the last turn: the bottom of this one stops the watcher
+        stream_send(s);
+        return;
+    }
     ssize_t n = recv(s->fd, s->host->scratch, STREAM_READ_MAX, MSG_DONTWAIT);
     if (n > 0 && buffer_append(&s->in, s->host->scratch, (size_t)n) < 0)
         stream_overlong(s);

@@ -15,17 +15,21 @@ static int unixsock_address(const char *path, struct sockaddr_un *address) {
     return 0;
 }
 
-int unixsock_connect(const char *path) {
+static int unixsock_connect_by(const char *path, int flags) {
     struct sockaddr_un address;
     int r = unixsock_address(path, &address);
     if (r < 0)
         return r;
-    _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
     if (fd < 0)
         return -errno;
     if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
         return -errno;
     return TAKE_FD(fd);
+}
+
+int unixsock_connect(const char *path) {
+    return unixsock_connect_by(path, 0);
 }
 
 // A socket file whose owner has gone refuses connections; only such a one may be removed.
@@ -35,7 +39,7 @@ static int unixsock_clear(const char *path) {
         return errno == ENOENT ? 0 : -errno;
     if (!S_ISSOCK(st.st_mode))
         return -ENOTSOCK;
-    _cleanup_close_ int fd = unixsock_connect(path);
+    _cleanup_close_ int fd = unixsock_connect_by(path, SOCK_NONBLOCK); // EAGAIN: alive, with a full queue
     if (fd != -ECONNREFUSED)
         return fd >= 0 || fd == -EAGAIN ? -EADDRINUSE : fd;
     return unlink(path) < 0 && errno != ENOENT ? -errno : 0;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Prints the protocol's page from what `supd --describe` says. protocol_page.py SUPD [--check PAGE]
+"""Prints the protocol's page from what `supd --describe` says. protocol_page.py SUPD|- [--check PAGE]
 
-With --check: says whether PAGE is what would be printed.
+With - the document comes on stdin. With --check: says whether PAGE is what would be printed.
 """
 
 import json
@@ -20,6 +20,18 @@ path, `data.why` says what is wrong.
 """
 
 
+RANGES = (("minimum", "from"), ("exclusiveMinimum", "above"), ("maximum", "to"), ("minLength", "bytes, from"),
+          ("minItems", "items, from"))
+HUGE = 10 ** 15  # bounds beyond it are those of the number, not of the thing
+
+
+def bounds(schema):
+    """What its numbers or lengths may be, in a few words that follow the type's."""
+    words = [f"{word} {schema[key]}" for key, word in RANGES
+             if key in schema and abs(schema[key]) < HUGE and not (key == "minimum" and schema[key] == 0)]
+    return " " + " ".join(words) if words else ""
+
+
 def type_of(schema):
     """A schema in a few words."""
     if "$ref" in schema:
@@ -27,9 +39,7 @@ def type_of(schema):
         return f"[{name}](#{name.lower()})"
     if "enum" in schema:
         return " \\| ".join(f"`{json.dumps(value)}`" for value in schema["enum"])
-    if "const" in schema:
-        return f"`{json.dumps(schema['const'])}`"
-    for key in ("anyOf", "oneOf"):
+    for key in ("anyOf", "oneOf", "allOf"):
         if key in schema:
             return " or ".join(type_of(each) for each in schema[key])
     kind = schema.get("type", "any")
@@ -37,55 +47,92 @@ def type_of(schema):
         return f"array of {type_of(schema.get('items', {}))}"
     if kind == "object" and isinstance(schema.get("additionalProperties"), dict):
         return f"object of {type_of(schema['additionalProperties'])}"
-    if kind == "object" and schema.get("properties"):
-        return "{" + ", ".join(f"{name}: {type_of(each)}" for name, each in schema["properties"].items()) + "}"
-    return kind
+    if kind == "object":
+        return "object" if schema.get("properties") else "`{}`"
+    return kind + bounds(schema)
 
 
-def param_type(param):
-    """Null is as good as absent for every param: not worth a word."""
-    schema = param["schema"]
-    if "anyOf" in schema:
-        rest = [each for each in schema["anyOf"] if each != {"type": "null"}]
-        return " or ".join(type_of(each) for each in rest)
-    return type_of(schema)
+def not_null(schema):
+    """For params, where null is as good as absent and not worth a word."""
+    rest = [each for each in schema.get("anyOf", []) if each != {"type": "null"}]
+    if not rest:
+        return schema
+    return rest[0] if len(rest) == 1 else {"anyOf": rest}
+
+
+def parts_of(schema):
+    """The object written in place in a schema, be it one of several types or the items of an array, or None."""
+    if schema.get("properties"):
+        return schema
+    if "items" in schema:
+        return parts_of(schema["items"])
+    for each in schema.get("anyOf", []):
+        if each.get("properties"):
+            return each
+    return None
 
 
 def row(cells):
     return "| " + " | ".join(cells) + " |"
 
 
+def param_rows(name, schema, required, meaning, later=False):
+    later = later or schema.get("x-unsupported", False)
+    default = schema.get("default")
+    shown = "**required**" if required else "" if default is None else f"`{json.dumps(default)}`"
+    bare = not_null(schema)
+    yield row([f"`{name}`", type_of(bare), shown, meaning + (" (refused as unsupported)" if later else "")])
+    inner = parts_of(bare)
+    for field, each in inner["properties"].items() if inner else ():
+        yield from param_rows(f"{name}.{field}", each, field in inner.get("required", []),
+                              each.get("description", ""), later)
+
+
 def params_table(params):
     yield row(["param", "type", "default", "meaning"])
     yield "|---|---|---|---|"
     for param in params:
-        default = param["schema"].get("default")
-        shown = "**required**" if param.get("required") else f"`{json.dumps(default)}`" if default is not None else ""
-        meaning = param.get("description", "")
-        if param.get("x-unsupported") or param["schema"].get("x-unsupported"):
-            meaning += " (refused as unsupported)"
-        yield row([f"`{param['name']}`", param_type(param), shown, meaning])
+        yield from param_rows(param["name"], param["schema"], param.get("required"), param.get("description", ""))
 
 
-def schema_lines(name, schema):
+def field_rows(prefix, schema):
+    for field, each in schema["properties"].items():
+        optional = "" if field in schema.get("required", []) else " (not always there)"
+        yield row([f"`{prefix}{field}`", type_of(each), (each.get("description", "") + optional).strip()])
+        inner = parts_of(each)
+        if inner:
+            yield from field_rows(f"{prefix}{field}.", inner)
+
+
+def fields_table(schema):
+    yield row(["field", "type", "meaning"])
+    yield "|---|---|---|"
+    yield from field_rows("", schema)
+
+
+def result_lines(schema):
+    if schema.get("properties"):
+        yield "Result:"
+        yield ""
+        yield from fields_table(schema)
+    else:
+        yield f"Result: {type_of(schema)}"
+    yield ""
+
+
+def type_lines(name, schema):
     yield f"### {name}"
     yield ""
     if schema.get("description"):
         yield schema["description"]
         yield ""
-    if not schema.get("properties"):
-        yield type_of(schema)
-        for key, word in (("pattern", "pattern"), ("minimum", "at least"), ("exclusiveMinimum", "above"),
-                          ("maximum", "at most")):
-            if key in schema:
-                yield f"- {word} `{schema[key]}`"
+    if schema.get("properties"):
+        yield from fields_table(schema)
     else:
-        yield row(["field", "type", "meaning"])
-        yield "|---|---|---|"
-        required = schema.get("required", [])
-        for field, each in schema["properties"].items():
-            optional = "" if field in required else " (not always there)"
-            yield row([f"`{field}`", type_of(each), each.get("description", "") + optional])
+        yield type_of(schema) + (f", pattern `{schema['pattern']}`" if "pattern" in schema else "")
+        if parts_of(schema):
+            yield ""
+            yield from fields_table(parts_of(schema))
     yield ""
 
 
@@ -108,8 +155,7 @@ def page(document):
         if own:
             yield from params_table(own)
             yield ""
-        yield f"Result: {type_of(method['result']['schema'])}"
-        yield ""
+        yield from result_lines(method["result"]["schema"])
     yield "## Notifications"
     yield ""
     for note in document["x-notifications"]:
@@ -117,7 +163,9 @@ def page(document):
         yield ""
         yield note["summary"]
         yield ""
-        yield from params_table(note["params"])
+        yield from fields_table({"properties": {param["name"]: {"description": param["description"], **param["schema"]}
+                                                for param in note["params"]},
+                                 "required": [param["name"] for param in note["params"]]})
         yield ""
     yield "## Spec"
     yield ""
@@ -126,7 +174,7 @@ def page(document):
     yield "## Types"
     yield ""
     for name, schema in document["components"]["schemas"].items():
-        yield from schema_lines(name, schema)
+        yield from type_lines(name, schema)
     yield "## Errors"
     yield ""
     yield row(["code", "name", "meaning"])
@@ -136,8 +184,14 @@ def page(document):
 
 
 def main():
+    if len(sys.argv) not in (2, 4) or sys.argv[2:3] not in ([], ["--check"]):
+        print(__doc__, file=sys.stderr)
+        return 2
     supd, *rest = sys.argv[1:]
-    document = json.loads(subprocess.run([supd, "--describe"], capture_output=True, check=True).stdout)
+    if supd == "-":
+        document = json.load(sys.stdin)
+    else:
+        document = json.loads(subprocess.run([supd, "--describe"], capture_output=True, check=True).stdout)
     text = "\n".join(page(document)).rstrip() + "\n"
     if not rest:
         sys.stdout.write(text)

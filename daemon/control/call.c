@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "common/bytes.h"
 #include "common/util.h"
 #include "daemon/control/session.h"
 
@@ -95,7 +96,8 @@ void call_refuse(struct call *call, int error) {
         if (error_codes[i].error == error)
             code = error_codes[i].code;
     if (!refusal->what[0] && refusal->field[0])
-        snprintf(refusal->what, sizeof(refusal->what), "%.100s: %.130s", refusal->field, refusal->why);
+        snprintf(refusal->what, sizeof(refusal->what), "%.*s: %.130s",
+                 (int)bytes_cut(refusal->field, MIN(strlen(refusal->field), (size_t)100)), refusal->field, refusal->why);
     if (!refusal->what[0] && code == PROTO_INTERNAL_ERROR)
         snprintf(refusal->what, sizeof(refusal->what), "%s", strerror(-error));
     json_t *message = call->id ? message_error(call->id, code, refusal->what, refusal_data(refusal, code)) : NULL;

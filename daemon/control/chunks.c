@@ -7,7 +7,10 @@
 #include "common/util.h"
 #include "daemon/runner/runner.h"
 
-enum { CHUNKS_MAX = 512 }; // in one answer: many tiny switches must not make it huge
+enum {
+    CHUNKS_MAX = 512, // in one answer: many tiny switches must not make it huge
+    CHARACTER_MAX = 4,
+};
 
 static const char *const names[] = {"stdout", "stderr"};
 
@@ -63,14 +66,19 @@ static size_t piece_add(json_t *chunks, const struct spool *spool, const struct 
     // The budget's last bytes are less than a character may need: it comes whole with the next answer.
     if (size < 4 && end - offset > (int64_t)size && json_array_size(chunks) > 0)
         return 0;
-    _cleanup_free_ char *data = malloc(size);
+    _cleanup_free_ char *data = malloc(size + CHARACTER_MAX);
     if (!data)
         return 0;
-    size = spool_read(spool, offset, data, size);
+    size_t have = spool_read(spool, offset, data, MIN(limit, size + CHARACTER_MAX));
+    size = MIN(size, have);
     size_t whole = bytes_cut(data, size);
+    // No more than the start of a character, whose rest was read later: it goes along.
+    for (size_t n = size + 1; whole == 0 && n <= have; n++)
+        if (bytes_cut(data, n) == n)
+            whole = size = n;
     // Cut in the middle only where the character's rest does not follow: at the end of a stream that is closed.
     bool last = offset + (int64_t)size >= spool->total && !more;
-    if (!last && whole > 0)
+    if (!last && (whole > 0 || offset + (int64_t)size >= spool->total))
         size = whole;
     if (size == 0 || size > limit)
         return 0;

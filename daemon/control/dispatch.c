@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "common/bytes.h"
 #include "common/schema.h"
 #include "common/util.h"
 #include "daemon/control/methods.h"
@@ -92,7 +93,8 @@ static void dispatch_request(struct session *session, const json_t *value, struc
     call->method = proto_method_find(request.method);
     if (!call->method) {
         char what[120];
-        snprintf(what, sizeof(what), "no method %.80s", request.method);
+        snprintf(what, sizeof(what), "no method %.*s",
+                 (int)bytes_cut(request.method, MIN(strlen(request.method), (size_t)80)), request.method);
         call_error(call, PROTO_METHOD_NOT_FOUND, what);
         return;
     }

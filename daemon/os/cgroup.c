@@ -236,7 +236,7 @@ int cgroup_pids(const struct cgroup_host *host, int number, pid_t *pids, size_t 
     size_t count = 0;
     snprintf(name, sizeof(name), "j%d", number);
     int r = pids_below(host->fd, name, pids, max, &count, 0);
-    return r < 0 ? r : (int)MIN(count, (size_t)INT_MAX);
+    return r < 0 ? r : (int)MIN(count, max);
 }
 
 int cgroup_cpu(const struct cgroup_host *host, int number, double *ret_seconds) {

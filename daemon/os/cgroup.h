@@ -28,7 +28,7 @@ int cgroup_open(const struct cgroup_host *host, int number);
 enum { CGROUP_POPULATED = 1, CGROUP_FROZEN = 2 };
 int cgroup_state(const struct cgroup_host *host, int number); // flags, 0 where it does not exist, or a negative errno
 int cgroup_kill(const struct cgroup_host *host, int number);
-// The pids in it and below. Returns how many, at most `max` are written; or a negative errno.
+// The pids in it and below, at most `max` of them. Returns how many were written, or a negative errno.
 int cgroup_pids(const struct cgroup_host *host, int number, pid_t *pids, size_t max);
 int cgroup_cpu(const struct cgroup_host *host, int number, double *ret_seconds); // on any thread
 bool cgroup_holds(const struct cgroup_host *host, int number, pid_t pid);

@@ -10,6 +10,22 @@
 
 #include "common/util.h"
 
+// Spaces and the like are written in octal there.
+static void unescape(char *text) {
+    char *to = text;
+    for (const char *from = text; *from; to++) {
+        unsigned value = 0;
+        int read = 0;
+        if (sscanf(from, "\\%3o%n", &value, &read) == 1 && read == 4) {
+            *to = (char)value;
+            from += read;
+        } else {
+            *to = *from++;
+        }
+    }
+    *to = 0;
+}
+
 // The mount point of a cgroup2 file system, from mountinfo (proc(5)): "... MOUNTPOINT ... - cgroup2 ...".
 static int find_mount(char mount[PATH_MAX]) {
     FILE *file = fopen("/proc/self/mountinfo", "re");
@@ -20,6 +36,8 @@ static int find_mount(char mount[PATH_MAX]) {
         if (strstr(line, " - cgroup2 ") && sscanf(line, "%*s %*s %*s %*s %4095s", mount) == 1)
             r = 0;
     }
+    if (r == 0)
+        unescape(mount);
     free(line);
     if (file)
         fclose(file);

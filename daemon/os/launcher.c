@@ -207,6 +207,10 @@ int launcher_new(struct ev_loop *loop, enum spawn_way way, int threads, struct l
     ev_timer_init(&l->stuck, on_stuck, LAUNCHER_STUCK, 0);
     l->ready.data = l->stuck.data = l;
     int r = getrlimit(RLIMIT_NOFILE, &l->setup.nofile) < 0 ? -errno : 0;
+    // As many descriptors as may be had; children get back what the daemon was given.
+    struct rlimit most = {l->setup.nofile.rlim_max, l->setup.nofile.rlim_max};
+    if (r == 0)
+        setrlimit(RLIMIT_NOFILE, &most);
     // Slots are descriptors too: with few of them to be had, fewer launchers.
     l->most = (int)MIN(MAX(l->setup.nofile.rlim_max / LAUNCHER_SHARE, (rlim_t)2), (rlim_t)SLOTS_LAUNCHERS);
     l->normal = MIN(threads, l->most);
@@ -217,10 +221,6 @@ int launcher_new(struct ev_loop *loop, enum spawn_way way, int threads, struct l
     l->setup.reset_oom = oom_score_set();
     ev_async_start(loop, &l->ready);
     ev_unref(loop);
-    // As many descriptors as may be had; children get back what the daemon was given.
-    struct rlimit most = {l->setup.nofile.rlim_max, l->setup.nofile.rlim_max};
-    if (r == 0)
-        setrlimit(RLIMIT_NOFILE, &most);
     if (r < 0) {
         launcher_free(l);
         return r;

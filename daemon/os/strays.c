@@ -35,6 +35,11 @@ static void on_child(struct ev_loop *loop, struct ev_signal *signal, int events)
 }
 
 void strays_sweep(struct strays *strays) {
+    // First, so that no death is missed that comes while this looks around.
+    if (!ev_is_active(&strays->child)) {
+        ev_signal_start(strays->loop, &strays->child);
+        ev_unref(strays->loop);
+    }
     pid_t pids[256];
     size_t count = sweep_list(getpid(), pids, ARRAY_SIZE(pids));
     for (size_t i = 0; i < count; i++) {
@@ -42,10 +47,6 @@ void strays_sweep(struct strays *strays) {
             continue;
         kill(pids[i], SIGKILL); // our child, not reaped: the number is its own
         waitpid(pids[i], NULL, WNOHANG);
-    }
-    if (!ev_is_active(&strays->child)) {
-        ev_signal_start(strays->loop, &strays->child);
-        ev_unref(strays->loop);
     }
 }
 

@@ -8,7 +8,7 @@
 
 enum { SWEEP_MAX = 8192 };
 
-// The descendants of `root`, parents before children, at most `max` written. Returns how many there are.
+// The descendants of `root`, parents before children, at most `max` of them. Returns how many were written.
 size_t sweep_list(pid_t root, pid_t *pids, size_t max);
 // The parent of a process, or -1.
 pid_t sweep_parent(pid_t pid);

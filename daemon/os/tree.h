@@ -57,7 +57,7 @@ int tree_signal(struct tree *tree, int sig);
 // SIGKILLs everything until nothing is left; the end is told by empty or unproven. Idempotent.
 void tree_kill(struct tree *tree);
 
-// Writes up to `max` pids of the tree to `pids`. Returns how many there are, or a negative errno.
+// Writes up to `max` pids of the tree to `pids`. Returns how many were written, or a negative errno.
 int tree_pids(struct tree *tree, pid_t *pids, size_t max);
 // CPU seconds used by the whole tree since its launch. -ESRCH where nothing can tell.
 int tree_cpu(struct tree *tree, double *ret_seconds);

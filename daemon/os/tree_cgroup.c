@@ -37,7 +37,7 @@ static bool look(struct tree *tree) {
     if (tree->is_empty)
         return true;
     int state = cgroup_state(tree->host->cgroups, tree->number);
-    tree->is_empty = state < 0 || !(state & CGROUP_POPULATED);
+    tree->is_empty = state >= 0 && !(state & CGROUP_POPULATED);
     tree->spoiled |= state < 0 || (state & CGROUP_FROZEN);
     return tree->is_empty;
 }

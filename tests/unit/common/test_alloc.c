@@ -1,0 +1,267 @@
+// Tests of running out of memory: each allocation in turn fails, until none does. No crash, no leak, a clean error.
+//
+// The linker sends the program's own malloc and its kin here; jansson is given the same by its hooks.
+#include <sys/socket.h>
+
+#include "common/message.h"
+#include "common/openrpc.h"
+#include "common/schema.h"
+#include "common/stream.h"
+#include "common/util.h"
+#include "tests/unit/os/suite.h"
+
+enum { SWEEP_MAX = 100000 }; // no step allocates as often
+
+static long countdown;   // 0: none fails; 1: the next one does
+static bool counting;    // whether a step is running
+static bool failed;      // the one that was to fail did
+static long outstanding; // allocations of the step less what it freed
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+void __real_free(void *p);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+void __wrap_free(void *p);
+
+static bool fails_now(void) {
+    if (!counting || countdown == 0 || --countdown > 0)
+        return false;
+    return failed = true;
+}
+
+static void *counted(void *p) {
+    outstanding += counting && p;
+    return p;
+}
+
+void *__wrap_malloc(size_t size) {
+    return fails_now() ? NULL : counted(__real_malloc(size));
+}
+
+void *__wrap_calloc(size_t count, size_t size) {
+    return fails_now() ? NULL : counted(__real_calloc(count, size));
+}
+
+void *__wrap_realloc(void *old, size_t size) {
+    if (fails_now())
+        return NULL;
+    void *p = __real_realloc(old, size);
+    return old ? p : counted(p);
+}
+
+void __wrap_free(void *p) {
+    outstanding -= counting && p;
+    __real_free(p);
+}
+
+// Does the step with its first allocation failing, then with its second, until it gets by without a failure.
+// A step says whether it worked; it asserts nothing, and everything it gets it gives back.
+static void sweep(bool (*step)(void)) {
+    long silent = 0, first = 0; // failures that nobody spoke of
+    for (long n = 1; n < SWEEP_MAX; n++) {
+        countdown = n;
+        failed = false;
+        outstanding = 0;
+        counting = true;
+        bool worked = step();
+        counting = false;
+        ck_assert_msg(outstanding == 0, "allocation %ld failed: %ld are left", n, outstanding);
+        if (!failed) {
+            ck_assert_msg(worked, "without a failure it did not work");
+            ck_assert_int_gt(n, 1);
+            ck_assert_msg(silent == 0, "%ld of %ld failures, of allocation %ld first, show nowhere", silent, n - 1, first);
+            return;
+        }
+        if (worked && silent++ == 0)
+            first = n;
+    }
+    ck_abort_msg("allocates without end");
+}
+
+static void setup(void) {
+    json_object_seed(1); // not in a step
+    json_set_alloc_funcs(__wrap_malloc, __wrap_free);
+}
+
+static bool parse(const char *line) {
+    json_t *value = NULL;
+    char why[200];
+    int code = message_parse(line, strlen(line), &value, why);
+    bool clean = (code == 0) == (value != NULL);
+    json_decref(value);
+    return code == 0 || !clean;
+}
+
+static bool parse_step(void) {
+    return parse("{\"jsonrpc\":\"2.0\",\"id\":\"x\",\"method\":\"job.run\",\"params\":{\"argv\":[\"a\",\"b\",1,2.5,null],"
+                 "\"env\":{\"A\":\"1\",\"B\":\"2\",\"C\":\"3\",\"D\":\"4\",\"E\":\"5\",\"F\":\"6\",\"G\":\"7\",\"H\":\"8\",\"I\":\"9\"}}}");
+}
+
+// Its tokens are short: a long one that jansson can't hold for want of memory it cuts and says nothing.
+static bool parse_large_step(void) {
+    return parse("{\"a\":[1e400,-1e500],\"b\":1}");
+}
+
+START_TEST(parsing_a_line) {
+    sweep(parse_step);
+    sweep(parse_large_step);
+}
+END_TEST
+
+// Writes the message, which it takes over, as a line.
+static bool append(json_t *message) {
+    struct buffer buffer = {0};
+    bool worked = message && message_append(&buffer, message) == 0;
+    worked = worked && buffer_size(&buffer) > 0 && buffer_head(&buffer)[buffer_size(&buffer) - 1] == '\n';
+    buffer_done(&buffer);
+    json_decref(message);
+    return worked;
+}
+
+static bool result_step(void) {
+    json_t *id = json_integer(7);
+    bool worked = id && append(message_result(id, json_pack("{s:[s,i],s:f}", "a", "x\n\xc3\xa4", 1, "b", 0.1)));
+    json_decref(id);
+    return worked;
+}
+
+static bool notification_step(void) {
+    return append(message_notification("job.output", json_pack("{s:b}", "eof", 1)));
+}
+
+static bool error_step(void) {
+    json_t *message = message_error(NULL, PROTO_NOT_FOUND, "there is none", NULL);
+    const char *says = json_string_value(json_object_get(json_object_get(message, "error"), "message"));
+    bool whole = says && strcmp(says, "there is none") == 0; // else it fell back to what the code means
+    return append(message) && whole;
+}
+
+static bool long_step(void) {
+    char text[5000];
+    memset(text, 'x', sizeof(text));
+    return append(json_stringn(text, sizeof(text)));
+}
+
+START_TEST(writing_results) {
+    sweep(result_step);
+    sweep(long_step);
+}
+END_TEST
+
+START_TEST(writing_notifications) {
+    sweep(notification_step);
+}
+END_TEST
+
+START_TEST(writing_errors) {
+    sweep(error_step);
+}
+END_TEST
+
+static json_t *params; // of before the step
+
+static bool schema_step(void) {
+    struct schema_error error;
+    return schema_check_params(proto_method_find("job.run"), params, &error) == 0;
+}
+
+START_TEST(checking_params) {
+    params = json_loads("{\"argv\":[\"a\",{\"data\":\"YQ==\",\"encoding\":\"base64\"}],\"cwd\":\"/tmp\","
+                        "\"stdin\":{\"data\":\"YQ==\",\"encoding\":\"base64\"},\"env\":{\"A\":\"b\"}}", 0, NULL);
+    sweep(schema_step);
+    json_decref(params);
+}
+END_TEST
+
+static json_t *whole; // the document of before the step
+
+// jansson cuts a token that it can't hold for want of memory and says nothing: a default is lost so.
+static bool openrpc_step(void) {
+    json_t *document = openrpc_document("1.0");
+    bool worked = document && json_equal(document, whole);
+    json_decref(document);
+    return worked;
+}
+
+START_TEST(making_the_document) {
+    whole = openrpc_document("1.0");
+    sweep(openrpc_step);
+    json_decref(whole);
+}
+END_TEST
+
+static struct ev_loop *loop;
+static int lines, overlong;
+
+static void told_line(struct stream *stream, const char *line, size_t size, void *data) {
+    lines++;
+}
+
+static void told_overlong(struct stream *stream, void *data) {
+    overlong++;
+}
+
+static void told_other(struct stream *stream, void *data) {
+}
+
+static const struct stream_listener listener = {told_line, told_overlong, told_other, told_other};
+static const struct stream_limits limits = {.line_max = 10000, .queue_max = 10000, .low_mark = 100};
+
+static bool stream_talk(struct stream *stream, int peer) {
+    char line[3000];
+    memset(line, 'x', sizeof(line));
+    line[sizeof(line) - 1] = '\n';
+    bool said = buffer_append(stream_out(stream), line, sizeof(line)) == 0;
+    stream_send(stream);
+    if (write(peer, line, sizeof(line)) != sizeof(line) || write(peer, "a\nlast", 6) != 6)
+        return false;
+    shutdown(peer, SHUT_WR);
+    for (int i = 0; i < 10; i++)
+        ev_run(loop, EVRUN_NOWAIT);
+    return said && recv(peer, line, sizeof(line), MSG_DONTWAIT) == sizeof(line);
+}
+
+static bool stream_step(void) {
+    struct stream_host *host = NULL;
+    struct stream *stream = NULL;
+    int pair[2];
+    lines = overlong = 0;
+    if (stream_host_new(loop, &host) < 0)
+        return host != NULL;
+    bool worked = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0;
+    worked = worked && stream_new(host, pair[0], &listener, &limits, NULL, &stream) == 0;
+    worked = worked && stream_talk(stream, pair[1]) && lines == 3 && overlong == 0;
+    stream_free(stream);
+    stream_host_free(host);
+    close(pair[1]);
+    return worked;
+}
+
+START_TEST(talking_over_a_stream) {
+    loop = ev_loop_new(EVFLAG_AUTO);
+    ev_run(loop, EVRUN_NOWAIT);
+    int first = dup(STDIN_FILENO);
+    close(first);
+    sweep(stream_step);
+    int last = dup(STDIN_FILENO);
+    close(last);
+    ck_assert_int_eq(last, first); // no descriptor is left open either
+    ev_loop_destroy(loop);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("alloc");
+    TCase *all = suite_case(suite, "alloc", setup, NULL);
+    tcase_add_test(all, parsing_a_line);
+    tcase_add_test(all, writing_results);
+    tcase_add_test(all, writing_notifications);
+    tcase_add_test(all, writing_errors);
+    tcase_add_test(all, checking_params);
+    tcase_add_test(all, making_the_document);
+    tcase_add_test(all, talking_over_a_stream);
+    return suite_run(suite);
+}

@@ -1,0 +1,107 @@
+// order: the sequence in which two streams were read.
+#include <stdio.h>
+#include <string.h>
+
+#include "common/util.h"
+#include "daemon/store/order.h"
+#include "tests/unit/os/suite.h"
+
+static struct order order;
+
+static void setup(void) {
+    order = (struct order){0};
+}
+
+static void teardown(void) {
+    order_done(&order);
+}
+
+// Walks from the start and writes "s:end" for each piece, neighbours of one stream put together.
+static void walk(int64_t out, int64_t err, char *text, size_t size) {
+    int64_t next[2] = {0, 0}, total[2] = {out, err}, end;
+    size_t hint = 0;
+    int stream;
+    double at;
+    text[0] = 0;
+    while (order_next(&order, next, total, &hint, &stream, &end, &at)) {
+        ck_assert_int_gt(end, next[stream]);
+        ck_assert_int_le(end, total[stream]);
+        size_t length = strlen(text);
+        snprintf(text + length, size - length, "%d:%ld ", stream, (long)end);
+        next[stream] = end;
+    }
+    ck_assert_int_eq(next[0], out);
+    ck_assert_int_eq(next[1], err);
+}
+
+START_TEST(pieces_come_in_the_order_read) {
+    char text[256];
+    order_add(&order, 0, 0, 1);
+    order_add(&order, 1, 0, 1.1);
+    order_add(&order, 0, 10, 1.2);
+    order_add(&order, 1, 5, 1.3);
+    walk(30, 8, text, sizeof(text));
+    ck_assert_str_eq(text, "0:10 1:5 0:30 1:8 ");
+}
+END_TEST
+
+START_TEST(one_stream_is_one_run) {
+    char text[64];
+    for (int i = 0; i < 1000; i++)
+        order_add(&order, 0, i * 10, 1);
+    ck_assert_uint_eq(order.count, 1);
+    walk(10000, 0, text, sizeof(text));
+    ck_assert_str_eq(text, "0:10000 ");
+}
+END_TEST
+
+START_TEST(times_are_those_of_the_run) {
+    int64_t next[2] = {0, 0}, total[2] = {20, 5}, end;
+    size_t hint = 0;
+    int stream;
+    double at;
+    order_add(&order, 0, 0, 100);
+    order_add(&order, 1, 0, 200);
+    ck_assert(order_next(&order, next, total, &hint, &stream, &end, &at));
+    ck_assert_double_eq(at, 100);
+    next[0] = end;
+    ck_assert(order_next(&order, next, total, &hint, &stream, &end, &at));
+    ck_assert_double_eq(at, 200);
+}
+END_TEST
+
+START_TEST(more_switches_than_are_kept_lose_order_not_bytes) {
+    static char text[1 << 20];
+    for (int i = 0; i < 3 * ORDER_MAX; i++)
+        order_add(&order, i % 2, i / 2, 1);
+    ck_assert_uint_le(order.count, ORDER_MAX);
+    walk(3 * ORDER_MAX / 2, 3 * ORDER_MAX / 2, text, sizeof(text));
+}
+END_TEST
+
+START_TEST(a_walk_can_begin_anywhere) {
+    for (int i = 0; i < 100; i++)
+        order_add(&order, i % 2, (i / 2) * 10, 1);
+    int64_t next[2] = {255, 400}, total[2] = {500, 500}, end;
+    size_t hint = 0;
+    int stream;
+    double at;
+    int64_t seen = 0;
+    while (order_next(&order, next, total, &hint, &stream, &end, &at)) {
+        seen += end - next[stream];
+        next[stream] = end;
+    }
+    ck_assert_int_eq(seen, 245 + 100);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("order");
+    TCase *group = suite_case(suite, "order", setup, teardown);
+    tcase_add_test(group, pieces_come_in_the_order_read);
+    tcase_add_test(group, one_stream_is_one_run);
+    tcase_add_test(group, times_are_those_of_the_run);
+    tcase_add_test(group, more_switches_than_are_kept_lose_order_not_bytes);
+    tcase_add_test(group, a_walk_can_begin_anywhere);
+    return suite_run(suite);
+}

@@ -1,0 +1,185 @@
+// spool: head and ring against a simple model.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/util.h"
+#include "daemon/store/spool.h"
+#include "tests/unit/os/suite.h"
+
+enum { MODEL_MAX = 1 << 20 };
+
+static char dir[] = "/tmp/supd-unit-XXXXXX";
+static struct spool_host *host;
+static struct spool spool;
+static char model[MODEL_MAX]; // every byte that was ever written
+
+static void setup(void) {
+    strcpy(dir + strlen(dir) - 6, "XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    ck_assert_int_eq(spool_host_new(dir, "supd-unit-test", 8 << 20, &host), 0);
+    for (size_t i = 0; i < MODEL_MAX; i++)
+        model[i] = (char)(i * 31 + i / 251);
+}
+
+static void teardown(void) {
+    spool_done(&spool);
+    ck_assert_int_eq(spool_host_stored(host), 0);
+    spool_host_free(host);
+    rmdir(dir);
+}
+
+// Writes the model's next bytes as a pipe would give them: as many as there is room for.
+static void put(size_t size, int64_t hold) {
+    while (size > 0) {
+        size_t room;
+        char *to = spool_room(&spool, size, hold, &room);
+        ck_assert_ptr_nonnull(to);
+        if (room == 0)
+            return;
+        ck_assert_uint_le(room, size);
+        memcpy(to, model + spool.total, room);
+        spool_commit(&spool, room);
+        size -= room;
+    }
+}
+
+static bool in_gap(int64_t offset) {
+    int64_t gaps[2][2];
+    int count = spool_gaps(&spool, gaps);
+    for (int i = 0; i < count; i++)
+        if (offset >= gaps[i][0] && offset < gaps[i][1])
+            return true;
+    return false;
+}
+
+// What the budget keeps can be read and is right; what it does not keep is a gap and is skipped as one.
+static void check(int64_t head, int64_t tail, int64_t limit) {
+    int64_t gaps[2][2], total = spool.total, kept = limit >= 0 ? MIN(total, limit) : total;
+    int count = spool_gaps(&spool, gaps);
+    for (int i = 0; i < count; i++) {
+        ck_assert_int_lt(gaps[i][0], gaps[i][1]);
+        ck_assert_int_le(gaps[i][1], total);
+        if (i > 0)
+            ck_assert_int_gt(gaps[i][0], gaps[i - 1][1]);
+    }
+    for (int64_t at = 0; at < total; at++) {
+        bool stored = at < kept && (at < head || at >= kept - tail);
+        ck_assert_msg(in_gap(at) == !stored, "offset %ld of %ld", (long)at, (long)total);
+    }
+    static char got[MODEL_MAX];
+    int64_t at = 0;
+    while (at < total) {
+        size_t n = spool_read(&spool, at, got, sizeof(got));
+        ck_assert_mem_eq(got, model + at, n);
+        at += (int64_t)n;
+        int64_t next = spool_skip_gap(&spool, at);
+        ck_assert(next > at || n > 0);
+        ck_assert_int_ge(next, at);
+        at = next;
+    }
+    ck_assert_int_eq(at, total);
+}
+
+START_TEST(random_writes_match_the_model) {
+    static const struct {
+        int64_t head, tail, limit;
+    } budgets[] = {{0, 0, -1},       {100, 0, -1},   {0, 100, -1},     {100, 100, -1},   {1, 1, -1},
+                   {5000, 3000, -1}, {64, 64, 1000}, {1000, 1000, 50}, {100, 100, 0},    {100, 100, 150},
+                   {0, 50, 70},      {70, 0, 50},    {4096, 4096, -1}, {10000, 10000, -1}};
+    unsigned seed = 7;
+    for (size_t b = 0; b < ARRAY_SIZE(budgets); b++) {
+        for (int round = 0; round < 3; round++) {
+            spool_init(&spool, host, budgets[b].head, budgets[b].tail, budgets[b].limit);
+            for (int i = 0; i < 12; i++) {
+                put((size_t)(rand_r(&seed) % 3000), INT64_MAX);
+                check(budgets[b].head, budgets[b].tail, budgets[b].limit);
+            }
+            spool_seal(&spool);
+            check(budgets[b].head, budgets[b].tail, budgets[b].limit);
+            spool_done(&spool);
+        }
+    }
+    spool_init(&spool, host, 0, 0, -1);
+}
+END_TEST
+
+START_TEST(an_empty_stream_has_no_file) {
+    size_t room;
+    spool_init(&spool, host, 1000, 1000, -1);
+    ck_assert_ptr_nonnull(spool_room(&spool, 4096, INT64_MAX, &room));
+    ck_assert_uint_gt(room, 0);
+    ck_assert_uint_eq(spool.file, 0);
+    ck_assert_int_eq(spool_taken(&spool), 0);
+}
+END_TEST
+
+START_TEST(what_is_held_is_not_overwritten) {
+    spool_init(&spool, host, 100, 200, -1);
+    put(1000, 0);
+    ck_assert_int_eq(spool.total, 300);
+    put(1000, 150);
+    ck_assert_int_eq(spool.total, 350);
+    put(1000, 350);
+    ck_assert_int_eq(spool.total, 550);
+    put(50, INT64_MAX);
+    ck_assert_int_eq(spool.total, 600);
+    check(100, 200, -1);
+}
+END_TEST
+
+START_TEST(a_wider_ring_shows_the_budget_once_it_is_sealed) {
+    spool_init(&spool, host, 0, 0, -1);
+    spool_widen(&spool, 4096);
+    put(3000, 0);
+    char got[16];
+    ck_assert_uint_eq(spool_read(&spool, 0, got, sizeof(got)), sizeof(got));
+    spool_seal(&spool);
+    ck_assert_uint_eq(spool_read(&spool, 0, got, sizeof(got)), 0);
+    ck_assert_int_eq(spool_skip_gap(&spool, 0), 3000);
+}
+END_TEST
+
+START_TEST(the_cap_of_all_is_a_gap) {
+    static struct spool others[2];
+    for (int i = 0; i < 2; i++) {
+        size_t room;
+        spool_init(&others[i], host, 4 << 20, 0, -1);
+        while (others[i].stored == others[i].total && others[i].total < 4 << 20) {
+            spool_room(&others[i], 65536, INT64_MAX, &room);
+            spool_commit(&others[i], room);
+        }
+    }
+    spool_init(&spool, host, 1000, 1000, -1);
+    put(500, INT64_MAX);
+    int64_t gaps[2][2];
+    ck_assert_int_eq(spool.total, 500);
+    ck_assert_int_eq(spool_gaps(&spool, gaps), 1);
+    ck_assert_int_eq(gaps[0][0], 0);
+    ck_assert_int_eq(gaps[0][1], 500);
+    ck_assert_int_le(spool_host_stored(host), 8 << 20);
+    for (int i = 0; i < 2; i++)
+        spool_done(&others[i]);
+}
+END_TEST
+
+START_TEST(what_is_captured_is_counted) {
+    int64_t before = spool_host_captured(host);
+    spool_init(&spool, host, 10, 0, -1);
+    put(5000, INT64_MAX);
+    ck_assert_int_eq(spool_host_captured(host) - before, 5000);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("spool");
+    TCase *group = suite_case(suite, "log", setup, teardown);
+    tcase_add_test(group, random_writes_match_the_model);
+    tcase_add_test(group, an_empty_stream_has_no_file);
+    tcase_add_test(group, what_is_held_is_not_overwritten);
+    tcase_add_test(group, a_wider_ring_shows_the_budget_once_it_is_sealed);
+    tcase_add_test(group, the_cap_of_all_is_a_gap);
+    tcase_add_test(group, what_is_captured_is_counted);
+    return suite_run(suite);
+}

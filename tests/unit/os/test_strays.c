@@ -1,0 +1,120 @@
+// strays: orphans that come to the daemon are ended; reapers are not. And a tree whose reaper was killed.
+#include "daemon/os/strays.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+#include "common/util.h"
+#include "daemon/os/tree_internal.h"
+#include "tests/unit/os/family.h"
+#include "tests/unit/os/rig.h"
+#include "tests/unit/os/suite.h"
+#include "tests/unit/os/watch.h"
+
+START_TEST(orphans_are_ended_and_reaped_and_reapers_left_alone) {
+    struct ev_loop *loop = ev_loop_new(EVFLAG_NOENV);
+    struct strays *strays;
+    ck_assert_int_eq(strays_new(loop, &strays), 0);
+    pid_t orphan = family_orphan(NULL), known = family_orphan(NULL), nameless = family_orphan("supd-reaper");
+    struct tree tree = {.holder = known};
+    strays_know(strays, &tree);
+    strays_sweep(strays);
+    ev_ref(loop);
+    while (watch_state(orphan) != 0) // until it is reaped, which takes a SIGCHLD
+        ev_run(loop, EVRUN_ONCE);
+    ck_assert(watch_alive(known));
+    ck_assert(watch_alive(nameless));
+    ck_assert_uint_eq(watch_children(), 2);
+    // A later one is met as well: somebody's end brings the next look.
+    strays_unknow(strays, &tree);
+    pid_t later = family_orphan(NULL);
+    while (watch_state(later) != 0 || watch_state(known) != 0) {
+        kill(nameless, SIGCONT);
+        raise(SIGCHLD);
+        ev_run(loop, EVRUN_ONCE);
+    }
+    ck_assert_uint_eq(watch_children(), 1);
+    kill(nameless, SIGKILL);
+    ev_unref(loop);
+    strays_free(strays);
+    ev_loop_destroy(loop);
+}
+END_TEST
+
+START_TEST(none_at_all_is_no_trouble) {
+    struct ev_loop *loop = ev_loop_new(EVFLAG_NOENV);
+    struct strays *strays;
+    ck_assert_int_eq(strays_new(loop, &strays), 0);
+    strays_sweep(strays);
+    ev_run(loop, EVRUN_NOWAIT); // what is watched from now on does not keep a loop
+    ck_assert_uint_eq(ev_pending_count(loop), 0);
+    strays_free(strays);
+    strays_free(NULL);
+    ev_run(loop, 0);
+    ev_loop_destroy(loop);
+}
+END_TEST
+
+// The job could kill its own reaper: then nothing is proven, and still nobody is left.
+START_TEST(a_tree_whose_reaper_is_killed_is_unproven_and_ended) {
+    struct rig rig;
+    struct rig_job job;
+    pid_t pids[16];
+    char line[64];
+    rig_open(&rig, _i ? SPAWN_PLAIN : SPAWN_FAST, TREE_REAPER);
+    rig_start(&rig, &job, TREE_REST_KILL, "bomb", "10");
+    rig_expect_running(&job);
+    watch_line(job.launch.out_fd, line, sizeof(line));
+    ck_assert_int_eq(tree_pids(job.tree, pids, ARRAY_SIZE(pids)), 11);
+    ck_assert_int_eq(kill(job.tree->holder, SIGKILL), 0);
+    rig_until(&rig, &job.settled);
+    ck_assert_int_eq(job.unprovens, 1);
+    ck_assert_int_eq(job.empties, 0);
+    ck_assert_int_eq(job.exits, 1);
+    ck_assert(job.in_order);
+    while (watch_children() > 0)
+        ev_run(rig.loop, EVRUN_ONCE);
+    for (int i = 0; i < 11; i++)
+        ck_assert(!watch_alive(pids[i]));
+    rig_done(&job);
+    rig_close(&rig);
+}
+END_TEST
+
+START_TEST(a_killed_reaper_costs_no_other_tree_anybody) {
+    struct rig rig;
+    struct rig_job job, other;
+    pid_t pids[16];
+    char line[64];
+    rig_open(&rig, _i ? SPAWN_PLAIN : SPAWN_FAST, TREE_REAPER);
+    rig_start(&rig, &other, TREE_REST_KILL, "bomb", "10");
+    rig_expect_running(&other);
+    watch_line(other.launch.out_fd, line, sizeof(line));
+    rig_start(&rig, &job, TREE_REST_KILL, "bomb", "10");
+    rig_expect_running(&job);
+    watch_line(job.launch.out_fd, line, sizeof(line));
+    ck_assert_int_eq(kill(job.tree->holder, SIGKILL), 0);
+    rig_until(&rig, &job.settled);
+    while (watch_children() > 1)
+        ev_run(rig.loop, EVRUN_ONCE);
+    ck_assert_int_eq(tree_pids(other.tree, pids, ARRAY_SIZE(pids)), 11);
+    ck_assert(!other.settled);
+    tree_kill(other.tree);
+    rig_until(&rig, &other.settled);
+    ck_assert_int_eq(other.empties, 1);
+    rig_done(&job);
+    rig_done(&other);
+    rig_close(&rig);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("os/strays");
+    TCase *group = suite_case(suite, "strays", NULL, NULL);
+    tcase_add_test(group, orphans_are_ended_and_reaped_and_reapers_left_alone);
+    tcase_add_test(group, none_at_all_is_no_trouble);
+    TCase *reaper = suite_case(suite, "reaper", NULL, NULL);
+    tcase_add_loop_test(reaper, a_tree_whose_reaper_is_killed_is_unproven_and_ended, 0, 2);
+    tcase_add_loop_test(reaper, a_killed_reaper_costs_no_other_tree_anybody, 0, 2);
+    return suite_run(suite);
+}
