@@ -20,16 +20,17 @@ path, `data.why` says what is wrong.
 """
 
 
-RANGES = (("minimum", "from"), ("exclusiveMinimum", "above"), ("maximum", "to"), ("minLength", "bytes, from"),
-          ("minItems", "items, from"))
 HUGE = 10 ** 15  # bounds beyond it are those of the number, not of the thing
 
 
 def bounds(schema):
-    """What its numbers or lengths may be, in a few words that follow the type's."""
-    words = [f"{word} {schema[key]}" for key, word in RANGES
+    """What a value of the type may be, in a few words that follow the type's."""
+    words = [f"{word} {schema[key]}"
+             for key, word in (("minimum", "from"), ("exclusiveMinimum", "above"), ("maximum", "to"))
              if key in schema and abs(schema[key]) < HUGE and not (key == "minimum" and schema[key] == 0)]
-    return " " + " ".join(words) if words else ""
+    if schema.get("minLength") or schema.get("minItems"):
+        words.append("not empty")
+    return ", " + " ".join(words) if words else ""
 
 
 def type_of(schema):
@@ -44,7 +45,7 @@ def type_of(schema):
             return " or ".join(type_of(each) for each in schema[key])
     kind = schema.get("type", "any")
     if kind == "array":
-        return f"array of {type_of(schema.get('items', {}))}"
+        return f"array of {type_of(schema.get('items', {}))}{bounds(schema)}"
     if kind == "object" and isinstance(schema.get("additionalProperties"), dict):
         return f"object of {type_of(schema['additionalProperties'])}"
     if kind == "object":
@@ -76,21 +77,27 @@ def row(cells):
     return "| " + " | ".join(cells) + " |"
 
 
-def param_rows(name, schema, required, meaning, later=False):
-    later = later or schema.get("x-unsupported", False)
+def param_rows(name, schema, required, meaning):
+    """A param, and what it is made of unless it is refused anyhow."""
+    later = schema.get("x-unsupported", False)
     default = schema.get("default")
     shown = "**required**" if required else "" if default is None else f"`{json.dumps(default)}`"
     bare = not_null(schema)
     yield row([f"`{name}`", type_of(bare), shown, meaning + (" (refused as unsupported)" if later else "")])
-    inner = parts_of(bare)
-    for field, each in inner["properties"].items() if inner else ():
-        yield from param_rows(f"{name}.{field}", each, field in inner.get("required", []),
-                              each.get("description", ""), later)
+    if parts_of(bare) and not later:
+        yield from object_rows(name + ".", parts_of(bare))
+
+
+def object_rows(prefix, schema):
+    for field, each in schema["properties"].items():
+        yield from param_rows(prefix + field, each, field in schema.get("required", []), each.get("description", ""))
+
+
+PARAM_HEAD = (row(["param", "type", "default", "meaning"]), "|---|---|---|---|")
 
 
 def params_table(params):
-    yield row(["param", "type", "default", "meaning"])
-    yield "|---|---|---|---|"
+    yield from PARAM_HEAD
     for param in params:
         yield from param_rows(param["name"], param["schema"], param.get("required"), param.get("description", ""))
 
@@ -120,20 +127,43 @@ def result_lines(schema):
     yield ""
 
 
-def type_lines(name, schema):
+def references(value):
+    """The names of the types that a part of the document refers to."""
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"].rsplit("/", 1)[1]
+        value = list(value.values())
+    for each in value if isinstance(value, list) else ():
+        yield from references(each)
+
+
+def types_of_params(document):
+    """The names of the types that params are made of: null is as good as absent in them, and they have defaults."""
+    schemas = document["components"]["schemas"]
+    found, ahead = set(), set(references([method["params"] for method in document["methods"]]))
+    while ahead:
+        found |= ahead
+        ahead = set(references([schemas[name] for name in ahead])) - found
+    return found
+
+
+def type_lines(name, schema, of_params):
     yield f"### {name}"
     yield ""
     if schema.get("description"):
         yield schema["description"]
         yield ""
-    if schema.get("properties"):
-        yield from fields_table(schema)
-    else:
+    if not schema.get("properties"):
         yield type_of(schema) + (f", pattern `{schema['pattern']}`" if "pattern" in schema else "")
-        if parts_of(schema):
-            yield ""
-            yield from fields_table(parts_of(schema))
-    yield ""
+        yield ""
+    parts = parts_of(schema)
+    if parts and of_params:
+        yield from PARAM_HEAD
+        yield from object_rows("", parts)
+    elif parts:
+        yield from fields_table(parts)
+    if parts:
+        yield ""
 
 
 def page(document):
@@ -173,8 +203,9 @@ def page(document):
     yield ""
     yield "## Types"
     yield ""
+    of_params = types_of_params(document)
     for name, schema in document["components"]["schemas"].items():
-        yield from type_lines(name, schema)
+        yield from type_lines(name, schema, name in of_params)
     yield "## Errors"
     yield ""
     yield row(["code", "name", "meaning"])
