@@ -64,7 +64,7 @@ static const struct proto_type launch_type = {PK_OBJECT, .fields = launch_fields
 static const struct proto_field client_fields[] = {
     {"connected", &proto_count, 0, NULL, "now"},
     {"accepted", &proto_count, 0, NULL, "since the daemon started"},
-    {"refused", &proto_count, 0, NULL, "by uid or by the cap"},
+    {"refused", &proto_count, 0, NULL, "by uid, or for want of descriptors"},
     {"requests", &proto_count, 0, NULL, "since the daemon started"},
     {NULL},
 };

@@ -88,7 +88,7 @@ static int socket_directory(const char *socket, char why[400]) {
 int instance_open(struct instance *instance, const char *socket, const char *runtime_dir, const char *state_dir,
                   char why[400]) {
     *instance = (struct instance){.runtime_lock = -1, .state_lock = -1};
-    struct stat runtime, state;
+    struct stat runtime = {0}, state = {0};
     int r = directory_own(runtime_dir, &runtime, why);
     if (r == 0)
         r = directory_own(state_dir, &state, why);

@@ -44,7 +44,7 @@ struct worker {
     struct ev_signal term, interrupt, hangup;
     struct ev_timer idle;
     struct ev_prepare end; // leaves once the last job is final and its answers are queued
-    bool has_socket, stopping, hurried;
+    bool has_socket, stopping;
 };
 
 static void worker_stop(struct worker *w) {

@@ -17,8 +17,6 @@
 #include <time.h>
 #include <unistd.h>
 
-extern char **environ;
-
 #define RECORD 16 // bytes of one record of a flood
 
 static void put(int fd, const char *data, size_t size) {

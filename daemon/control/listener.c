@@ -10,12 +10,16 @@
 #include "daemon/control/session.h"
 #include "daemon/os/descriptors.h"
 
-enum { ACCEPT_TURN = 64 }; // clients taken in one turn of the loop
+enum {
+    ACCEPT_TURN = 64, // clients taken in one turn of the loop
+    RETRY = 1,        // seconds
+};
 
 struct listener {
     struct control *control;
     struct ev_io io;
     int spare; // given up for the moment of a refusal, so that there is an answer even when nothing else is left
+    struct ev_timer retry; // only after the kernel had no memory for one more
     bool paused;
 };
 
@@ -29,6 +33,10 @@ void listener_resume(struct listener *listener) {
         return;
     listener->paused = false;
     ev_io_start(listener->control->loop, &listener->io);
+}
+
+static void on_retry(struct ev_loop *loop, struct ev_timer *timer, int events) {
+    listener_resume(timer->data);
 }
 
 // Somebody who can't be served is told why and closed.
@@ -94,8 +102,11 @@ static bool listener_accept(struct listener *listener) {
         descriptors_give(control->descriptors, 1);
     if (error == EMFILE || error == ENFILE)
         return listener_turn_away(listener);
-    if (error == ENOMEM || error == ENOBUFS)
+    if (error == ENOMEM || error == ENOBUFS) { // nobody tells when the kernel has memory again
         listener_pause(listener);
+        ev_timer_set(&listener->retry, RETRY, 0);
+        ev_timer_start(control->loop, &listener->retry);
+    }
     return error == 0 || error == EINTR || error == ECONNABORTED;
 }
 
@@ -112,7 +123,8 @@ int listener_new(struct control *control, int fd, struct listener **ret_listener
     }
     listener->control = control;
     ev_io_init(&listener->io, on_connect, fd, EV_READ);
-    listener->io.data = listener;
+    ev_init(&listener->retry, on_retry);
+    listener->io.data = listener->retry.data = listener;
     listener->spare = spare_open();
     ev_io_start(control->loop, &listener->io);
     *ret_listener = listener;
@@ -123,6 +135,7 @@ void listener_free(struct listener *listener) {
     if (!listener)
         return;
     ev_io_stop(listener->control->loop, &listener->io);
+    ev_timer_stop(listener->control->loop, &listener->retry);
     fd_close(listener->io.fd);
     fd_close(listener->spare);
     free(listener);

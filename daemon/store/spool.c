@@ -60,14 +60,9 @@ static void spool_freeze(struct spool *s) {
 }
 
 // Allocates so that `end` bytes of the file can be written. Returns 0 or a negative errno.
-static int spool_allocate(struct spool *s, size_t end) {
-    if (end <= s->allocated)
-        return 0;
+static int spool_grow(struct spool *s, int fd, size_t end) {
     size_t want = MAX(end, s->allocated == 0 ? SPOOL_FIRST : MAX((size_t)SPOOL_STEP, s->allocated * 2));
     want = MIN(want, s->map_size);
-    _cleanup_close_ int fd = spool_host_open(s->host, s->file);
-    if (fd < 0)
-        return fd;
     int r = spool_host_reserve(s->host, (int64_t)(want - s->allocated));
     if (r < 0)
         return r;
@@ -80,7 +75,13 @@ static int spool_allocate(struct spool *s, size_t end) {
     return 0;
 }
 
-static int spool_create(struct spool *s) {
+static int spool_allocate(struct spool *s, size_t end) {
+    _cleanup_close_ int fd = spool_host_open(s->host, s->file);
+    return fd < 0 ? fd : spool_grow(s, fd, end);
+}
+
+// Makes the log's file with its first piece, which lies in the scratch place.
+static int spool_create(struct spool *s, size_t piece) {
     size_t size = (size_t)(s->head_bytes + s->ring_bytes);
     if (s->limit_bytes >= 0)
         size = MIN(size, (size_t)s->limit_bytes);
@@ -99,7 +100,10 @@ static int spool_create(struct spool *s) {
     s->map = map;
     s->map_size = size;
     s->file = file;
-    return 0;
+    int r = spool_grow(s, fd, piece);
+    if (r == 0)
+        memcpy(s->map, spool_host_scratch(s->host), piece);
+    return r;
 }
 
 // Bytes that can be written at spool->stored without a seam, before `hold` would be dropped. 0: held back.
@@ -133,7 +137,7 @@ char *spool_room(struct spool *s, size_t max, int64_t hold, size_t *ret_room) {
         return spool_host_scratch(s->host);
     }
     int64_t at = place(s, s->stored);
-    if (spool_allocate(s, (size_t)MIN(at + room, MAX((int64_t)s->allocated, at + SPOOL_FIRST))) < 0) {
+    if (at >= (int64_t)s->allocated && spool_allocate(s, (size_t)at + 1) < 0) {
         spool_freeze(s);
         return spool_room(s, max, hold, ret_room); // once more with what there is
     }
@@ -141,14 +145,9 @@ char *spool_room(struct spool *s, size_t max, int64_t hold, size_t *ret_room) {
     return s->map + at;
 }
 
-// Makes the log's file with its first piece.
 static int spool_begin(struct spool *s, size_t size) {
-    int r = spool_create(s);
-    if (r == 0)
-        r = spool_allocate(s, size);
-    if (r == 0)
-        memcpy(s->map, spool_host_scratch(s->host), size);
-    else
+    int r = spool_create(s, size);
+    if (r < 0)
         spool_freeze(s);
     return r;
 }
