@@ -9,7 +9,7 @@ struct argument {
     const char *names;
     const char *metavar; // of the value; NULL: a flag
     const char *help;
-    int id;              // what arguments_next returns, above 0
+    int id; // what arguments_next returns, above 0
 };
 
 struct arguments {
@@ -17,8 +17,8 @@ struct arguments {
     char **argv;                   // borrowed; argv[0] is the command
     const struct argument **table; // owned, `count` of them
     size_t count;
-    struct option *longs;          // owned
-    char *shorts;                  // owned
+    struct option *longs; // owned
+    char *shorts;         // owned
 };
 
 // What arguments_next returns besides ids.

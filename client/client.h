@@ -17,8 +17,8 @@ struct command {
     const char *summary; // one line
     const char *help;    // more of it, lines ended by \n; or NULL
     const struct argument *arguments;
-    bool has_spec;       // takes the options of a job's spec too
-    int refused;         // exit code where supd refuses or can't be reached
+    bool has_spec; // takes the options of a job's spec too
+    int refused;   // exit code where supd refuses or can't be reached
     int (*run)(struct client *client);
 };
 

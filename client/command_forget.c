@@ -43,6 +43,6 @@ static int forget_run(struct client *client) {
     return forget_call(client, json_pack("{s:o}", "ids", ids));
 }
 
-const struct command command_forget = {
-    "forget", "ID... | --final", "drops jobs that are over, with their output", NULL, forget_arguments, false,
-    EXIT_REFUSED, forget_run};
+const struct command command_forget = {"forget",     "ID... | --final", "drops jobs that are over, with their output",
+                                       NULL,         forget_arguments,  false,
+                                       EXIT_REFUSED, forget_run};

@@ -99,7 +99,12 @@ static int kill_run(struct client *client) {
 }
 
 const struct command command_kill = {
-    "kill", "[OPTION]... [-SIGNAL] ID...", "ends jobs with all their processes, or delivers a signal",
+    "kill",
+    "[OPTION]... [-SIGNAL] ID...",
+    "ends jobs with all their processes, or delivers a signal",
     "Without a signal: the job's stop signal, then after its grace SIGKILL to the whole tree.\n"
     "It answers at once; supctl wait ID waits for the end.\n",
-    kill_arguments, false, EXIT_REFUSED, kill_run};
+    kill_arguments,
+    false,
+    EXIT_REFUSED,
+    kill_run};

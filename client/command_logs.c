@@ -90,8 +90,8 @@ static int logs_call(struct logs *logs, json_t **ret_answer) {
             json_object_set(offset, key, value);
     }
     return client_call(logs->client, "logs", "job.output",
-                       json_pack("{s:O,s:s,s:o,s:b,s:i}", "id", logs->id, "stream", logs->stream, "offset", offset, "follow",
-                                 logs->follow, "limit_bytes", LOGS_PAGE),
+                       json_pack("{s:O,s:s,s:o,s:b,s:i}", "id", logs->id, "stream", logs->stream, "offset", offset,
+                                 "follow", logs->follow, "limit_bytes", LOGS_PAGE),
                        ret_answer);
 }
 
@@ -189,5 +189,6 @@ static int logs_run(struct client *client) {
 }
 
 const struct command command_logs = {
-    "logs", "[OPTION]... ID", "what a job printed: its stdout to stdout, its stderr to stderr", NULL, logs_arguments,
-    false, EXIT_REFUSED, logs_run};
+    "logs",       "[OPTION]... ID", "what a job printed: its stdout to stdout, its stderr to stderr",
+    NULL,         logs_arguments,   false,
+    EXIT_REFUSED, logs_run};

@@ -69,7 +69,12 @@ static int rpc_run(struct client *client) {
 }
 
 const struct command command_rpc = {
-    "rpc", "METHOD [JSON | -]", "any method of the protocol; prints its result",
+    "rpc",
+    "METHOD [JSON | -]",
+    "any method of the protocol; prints its result",
     "JSON is an object of params; - reads it from stdin. supctl rpc rpc.discover describes all methods.\n"
     "A subscription's notifications follow until it ends.\n",
-    NULL, false, EXIT_REFUSED, rpc_run};
+    NULL,
+    false,
+    EXIT_REFUSED,
+    rpc_run};

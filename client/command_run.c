@@ -106,12 +106,21 @@ static int start_run(struct client *client) {
 }
 
 const struct command command_run = {
-    "run", "[OPTION]... [--] COMMAND [ARGUMENT]...",
+    "run",
+    "[OPTION]... [--] COMMAND [ARGUMENT]...",
     "runs a command with this directory and environment, and leaves with its exit code",
-    "Its output comes as it is printed, losslessly. Stdin that is not a terminal is fed to it. SIGINT, SIGTERM, SIGHUP,\n"
+    "Its output comes as it is printed, losslessly. Stdin that is not a terminal is fed to it. SIGINT, SIGTERM, "
+    "SIGHUP,\n"
     "SIGQUIT, SIGUSR1, SIGUSR2 and SIGWINCH go to all its processes. It ends when supctl does.\n",
-    run_arguments, true, EXIT_CANNOT, run_run};
-const struct command command_start = {
-    "start", "[OPTION]... [--] COMMAND [ARGUMENT]...", "starts a command, prints its ID and leaves it running",
-    "supctl logs, wait, status and kill take the ID. The same as supctl run -d.\n", start_arguments, true,
-    EXIT_CANNOT, start_run};
+    run_arguments,
+    true,
+    EXIT_CANNOT,
+    run_run};
+const struct command command_start = {"start",
+                                      "[OPTION]... [--] COMMAND [ARGUMENT]...",
+                                      "starts a command, prints its ID and leaves it running",
+                                      "supctl logs, wait, status and kill take the ID. The same as supctl run -d.\n",
+                                      start_arguments,
+                                      true,
+                                      EXIT_CANNOT,
+                                      start_run};

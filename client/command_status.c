@@ -9,7 +9,8 @@
 enum { STATUS_STATE = 1, STATUS_NAME, STATUS_LABEL, STATUS_LIMIT, STATUS_PAGE = 1000 };
 
 static const struct argument status_arguments[] = {
-    {"state", "STATE", "only jobs that are queued, starting, running, stopping or final; may be repeated", STATUS_STATE},
+    {"state", "STATE", "only jobs that are queued, starting, running, stopping or final; may be repeated",
+     STATUS_STATE},
     {"name", "NAME", "only jobs of this name", STATUS_NAME},
     {"l,label", "KEY=VALUE", "only jobs with this label; may be repeated", STATUS_LABEL},
     {"limit", "N", "only the N newest", STATUS_LIMIT},
@@ -45,7 +46,8 @@ static int status_option(struct client *client, json_t *params, int id, const ch
         return status_label(client, params, value);
     case STATUS_LIMIT:
         *limit = strtol(value, &end, 10);
-        return end == value || *end || *limit < 1 ? client_usage(client, "--limit: %s: is no number above 0", value) : 0;
+        return end == value || *end || *limit < 1 ? client_usage(client, "--limit: %s: is no number above 0", value)
+                                                  : 0;
     default:
         return client_usage(client, NULL);
     }
@@ -115,6 +117,11 @@ static int status_run(struct client *client) {
     return r;
 }
 
-const struct command command_status = {
-    "status", "[OPTION]... [ID...]", "a table of jobs, newest first, or some in full", NULL, status_arguments, false,
-    EXIT_REFUSED, status_run};
+const struct command command_status = {"status",
+                                       "[OPTION]... [ID...]",
+                                       "a table of jobs, newest first, or some in full",
+                                       NULL,
+                                       status_arguments,
+                                       false,
+                                       EXIT_REFUSED,
+                                       status_run};

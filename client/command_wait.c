@@ -29,7 +29,8 @@ static int wait_parse(struct client *client, json_t *params) {
             return client_usage(client, "--limit: %s: is no DURATION: a number with ms, s, m, h or d", value);
         if (id == WAIT_LIMIT)
             json_object_set_new(params, "limit", json_real(limit));
-        if (id == WAIT_UNTIL && (!*value || json_object_set_new(params, "until", json_pack("{s:s}", "text", value)) < 0))
+        if (id == WAIT_UNTIL &&
+            (!*value || json_object_set_new(params, "until", json_pack("{s:s}", "text", value)) < 0))
             return client_usage(client, "--until: must be text in UTF-8, not empty");
     }
     return 0;
@@ -85,6 +86,11 @@ static int wait_run(struct client *client) {
     return r;
 }
 
-const struct command command_wait = {
-    "wait", "[OPTION]... ID...", "waits for jobs, and leaves with the exit code of the first that failed", NULL,
-    wait_arguments, false, EXIT_CANNOT, wait_run};
+const struct command command_wait = {"wait",
+                                     "[OPTION]... ID...",
+                                     "waits for jobs, and leaves with the exit code of the first that failed",
+                                     NULL,
+                                     wait_arguments,
+                                     false,
+                                     EXIT_CANNOT,
+                                     wait_run};

@@ -30,8 +30,7 @@ static bool ends_by_default(int number) {
 static void on_signal(struct ev_loop *loop, struct ev_signal *w, int events) {
     struct following *f = w->data;
     if (f->id > 0) {
-        call_post(f->call, "job.signal",
-                  json_pack("{s:I,s:s}", "id", f->id, "signal", proto_signal_name(w->signum)));
+        call_post(f->call, "job.signal", json_pack("{s:I,s:s}", "id", f->id, "signal", proto_signal_name(w->signum)));
     } else if (ends_by_default(w->signum)) {
         // No process to forward it to yet: it is for supctl, whose lease takes the job along.
         int number = w->signum;

@@ -95,7 +95,8 @@ int inherited_stdin(json_t *spec, char why[512]) {
     size_t size;
     _cleanup_free_ char *data = inherited_read_all(STDIN_FILENO, INHERITED_STDIN_MAX, &size);
     if (!data && errno == EFBIG)
-        snprintf(why, 512, "stdin: more than %d MiB: write it to a file that the command reads", INHERITED_STDIN_MAX >> 20);
+        snprintf(why, 512, "stdin: more than %d MiB: write it to a file that the command reads",
+                 INHERITED_STDIN_MAX >> 20);
     else if (!data)
         snprintf(why, 512, "stdin: %s: give -n where the command needs none", strerror(errno));
     if (!data)

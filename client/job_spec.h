@@ -8,13 +8,13 @@
 
 enum { JOB_SPEC_FILE = 1, JOB_SPEC_NO_STDIN, JOB_SPEC_OTHER = 100 }; // ids of options; others begin there
 
-#define JOB_SPEC_ARGUMENTS                                                                        \
-    {"spec", "FILE|-", "the spec as JSON, taken as it is; options go over it", JOB_SPEC_FILE}
+#define JOB_SPEC_ARGUMENTS \
+    { "spec", "FILE|-", "the spec as JSON, taken as it is; options go over it", JOB_SPEC_FILE }
 
 struct job_spec {
-    json_t *spec;      // owned
-    const char *file;  // --spec
-    bool no_stdin;     // -n
+    json_t *spec;     // owned
+    const char *file; // --spec
+    bool no_stdin;    // -n
 };
 
 // Handles an option of the table above or one that mirrors the spec. Returns 0 or EXIT_USAGE after complaining.

@@ -47,7 +47,8 @@ static void lines_begin_line(struct lines *lines, int stream, double at) {
     char text[32], prefix[48];
     if (!lines->timestamps || buffer_size(&lines->partial[stream]) > 0)
         return;
-    int n = at > 0 ? snprintf(prefix, sizeof(prefix), "%s.%03d ", units_instant(at, text), (int)((at - (double)(long)at) * 1e3))
+    int n = at > 0 ? snprintf(prefix, sizeof(prefix), "%s.%03d ", units_instant(at, text),
+                              (int)((at - (double)(long)at) * 1e3))
                    : snprintf(prefix, sizeof(prefix), "%-23s ", "-");
     buffer_append(&lines->partial[stream], prefix, (size_t)n);
 }

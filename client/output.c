@@ -48,8 +48,8 @@ static int output_stream(const json_t *piece) {
 static void output_gap(const json_t *gap) {
     long long start = json_integer_value(json_object_get(gap, "start")),
               end = json_integer_value(json_object_get(gap, "end"));
-    print_error("%s: %lld bytes are not kept (from %lld to %lld)", output_stream(gap) ? "stderr" : "stdout", end - start,
-                start, end);
+    print_error("%s: %lld bytes are not kept (from %lld to %lld)", output_stream(gap) ? "stderr" : "stdout",
+                end - start, start, end);
 }
 
 static void output_piece(struct output *output, const json_t *piece) {

@@ -11,10 +11,10 @@
 struct output {
     struct call *call; // borrowed
     struct sink sinks[2];
-    struct sink *busy; // has not taken all yet
-    json_t *waiting;   // array of chunks and gaps
-    size_t next;       // in it
-    int last_error;    // errno of a write that failed; what comes then is dropped
+    struct sink *busy;                    // has not taken all yet
+    json_t *waiting;                      // array of chunks and gaps
+    size_t next;                          // in it
+    int last_error;                       // errno of a write that failed; what comes then is dropped
     void (*moved)(struct output *output); // all is written, or writing failed. May be NULL
     // What to do with bytes instead of writing them out at once; it may call output_write. NULL: output_write.
     void (*filter)(struct output *output, int stream, double at, const char *bytes, size_t size);

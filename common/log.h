@@ -14,8 +14,8 @@ struct log {
 // `name`: "error", "warning", "info" or "debug". Returns 0 or -EINVAL.
 int log_level_parse(const char *name, enum log_level *ret_level);
 void log_init(struct log *log, enum log_level level);
-__attribute__((format(printf, 3, 4))) void log_write(const struct log *log, enum log_level level,
-                                                     const char *format, ...);
+__attribute__((format(printf, 3, 4))) void log_write(const struct log *log, enum log_level level, const char *format,
+                                                     ...);
 #define log_error(log, ...) log_write(log, LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(log, ...) log_write(log, LOG_LEVEL_WARNING, __VA_ARGS__)
 #define log_info(log, ...) log_write(log, LOG_LEVEL_INFO, __VA_ARGS__)

@@ -102,7 +102,9 @@ void message_request(const json_t *value, struct request *ret_request) {
     if (!json_is_string(method))
         request_refuse(ret_request, PROTO_INVALID_REQUEST, "method must be a string");
     else
-        ret_request->method = strlen(json_string_value(method)) == json_string_length(method) ? json_string_value(method) : "";
+        ret_request->method = strlen(json_string_value(method)) == json_string_length(method)
+                                  ? json_string_value(method)
+                                  : "";
     json_t *params = json_object_get(value, "params");
     if (json_is_array(params))
         request_refuse(ret_request, PROTO_INVALID_PARAMS, "are by name: an object");

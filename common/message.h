@@ -8,11 +8,11 @@
 
 // One request of a line. Borrowed from the parsed line.
 struct request {
-    json_t *id;          // NULL: a notification
+    json_t *id; // NULL: a notification
     const char *method;
-    json_t *params;      // an object, or NULL
-    int error;           // 0, or the code with which it is to be refused (id NULL then means id null)
-    const char *why;     // with error
+    json_t *params;  // an object, or NULL
+    int error;       // 0, or the code with which it is to be refused (id NULL then means id null)
+    const char *why; // with error
 };
 
 // Parses one line (without its newline). Returns 0 and a value to json_decref, or the error code of the line

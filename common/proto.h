@@ -43,11 +43,11 @@ struct proto_type {
     const char *pattern; // PK_STRING: what `check` accepts, for the documents
     // A check beyond the kind. Returns why the value is refused, or NULL. May be NULL.
     const char *(*check)(const json_t *value);
-    const char *const *values;            // PK_ENUM, NULL at the end
-    const char *const *later;             // PK_ENUM: known, but refused as unsupported
-    const struct proto_type *item;        // PK_ARRAY, PK_MAP
-    const struct proto_field *fields;     // PK_OBJECT
-    const struct proto_type *const *any;  // PK_ONEOF, NULL at the end
+    const char *const *values;           // PK_ENUM, NULL at the end
+    const char *const *later;            // PK_ENUM: known, but refused as unsupported
+    const struct proto_type *item;       // PK_ARRAY, PK_MAP
+    const struct proto_field *fields;    // PK_OBJECT
+    const struct proto_type *const *any; // PK_ONEOF, NULL at the end
 };
 
 enum proto_flag {
@@ -63,7 +63,7 @@ struct proto_field {
     unsigned flags;
     const char *fallback; // the default as JSON text, for the documents; NULL: none
     const char *doc;
-    const char *option; // the option of supctl run and start, without dashes, "x,xlong" with a short one; or NULL
+    const char *option;  // the option of supctl run and start, without dashes, "x,xlong" with a short one; or NULL
     const char *metavar; // the option's value in its help; NULL: a flag
 };
 

@@ -16,11 +16,10 @@ static const struct proto_field capability_fields[] = {
     {"store", &store_type, 0, NULL, "where final jobs are kept"},
     {"spool", &proto_string, 0, NULL, "directory of captured output"},
     {"unsupported", &(const struct proto_type){PK_ARRAY, .max = 1e3, .item = &proto_string}, 0, NULL,
-        "params that are refused with code 6"},
+     "params that are refused with code 6"},
     {NULL},
 };
-static const struct proto_type capabilities_type = {
-    PK_OBJECT, .name = "Capabilities", .fields = capability_fields};
+static const struct proto_type capabilities_type = {PK_OBJECT, .name = "Capabilities", .fields = capability_fields};
 static const struct proto_type limit_map = {PK_MAP, .name = "Limits", .max = 1e3, .item = &proto_any};
 
 static const struct proto_field info_fields[] = {

@@ -3,8 +3,9 @@
 #include "common/proto_record.h"
 
 const char *const proto_states[] = {"queued", "starting", "running", "stopping", "final", NULL};
-const char *const proto_reasons[] = {"exited", "signaled", "timeout", "idle_timeout", "cpu_timeout",
-    "queue_timeout", "output_limit", "oom", "killed", "spawn_failed", "skipped", "lost", NULL};
+const char *const proto_reasons[] = {"exited",        "signaled",     "timeout", "idle_timeout", "cpu_timeout",
+                                     "queue_timeout", "output_limit", "oom",     "killed",       "spawn_failed",
+                                     "skipped",       "lost",         NULL};
 const struct proto_type proto_state = {PK_ENUM, .name = "State", .values = proto_states};
 static const struct proto_type reason_type = {PK_ENUM, .name = "Reason", .values = proto_reasons};
 static const struct proto_type text_any = {PK_STRING, .max = 1e9, .nul = true};

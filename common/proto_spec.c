@@ -46,7 +46,7 @@ static const struct proto_field output_fields[] = {
     {"tail_bytes", &budget_size, 0, "524288", "bytes kept at the end of each stream", "tail-bytes", "SIZE"},
     {"limit_bytes", &proto_size, 0, NULL, "bytes after which a stream is discarded", "output-limit", "SIZE"},
     {"on_limit", &on_limit_type, 0, "\"truncate\"", "what passing limit_bytes does to the job", "on-limit",
-        "truncate|kill"},
+     "truncate|kill"},
     {NULL},
 };
 static const struct proto_type output_type = {PK_OBJECT, .fields = output_fields};
@@ -71,8 +71,8 @@ static const char *octal_check(const json_t *value) {
             return "must be octal digits such as \"022\"";
     return strtoul(json_string_value(value), NULL, 8) > 0777 ? "must be at most \"777\"" : NULL;
 }
-static const struct proto_type umask_type = {
-    PK_STRING, .min = 1, .max = 4, .pattern = "^[0-7]{1,4}$", .check = octal_check};
+static const struct proto_type umask_type = {PK_STRING, .min = 1, .max = 4, .pattern = "^[0-7]{1,4}$",
+                                             .check = octal_check};
 static const struct proto_type nice_type = {PK_INT, .min = -20, .max = 19};
 static const char *cwd_check(const json_t *value) {
     size_t size = 0;
@@ -86,13 +86,14 @@ static const struct proto_type cwd_type = {PK_ONEOF, .name = "Path", .any = cwd_
 
 static const struct proto_type argv_type = {PK_ARRAY, .min = 1, .max = 100000, .item = &proto_arg};
 static const char *env_check(const json_t *value);
-static const struct proto_type env_type = {
-    PK_MAP, .max = 10000, .null_items = true, .item = &proto_arg, .check = env_check};
+static const struct proto_type env_type = {PK_MAP, .max = 10000, .null_items = true, .item = &proto_arg,
+                                           .check = env_check};
 static const char *env_check(const json_t *value) {
     const char *key;
     json_t *item;
-    json_object_foreach((json_t *)(uintptr_t)value, key, item) if (key[0] == 0 || strchr(key, '=')) return
-        "has a name that is empty or holds =";
+    json_object_foreach((json_t *)(uintptr_t)value, key, item)
+        if (key[0] == 0 || strchr(key, '='))
+            return "has a name that is empty or holds =";
     return NULL;
 }
 
@@ -125,8 +126,7 @@ const struct proto_field proto_spec_fields[] = {
     {"key", &proto_key, 0, NULL, "the same key gives the first job back", "key", "KEY"},
     {"labels", &proto_labels, 0, "{}", "for finding it", "l,label", "KEY=VALUE"},
     {"cwd", &cwd_type, 0, NULL, "working directory; default: the user's home, else /", "C,cwd", "DIR"},
-    {"env", &env_type, 0, "{}", "variables on top of the job's plain environment; null unsets", "e,env",
-        "KEY=VALUE"},
+    {"env", &env_type, 0, "{}", "variables on top of the job's plain environment; null unsets", "e,env", "KEY=VALUE"},
     {"stdin", &stdin_type, 0, "\"null\"", "what the job reads", NULL, NULL},
     {"stdout", &stdout_type, 0, "\"capture\"", "where stdout goes", "stdout", "capture|null|[+]PATH"},
     {"stderr", &stderr_type, 0, "\"capture\"", "where stderr goes", "stderr", "capture|null|stdout|[+]PATH"},
@@ -135,11 +135,10 @@ const struct proto_field proto_spec_fields[] = {
     {"idle_timeout", &proto_duration, 0, NULL, "without output on a captured stream", "idle-timeout", "DURATION"},
     {"cpu_timeout", &proto_duration, 0, NULL, "CPU time of the tree", "cpu-timeout", "DURATION"},
     {"queue_timeout", &proto_duration, PF_LATER, NULL, "waiting to start"},
-    {"stop_signal", &proto_signal, 0, "\"SIGTERM\"", "what a deadline or a kill sends first", "stop-signal",
-        "SIGNAL"},
+    {"stop_signal", &proto_signal, 0, "\"SIGTERM\"", "what a deadline or a kill sends first", "stop-signal", "SIGNAL"},
     {"grace", &proto_duration0, 0, "5", "from the stop signal to SIGKILL; 0: SIGKILL only", "grace", "DURATION"},
-    {"descendants", &descendants_type, 0, "\"kill\"", "what becomes of the tree when the leader ends",
-        "descendants", "kill|wait|keep"},
+    {"descendants", &descendants_type, 0, "\"kill\"", "what becomes of the tree when the leader ends", "descendants",
+     "kill|wait|keep"},
     {"output", &output_type, 0, "{}", "what is kept of each stream"},
     {"limits", &limits_type, PF_LATER, NULL, "resources of the job"},
     {"user", &proto_text, PF_LATER, NULL, "another user"},

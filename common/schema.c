@@ -54,8 +54,9 @@ static int check_number(struct walk *w, const struct proto_type *type, const jso
     if (over || x < type->min || (type->above && x <= type->min)) {
         if (type->max >= 9e18)
             return refuse(w, PROTO_INVALID_PARAMS, "must be from %.0f to 9223372036854775807", type->min);
-        return refuse(w, PROTO_INVALID_PARAMS, type->above ? "must be above %.0f and at most %.0f" : "must be from %.0f to %.0f",
-                      type->min, type->max);
+        return refuse(w, PROTO_INVALID_PARAMS,
+                      type->above ? "must be above %.0f and at most %.0f" : "must be from %.0f to %.0f", type->min,
+                      type->max);
     }
     return 0;
 }
@@ -185,8 +186,8 @@ static int check_members(struct walk *w, const struct proto_field *const *lists,
 static int check_oneof(struct walk *w, const struct proto_type *type, const json_t *value) {
     for (const struct proto_type *const *any = type->any; *any; any++) {
         enum proto_kind kind = (*any)->kind;
-        bool fits = kind == PK_OBJECT || kind == PK_MAP ? json_is_object(value)
-                    : kind == PK_ARRAY                  ? json_is_array(value)
+        bool fits = kind == PK_OBJECT || kind == PK_MAP   ? json_is_object(value)
+                    : kind == PK_ARRAY                    ? json_is_array(value)
                     : kind == PK_INT || kind == PK_NUMBER ? json_is_number(value)
                     : kind == PK_BOOL                     ? json_is_boolean(value)
                     : kind == PK_ONEOF || kind == PK_ANY  ? true

@@ -4,7 +4,7 @@
 #include "common/proto.h"
 
 struct schema_error {
-    int code;       // PROTO_INVALID_PARAMS or PROTO_UNSUPPORTED
+    int code;        // PROTO_INVALID_PARAMS or PROTO_UNSUPPORTED
     char field[160]; // path of the value, such as limits.memory_bytes, argv[1], env.PATH
     char why[160];
 };

@@ -27,9 +27,9 @@ struct stream_listener {
 };
 
 struct stream_limits {
-    size_t line_max;   // longest line
-    size_t queue_max;  // reading stops while more than this is queued to be sent
-    size_t low_mark;   // for drained
+    size_t line_max;  // longest line
+    size_t queue_max; // reading stops while more than this is queued to be sent
+    size_t low_mark;  // for drained
 };
 
 // The shared part: a scratch buffer, the streams to flush and those to free. Returns 0 or a negative errno.

@@ -15,7 +15,7 @@
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
 // container_of: the object that holds `member` at `ptr`.
-#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 static inline bool streq(const char *a, const char *b) {
     return strcmp(a, b) == 0;
@@ -44,11 +44,11 @@ static inline void fd_closep(int *fd) {
 #define _cleanup_close_ _cleanup_(fd_closep)
 
 // Transfers ownership out of a variable: the variable is emptied, its value is the result.
-#define TAKE_PTR(p)                     \
-    ({                                  \
-        __typeof__(p) _taken = (p);     \
-        (p) = NULL;                     \
-        _taken;                         \
+#define TAKE_PTR(p)                 \
+    ({                              \
+        __typeof__(p) _taken = (p); \
+        (p) = NULL;                 \
+        _taken;                     \
     })
 
 static inline int take_fd(int *fd) {

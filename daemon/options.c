@@ -12,24 +12,36 @@
 #include "common/util.h"
 #include "daemon/version.h"
 
-static const char usage[] =
-    "Usage: supd [OPTION]...\n"
-    "Launches and watches commands for clients of its socket (see supctl --help).\n\n"
-    "  --user | --system    serve this user or the machine; default: root is --system\n"
-    "  --socket PATH        where clients connect\n"
-    "  --state-dir DIR      what is kept (locked: one daemon each)\n"
-    "  --runtime-dir DIR    live output\n"
-    "  --config FILE        settings, a JSON object\n"
-    "  --set KEY=VALUE      one setting, over those of the file; may be repeated\n"
-    "  --log-level LEVEL    error, warning, info (default) or debug\n"
-    "  --idle-exit SECONDS  leave after that long without a live job or a client\n"
-    "  --no-keeper          run as one process (always so)\n"
-    "  --describe           print the protocol as an OpenRPC document\n"
-    "  --version, --help\n\n"
-    "Settings, with their defaults:\n";
+static const char usage[] = "Usage: supd [OPTION]...\n"
+                            "Launches and watches commands for clients of its socket (see supctl --help).\n\n"
+                            "  --user | --system    serve this user or the machine; default: root is --system\n"
+                            "  --socket PATH        where clients connect\n"
+                            "  --state-dir DIR      what is kept (locked: one daemon each)\n"
+                            "  --runtime-dir DIR    live output\n"
+                            "  --config FILE        settings, a JSON object\n"
+                            "  --set KEY=VALUE      one setting, over those of the file; may be repeated\n"
+                            "  --log-level LEVEL    error, warning, info (default) or debug\n"
+                            "  --idle-exit SECONDS  leave after that long without a live job or a client\n"
+                            "  --no-keeper          run as one process (always so)\n"
+                            "  --describe           print the protocol as an OpenRPC document\n"
+                            "  --version, --help\n\n"
+                            "Settings, with their defaults:\n";
 
-enum { OPT_USER = 1000, OPT_SYSTEM, OPT_SOCKET, OPT_STATE, OPT_RUNTIME, OPT_CONFIG, OPT_SET, OPT_LOG, OPT_IDLE,
-       OPT_KEEPER, OPT_DESCRIBE, OPT_VERSION, OPT_HELP };
+enum {
+    OPT_USER = 1000,
+    OPT_SYSTEM,
+    OPT_SOCKET,
+    OPT_STATE,
+    OPT_RUNTIME,
+    OPT_CONFIG,
+    OPT_SET,
+    OPT_LOG,
+    OPT_IDLE,
+    OPT_KEEPER,
+    OPT_DESCRIBE,
+    OPT_VERSION,
+    OPT_HELP
+};
 
 static const struct option long_options[] = {
     {"user", no_argument, NULL, OPT_USER},

@@ -276,8 +276,7 @@ static struct ev_loop *loop_new(void) {
 }
 
 int worker_run(const struct options *options) {
-    struct worker w = {
-        .options = options, .reaper_fd = -1, .instance = {.runtime_lock = -1, .state_lock = -1}};
+    struct worker w = {.options = options, .reaper_fd = -1, .instance = {.runtime_lock = -1, .state_lock = -1}};
     log_init(&w.log, options->log_level);
     mallopt(M_MMAP_THRESHOLD, MALLOC_OWN);
     mallopt(M_TRIM_THRESHOLD, MALLOC_OWN);

@@ -19,8 +19,8 @@ struct watch {
 };
 
 struct audience {
-    struct watch *watches; // list
-    struct session *lease; // whose end kills the job, or NULL
+    struct watch *watches;               // list
+    struct session *lease;               // whose end kills the job, or NULL
     struct job *lease_prev, *lease_next; // the session's list of leased jobs
 };
 

@@ -15,10 +15,10 @@ struct batch {
 static const struct {
     int error, code;
 } error_codes[] = {
-    {-EINVAL, PROTO_INVALID_PARAMS}, {-ENOENT, PROTO_NOT_FOUND},      {-EPERM, PROTO_PERMISSION_DENIED},
-    {-EACCES, PROTO_PERMISSION_DENIED}, {-EEXIST, PROTO_CONFLICT},    {-EBUSY, PROTO_CONFLICT},
-    {-ESRCH, PROTO_CONFLICT},        {-EMFILE, PROTO_LIMIT_REACHED},  {-EUSERS, PROTO_LIMIT_REACHED},
-    {-EDQUOT, PROTO_LIMIT_REACHED},  {-ESHUTDOWN, PROTO_SHUTTING_DOWN}, {-EOPNOTSUPP, PROTO_UNSUPPORTED},
+    {-EINVAL, PROTO_INVALID_PARAMS},    {-ENOENT, PROTO_NOT_FOUND},        {-EPERM, PROTO_PERMISSION_DENIED},
+    {-EACCES, PROTO_PERMISSION_DENIED}, {-EEXIST, PROTO_CONFLICT},         {-EBUSY, PROTO_CONFLICT},
+    {-ESRCH, PROTO_CONFLICT},           {-EMFILE, PROTO_LIMIT_REACHED},    {-EUSERS, PROTO_LIMIT_REACHED},
+    {-EDQUOT, PROTO_LIMIT_REACHED},     {-ESHUTDOWN, PROTO_SHUTTING_DOWN}, {-EOPNOTSUPP, PROTO_UNSUPPORTED},
 };
 
 struct batch *batch_new(struct session *session, size_t count) {
@@ -97,7 +97,8 @@ void call_refuse(struct call *call, int error) {
             code = error_codes[i].code;
     if (!refusal->what[0] && refusal->field[0])
         snprintf(refusal->what, sizeof(refusal->what), "%.*s: %.130s",
-                 (int)bytes_cut(refusal->field, MIN(strlen(refusal->field), (size_t)100)), refusal->field, refusal->why);
+                 (int)bytes_cut(refusal->field, MIN(strlen(refusal->field), (size_t)100)), refusal->field,
+                 refusal->why);
     if (!refusal->what[0] && code == PROTO_INTERNAL_ERROR)
         snprintf(refusal->what, sizeof(refusal->what), "%s", strerror(-error));
     json_t *message = call->id ? message_error(call->id, code, refusal->what, refusal_data(refusal, code)) : NULL;

@@ -36,8 +36,7 @@ bool chunks_waiting(const struct job *job, const struct cursor *cursor) {
 
 bool chunks_eof(const struct job *job, const struct cursor *cursor) {
     for (int s = 0; s < STREAM_COUNT; s++)
-        if (shown(cursor, s) &&
-            (!runner_stream_eof(job, s) || cursor->next[s] < runner_spool(job, s)->total))
+        if (shown(cursor, s) && (!runner_stream_eof(job, s) || cursor->next[s] < runner_spool(job, s)->total))
             return false;
     return true;
 }
@@ -59,8 +58,8 @@ static json_t *chunk_record(int stream, int64_t offset, const char *data, size_t
 }
 
 // One piece at the cursor, at most `limit` bytes and not beyond `end`. Returns its size; 0: it is to wait.
-static size_t piece_add(json_t *chunks, const struct spool *spool, const struct cursor *cursor, int stream,
-                        int64_t end, size_t limit, bool more, double at) {
+static size_t piece_add(json_t *chunks, const struct spool *spool, const struct cursor *cursor, int stream, int64_t end,
+                        size_t limit, bool more, double at) {
     int64_t offset = cursor->next[stream];
     size_t size = MIN(limit, (size_t)(end - offset));
     // The budget's last bytes are less than a character may need: it comes whole with the next answer.
@@ -119,6 +118,5 @@ json_t *chunks_build(const struct job *job, struct cursor *cursor, size_t limit)
     json_t *next = json_object();
     for (int s = 0; s < STREAM_COUNT; s++)
         json_object_set_new_nocheck(next, names[s], shown(cursor, s) ? json_integer(cursor->next[s]) : json_null());
-    return json_pack("{s:o,s:o,s:o,s:b}", "chunks", chunks, "next", next, "gaps", gaps, "eof",
-                     chunks_eof(job, cursor));
+    return json_pack("{s:o,s:o,s:o,s:b}", "chunks", chunks, "next", next, "gaps", gaps, "eof", chunks_eof(job, cursor));
 }

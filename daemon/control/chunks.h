@@ -6,10 +6,10 @@
 #include "daemon/core/job.h"
 
 struct cursor {
-    unsigned mask;                // of the streams shown, bits 1 << stream
-    int64_t next[STREAM_COUNT];   // first offset that was not shown
-    size_t hint;                  // into the reading order
-    bool base64;                  // forced
+    unsigned mask;              // of the streams shown, bits 1 << stream
+    int64_t next[STREAM_COUNT]; // first offset that was not shown
+    size_t hint;                // into the reading order
+    bool base64;                // forced
 };
 
 // Resolves an offset as given: negative counts from the stream's present end.

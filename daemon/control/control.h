@@ -11,9 +11,9 @@
 struct session;
 
 struct control_limits {
-    int64_t clients;          // connections
-    int64_t request_bytes;    // longest line
-    int64_t calls;            // unanswered requests of one connection
+    int64_t clients;       // connections
+    int64_t request_bytes; // longest line
+    int64_t calls;         // unanswered requests of one connection
     int64_t live_jobs, history_jobs, history_bytes, output_bytes;
 };
 
@@ -46,16 +46,16 @@ struct control {
     struct session *busy;     // list: sessions with answers or output to send at the bottom of the turn
     struct session *held;     // list: sessions that are not read while many launches wait
     struct ev_prepare bottom;
-    struct ev_idle again; // what came up at the bottom itself is done before the loop sleeps
-    bool stopping; // no new work is taken
+    struct ev_idle again;         // what came up at the bottom itself is done before the loop sleeps
+    bool stopping;                // no new work is taken
     void (*stop)(void *data);     // daemon.stop was called
     void (*activity)(void *data); // a client left or a job ended
     void *data;
 };
 
 extern const struct runner_listener control_runner_listener; // its data is the control
-int control_start(struct control *control);  // after the parts are filled in
-void control_stop(struct control *control);  // takes no new work, lets go of what clients hold back
-void control_finish(struct control *control); // closes all sessions
+int control_start(struct control *control);                  // after the parts are filled in
+void control_stop(struct control *control);                  // takes no new work, lets go of what clients hold back
+void control_finish(struct control *control);                // closes all sessions
 // Whether the uid may use this daemon at all: its own, and root.
 bool control_admits(const struct control *control, uid_t uid);

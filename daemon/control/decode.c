@@ -120,16 +120,19 @@ static json_t *normal(json_t *value) {
     json_t *copy, *item;
     const char *key;
     size_t i;
-    if (json_is_real(value) && fabs(json_real_value(value)) < 1e15 && json_real_value(value) == floor(json_real_value(value)))
+    if (json_is_real(value) && fabs(json_real_value(value)) < 1e15 &&
+        json_real_value(value) == floor(json_real_value(value)))
         return json_integer((json_int_t)json_real_value(value));
     if (json_is_object(value)) {
         copy = json_object();
-        json_object_foreach(value, key, item) json_object_set_new(copy, key, normal(item));
+        json_object_foreach(value, key, item)
+            json_object_set_new(copy, key, normal(item));
         return copy;
     }
     if (json_is_array(value)) {
         copy = json_array();
-        json_array_foreach(value, i, item) json_array_append_new(copy, normal(item));
+        json_array_foreach(value, i, item)
+            json_array_append_new(copy, normal(item));
         return copy;
     }
     return json_incref(value);

@@ -125,7 +125,7 @@ int method_daemon_stats(struct call *call, json_t *params, json_t **ret_result) 
     json_t *clients = json_pack("{s:I,s:I,s:I,s:I}", "connected", (json_int_t)control->stats.connected, "accepted",
                                 (json_int_t)control->stats.accepted, "refused", (json_int_t)control->stats.refused,
                                 "requests", (json_int_t)control->stats.requests);
-    json_t *memory = json_pack("{s:I,s:I}", "rss_bytes", (json_int_t)rss, "private_bytes", (json_int_t)private);
+    json_t *memory = json_pack("{s:I,s:I}", "rss_bytes", (json_int_t)rss, "private_bytes", (json_int_t) private);
     *ret_result = json_pack("{s:f,s:o,s:o,s:o,s:o,s:o}", "uptime", now_mono() - control->info.started_mono, "jobs",
                             stats_jobs(control, stats), "output", output, "launch", stats_launch(control, stats),
                             "clients", clients, "memory", memory);

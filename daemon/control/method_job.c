@@ -41,8 +41,7 @@ static int spec_start(struct call *call, struct spec *spec, struct job **ret_job
     int r = runner_start(control->runner, spec, session->uid, ret_job);
     if (r == -EEXIST) {
         job = registry_find_name(control->registry, session->uid, spec->name);
-        snprintf(refusal->what, sizeof(refusal->what), "name: live job %lld has it",
-                 job ? (long long)job->id : 0LL);
+        snprintf(refusal->what, sizeof(refusal->what), "name: live job %lld has it", job ? (long long)job->id : 0LL);
         snprintf(refusal->field, sizeof(refusal->field), "name");
         refusal->id = job ? job->id : 0;
     } else if (r == -EUSERS || r == -EMFILE) {
@@ -168,8 +167,8 @@ int method_job_list(struct call *call, json_t *params, json_t **ret_result) {
     };
     const char *key;
     json_object_foreach(labels, key, value) {
-        pairs[filter.label_count++] = (struct spec_pair){
-            .name = (char *)(uintptr_t)key, .value = (char *)(uintptr_t)json_string_value(value)};
+        pairs[filter.label_count++] = (struct spec_pair){.name = (char *)(uintptr_t)key,
+                                                         .value = (char *)(uintptr_t)json_string_value(value)};
     }
     int64_t limit = int_or(params, "limit", 100);
     bool none = group && !streq(group, "default"); // there are no other groups

@@ -32,8 +32,8 @@ static int hold_check(struct call *call, struct job *job, const json_t *params) 
     }
     if (job_is_final(job) || (audience && audience->lease == call->session))
         return 0;
-    snprintf(call->refusal.what, sizeof(call->refusal.what), "hold: this connection does not hold the lease of job %lld",
-             (long long)job->id);
+    snprintf(call->refusal.what, sizeof(call->refusal.what),
+             "hold: this connection does not hold the lease of job %lld", (long long)job->id);
     return -EBUSY;
 }
 

@@ -41,9 +41,10 @@ static json_t *range(int64_t start, int64_t end) {
 }
 
 static json_t *error_record(const struct job *job) {
-    static const char *const stages[] = {[STAGE_NONE] = "resources", [STAGE_RESOURCES] = "resources",
-        [STAGE_IDENTITY] = "identity", [STAGE_LIMITS] = "limits", [STAGE_CWD] = "cwd", [STAGE_STDIO] = "stdio",
-        [STAGE_EXEC] = "exec"};
+    static const char *const stages[] = {[STAGE_NONE] = "resources",    [STAGE_RESOURCES] = "resources",
+                                         [STAGE_IDENTITY] = "identity", [STAGE_LIMITS] = "limits",
+                                         [STAGE_CWD] = "cwd",           [STAGE_STDIO] = "stdio",
+                                         [STAGE_EXEC] = "exec"};
     const struct outcome *outcome = &job->outcome;
     const char *subject = outcome->stage == STAGE_EXEC  ? job->spec.argv[0]
                           : outcome->stage == STAGE_CWD ? job->spec.cwd
@@ -61,7 +62,8 @@ static json_t *error_record(const struct job *job) {
 }
 
 static json_t *killed_by(const struct cause *cause) {
-    static const char *const killers[] = {[KILLER_CLIENT] = "client", [KILLER_LEASE] = "lease", [KILLER_DAEMON] = "daemon"};
+    static const char *const killers[] = {
+        [KILLER_CLIENT] = "client", [KILLER_LEASE] = "lease", [KILLER_DAEMON] = "daemon"};
     if (cause->reason == REASON_NONE || cause->killer == KILLER_NONE)
         return json_null();
     json_t *by = json_object();
@@ -187,9 +189,7 @@ static json_t *labels_record(const struct spec *spec) {
 static json_t *owner_record(const struct control *control, const struct job *job) {
     json_t *owner = json_object();
     set(owner, "uid", json_integer(job->owner));
-    const char *user = job->owner == control->identity->uid ? control->identity->user
-                       : job->owner == 0                    ? "root"
-                                                            : NULL;
+    const char *user = job->owner == control->identity->uid ? control->identity->user : job->owner == 0 ? "root" : NULL;
     set(owner, "user", string_or_null(user));
     return owner;
 }

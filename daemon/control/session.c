@@ -87,8 +87,7 @@ static void on_line(struct stream *stream, const char *line, size_t size, void *
 static void on_overlong(struct stream *stream, void *data) {
     struct session *session = data;
     char what[80];
-    snprintf(what, sizeof(what), "a line may have %lld bytes",
-             (long long)session->control->limits.request_bytes);
+    snprintf(what, sizeof(what), "a line may have %lld bytes", (long long)session->control->limits.request_bytes);
     json_t *message = message_error(NULL, PROTO_INVALID_REQUEST, what, NULL);
     session_send(session, message);
     json_decref(message);

@@ -41,4 +41,4 @@ bool session_sees(const struct session *session, const struct job *job);
 // so that nobody's launch waits behind another client's thousands.
 void session_launches(struct session *session);
 void sessions_read_on(struct control *control); // for the loop's bottom
-void session_work(struct session *session); // for the loop's bottom
+void session_work(struct session *session);     // for the loop's bottom

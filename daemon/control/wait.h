@@ -9,11 +9,11 @@ struct session;
 struct wait;
 
 struct wait_spec {
-    bool any;        // one of the jobs is enough
-    bool started;    // having started is enough (job.start)
-    bool one;        // the answer is {job}, not {done, matched, jobs}
-    double limit;    // seconds; negative: none
-    int64_t inline_bytes; // -1: no output in the records
+    bool any;                // one of the jobs is enough
+    bool started;            // having started is enough (job.start)
+    bool one;                // the answer is {job}, not {done, matched, jobs}
+    double limit;            // seconds; negative: none
+    int64_t inline_bytes;    // -1: no output in the records
     struct matcher *matcher; // taken over, or NULL; for one job
 };
 
@@ -23,5 +23,5 @@ int wait_new(struct call *call, struct job *const *jobs, size_t count, const str
 // A follower of the same job that must have sent everything before the answer.
 void wait_for_follower(struct wait *wait, bool pending);
 struct wait *wait_last(struct session *session); // the one made last
-void wait_answer(struct wait *wait); // it is ready: answers and frees
-void wait_drop(struct wait *wait);   // no answer: the session is gone
+void wait_answer(struct wait *wait);             // it is ready: answers and frees
+void wait_drop(struct wait *wait);               // no answer: the session is gone

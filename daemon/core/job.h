@@ -13,7 +13,7 @@ enum job_state { JOB_QUEUED, JOB_STARTING, JOB_RUNNING, JOB_STOPPING, JOB_FINAL,
 struct job {
     int64_t id;
     uid_t owner;
-    struct spec spec;       // owned
+    struct spec spec; // owned
     struct lifecycle life;
     struct outcome outcome; // owned; valid once final
     pid_t pid;              // 0: never started
@@ -23,7 +23,7 @@ struct job {
     int references; // who else holds it: a forgotten job lives until they let go
     bool forgotten;
     void *audience; // the control floor's: who waits for it, follows it, holds its lease
-    void *run; // the runner's: live process, streams, who watches. Never NULL in a registry
+    void *run;      // the runner's: live process, streams, who watches. Never NULL in a registry
 
     // The registry's own.
     UT_hash_handle by_id;

@@ -31,27 +31,27 @@ struct lifecycle {
 
     // Where it stands.
     enum life_state state;
-    bool stopping;        // a stop is under way
-    bool signal_pending;  // its signal waits for the launch
-    bool killed;          // SIGKILL is sent
+    bool stopping;       // a stop is under way
+    bool signal_pending; // its signal waits for the launch
+    bool killed;         // SIGKILL is sent
     bool streams_over, tree_over, unproven, closed, launch_expired;
     struct cause cause;
-    int signal;           // of the stop
-    double begun;         // the launch is known to be under way since; 0: not
-    double kill_at;       // INFINITY: no
-    double ended;         // the leader ended
+    int signal;     // of the stop
+    double begun;   // the launch is known to be under way since; 0: not
+    double kill_at; // INFINITY: no
+    double ended;   // the leader ended
     double tree_over_at;
     double last_output, held_since, released; // held_since 0: not held; released: when that ended last
     double cpu_used, cpu_next, cpu_step;
 };
 
 enum life_action {
-    LIFE_SIGNAL = 1,   // send lifecycle.signal and SIGCONT to the tree
-    LIFE_KILL = 2,     // SIGKILL the tree, or the launch where there is no tree yet
-    LIFE_CANCEL = 4,   // take the launch back if it has not begun (else nothing)
-    LIFE_CLOSE = 8,    // close the streams: nothing more is read
+    LIFE_SIGNAL = 1,     // send lifecycle.signal and SIGCONT to the tree
+    LIFE_KILL = 2,       // SIGKILL the tree, or the launch where there is no tree yet
+    LIFE_CANCEL = 4,     // take the launch back if it has not begun (else nothing)
+    LIFE_CLOSE = 8,      // close the streams: nothing more is read
     LIFE_CHECK_CPU = 16, // measure, then lifecycle_cpu()
-    LIFE_FINISH = 32,  // the job is final: make its result
+    LIFE_FINISH = 32,    // the job is final: make its result
 };
 
 void lifecycle_init(struct lifecycle *life, const struct spec *spec, int cpus);

@@ -28,8 +28,8 @@ struct usage {
 // The end of a leader. `known` is false when nobody can tell how it ended; then the rest is zero.
 struct leader_exit {
     bool known;
-    int exit_code;   // -1 where a signal ended it
-    int signal;      // 0 where it exited
+    int exit_code; // -1 where a signal ended it
+    int signal;    // 0 where it exited
     bool core_dumped;
     struct usage usage;
 };
@@ -64,8 +64,8 @@ struct cause {
 // How a job ended.
 struct outcome {
     enum reason reason;
-    struct cause cause;     // reason REASON_NONE where it ended by itself
-    struct leader_exit end; // where a leader was started
+    struct cause cause;      // reason REASON_NONE where it ended by itself
+    struct leader_exit end;  // where a leader was started
     enum launch_stage stage; // spawn_failed
     int error;               // spawn_failed: positive errno
     pid_t *survivors;        // owned

@@ -6,8 +6,8 @@
 struct registry;
 
 struct registry_filter {
-    bool by_state; // only the states set in `states`
-    unsigned states; // bits of enum job_state
+    bool by_state;    // only the states set in `states`
+    unsigned states;  // bits of enum job_state
     const char *name; // or NULL
     const struct spec_pair *labels;
     size_t label_count;

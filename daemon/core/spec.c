@@ -55,7 +55,6 @@ void spec_done(struct spec *spec) {
     *spec = (struct spec){0};
 }
 
-
 const char *spec_label(const struct spec *spec, const char *name) {
     for (size_t i = 0; i < spec->label_count; i++)
         if (streq(spec->labels[i].name, name))

@@ -26,8 +26,8 @@ struct spec_pair {
 struct spec {
     char **argv; // NULL at the end
     size_t argc;
-    char *name; // or NULL
-    char *key;  // or NULL
+    char *name;      // or NULL
+    char *key;       // or NULL
     char *canonical; // with a key: the request in one fixed form, to tell whether another is the same
     struct spec_pair *labels;
     size_t label_count;

@@ -15,10 +15,10 @@ enum { SLOT_IN, SLOT_OUT, SLOT_ERR, SLOT_CONTROL, SLOT_PROGRAM, SLOT_EXEC, SLOT_
 
 struct child_setup {
     int slots[SLOT_COUNT];
-    uint64_t ignored;      // signals to set to default: bit n - 1 for signal n
-    struct rlimit nofile;  // what the daemon was given, before it raised its own
-    bool reset_oom;        // its own oom_score_adj is not to be inherited
-    bool join;             // SLOT_PROGRAM is a cgroup.procs to join
+    uint64_t ignored;     // signals to set to default: bit n - 1 for signal n
+    struct rlimit nofile; // what the daemon was given, before it raised its own
+    bool reset_oom;       // its own oom_score_adj is not to be inherited
+    bool join;            // SLOT_PROGRAM is a cgroup.procs to join
 };
 
 // What comes back, in memory that parent and child share.

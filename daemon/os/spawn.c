@@ -187,7 +187,7 @@ int spawn_run(struct spawn *spawn, int *ret_pidfd) {
         return 0;
     }
     fd_close(pidfd);
-    report->leader = report->holder = 0; // the numbers are anybody's from here on
+    report->leader = report->holder = 0;                         // the numbers are anybody's from here on
     while (waitpid((pid_t)child, NULL, 0) < 0 && errno == EINTR) // it has exited, or is about to
         ;
     return -report->error;

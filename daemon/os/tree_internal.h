@@ -47,11 +47,11 @@ struct tree_host {
     struct tree *doomed;         // list: their leaders are killed, the rest is to be at the bottom of a turn
     struct ev_prepare bottom;    // active while there are such, as is `again`, which keeps the loop awake
     struct ev_idle again;
-    bool is_urgent, no_urgency;  // this process goes before others; may not
-    int policy;                  // and how it is scheduled otherwise
+    bool is_urgent, no_urgency; // this process goes before others; may not
+    int policy;                 // and how it is scheduled otherwise
     struct sched_param priority;
-    int reaper_fd;               // borrowed, the reaper way's
-    struct strays *strays;       // owned, the reaper way's
+    int reaper_fd;                   // borrowed, the reaper way's
+    struct strays *strays;           // owned, the reaper way's
     struct descriptors *descriptors; // borrowed
 };
 

@@ -10,8 +10,7 @@
 #include "daemon/os/sweep.h"
 #include "daemon/os/tree_internal.h"
 
-static const char *const policies[] = {
-    [TREE_REST_KILL] = "kill", [TREE_REST_WAIT] = "wait", [TREE_REST_KEEP] = "keep"};
+static const char *const policies[] = {[TREE_REST_KILL] = "kill", [TREE_REST_WAIT] = "wait", [TREE_REST_KEEP] = "keep"};
 
 static int way_prepare(struct tree *tree, struct tree_launch *ret_launch) {
     int ends[2];

@@ -69,13 +69,13 @@ static char **environment_build(const struct spec *spec, const struct identity *
     char number[24];
     snprintf(number, sizeof(number), "%lld", (long long)id);
     const struct spec_pair plain[] = {
-        {(char *)(uintptr_t)"PATH", (char *)(uintptr_t)default_path},
-        {(char *)(uintptr_t)"HOME", who->home},
-        {(char *)(uintptr_t)"USER", who->user},
-        {(char *)(uintptr_t)"LOGNAME", who->user},
-        {(char *)(uintptr_t)"SHELL", who->shell},
-        {(char *)(uintptr_t)"LANG", (char *)(uintptr_t)"C.UTF-8"},
-        {(char *)(uintptr_t)"SUPD_JOB_ID", number},
+        {(char *)(uintptr_t) "PATH", (char *)(uintptr_t)default_path},
+        {(char *)(uintptr_t) "HOME", who->home},
+        {(char *)(uintptr_t) "USER", who->user},
+        {(char *)(uintptr_t) "LOGNAME", who->user},
+        {(char *)(uintptr_t) "SHELL", who->shell},
+        {(char *)(uintptr_t) "LANG", (char *)(uintptr_t) "C.UTF-8"},
+        {(char *)(uintptr_t) "SUPD_JOB_ID", number},
     };
     struct environment env = {.list = calloc(ARRAY_SIZE(plain) + spec->env_count + 1, sizeof(char *))};
     if (!env.list)

@@ -12,7 +12,7 @@ struct runner {
     struct ev_idle again;     // keeps the loop awake for what finishes at the bottom itself
     struct run *finishing;    // list
     struct runner_stats stats;
-    int64_t history_bytes;  // of final jobs' output
+    int64_t history_bytes; // of final jobs' output
     int cpus;
 };
 

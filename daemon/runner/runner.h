@@ -35,9 +35,9 @@ struct runner_parts {
     struct spool_host *spools;
     struct registry *registry;
     const struct identity *identity;
-    int64_t live_max;           // live jobs
-    int64_t history_max;        // final jobs
-    int64_t history_bytes_max;  // output of final jobs
+    int64_t live_max;          // live jobs
+    int64_t history_max;       // final jobs
+    int64_t history_bytes_max; // output of final jobs
 };
 
 struct runner_stats {

@@ -12,12 +12,11 @@ enum {
     SPOOL_SCRATCH = 65536, // bytes that are not to be stored are read here
     SPOOL_FIRST = 4096,    // allocated at the first byte; then at least SPOOL_STEP, doubling
     SPOOL_STEP = 65536,
-    SPOOL_SMALL = 4096,    // a sealed log up to this size leaves its file for memory
+    SPOOL_SMALL = 4096, // a sealed log up to this size leaves its file for memory
 };
 
 void spool_init(struct spool *s, struct spool_host *host, int64_t head, int64_t tail, int64_t limit) {
-    *s = (struct spool){
-        .host = host, .head_bytes = head, .tail_bytes = tail, .ring_bytes = tail, .limit_bytes = limit};
+    *s = (struct spool){.host = host, .head_bytes = head, .tail_bytes = tail, .ring_bytes = tail, .limit_bytes = limit};
 }
 
 static void spool_drop_file(struct spool *s) {

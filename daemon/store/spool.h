@@ -15,7 +15,7 @@
 struct spool_host;
 
 struct spool {
-    struct spool_host *host; // borrowed; outlives the spool
+    struct spool_host *host;        // borrowed; outlives the spool
     int64_t head_bytes, tail_bytes; // the budget
     int64_t ring_bytes;             // the ring itself: tail_bytes, more where a follower must not lose anything
     int64_t limit_bytes;            // -1: none
@@ -23,9 +23,9 @@ struct spool {
     int64_t stored;                 // of them, those offered to head and ring: min(total, limit)
     char *map;                      // owned, or NULL
     size_t map_size, allocated;
-    uint64_t file;                  // number of the file, 0: none
+    uint64_t file; // number of the file, 0: none
     bool sealed;
-    char *small;                    // owned: what is kept of a sealed log that is short
+    char *small; // owned: what is kept of a sealed log that is short
 };
 
 // A directory for logs: `path` itself where it is on a tmpfs, else one made in /dev/shm where that is one, else `path`.
@@ -34,7 +34,7 @@ struct spool {
 int spool_host_new(const char *path, const char *name, int64_t cap, struct spool_host **ret_host);
 void spool_host_free(struct spool_host *host); // all logs freed before; removes a directory it made
 const char *spool_host_path(const struct spool_host *host);
-int64_t spool_host_stored(const struct spool_host *host); // bytes taken now
+int64_t spool_host_stored(const struct spool_host *host);   // bytes taken now
 int64_t spool_host_captured(const struct spool_host *host); // bytes read since the start
 
 void spool_init(struct spool *spool, struct spool_host *host, int64_t head, int64_t tail, int64_t limit);

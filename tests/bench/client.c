@@ -14,12 +14,12 @@
 
 struct client {
     int fd;
-    char *tail;      // of a request, after its id; owned
+    char *tail; // of a request, after its id; owned
     size_t tail_size;
     size_t jobs, sent, done;
-    double *started; // by request, 0 once answered; owned
+    double *started;   // by request, 0 once answered; owned
     double *latencies; // in the order of the answers; owned
-    char *input;     // INPUT_BYTES, owned
+    char *input;       // INPUT_BYTES, owned
     size_t input_size;
 };
 

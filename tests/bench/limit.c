@@ -19,9 +19,9 @@ struct slot {
 struct limit {
     char **argv;
     size_t window, jobs, begun, done;
-    struct slot *slots;    // window of them, owned
-    struct pollfd *polls;  // two a slot, stdout and stderr; fd -1: closed. Owned
-    double *latencies;     // of the jobs done, owned
+    struct slot *slots;   // window of them, owned
+    struct pollfd *polls; // two a slot, stdout and stderr; fd -1: closed. Owned
+    double *latencies;    // of the jobs done, owned
 };
 
 static void limit_begin(struct limit *l, size_t i) {

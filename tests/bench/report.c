@@ -15,8 +15,8 @@ void report_print(double *latencies, size_t count, double seconds) {
     size_t p99 = MIN(count * 99 / 100, count - 1);
     printf("{\"count\": %zu, \"seconds\": %.6f, \"per_second\": %.2f, "
            "\"median_us\": %.2f, \"p99_us\": %.2f, \"max_us\": %.2f}\n",
-        count, seconds, (double)count / seconds, latencies[count / 2] * 1e6, latencies[p99] * 1e6,
-        latencies[count - 1] * 1e6);
+           count, seconds, (double)count / seconds, latencies[count / 2] * 1e6, latencies[p99] * 1e6,
+           latencies[count - 1] * 1e6);
 }
 
 void report_fail(const char *who, const char *what, int err) {

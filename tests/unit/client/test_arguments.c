@@ -5,7 +5,8 @@
 #include "common/util.h"
 #include "tests/unit/os/suite.h"
 
-static const struct argument first[] = {{"v,verbose", NULL, "says more", 1}, {"o,output", "FILE", "where to", 2}, {NULL}};
+static const struct argument first[] = {
+    {"v,verbose", NULL, "says more", 1}, {"o,output", "FILE", "where to", 2}, {NULL}};
 static const struct argument second[] = {{"x", NULL, "short only", 3}, {"only-long", "N", "long only", 4}, {NULL}};
 static const struct argument *const tables[] = {first, NULL, second};
 static struct arguments arguments;
@@ -21,10 +22,13 @@ static int next(void) {
     return arguments_next(&arguments, &value, why);
 }
 
-#define BEGIN(...)                                                       \
-    char *argv[] = {(char[]){"command"}, __VA_ARGS__, NULL};             \
+#define BEGIN(...)                                           \
+    char *argv[] = {(char[]){"command"}, __VA_ARGS__, NULL}; \
     begin((int)ARRAY_SIZE(argv) - 1, argv)
-#define W(word) (char[]) { word }
+#define W(word) \
+    (char[]) {  \
+        word    \
+    }
 
 START_TEST(long_and_short_of_several_tables) {
     BEGIN(W("-v"), W("--output"), W("a"), W("-ob"), W("-x"), W("--only-long=7"), W("rest"));

@@ -39,8 +39,9 @@ START_TEST(spawn_failure_tells_not_found_from_not_executable) {
                  {"exec", "ENOEXEC", 126}, {"cwd", "ENOENT", 125},   {"resources", "EMFILE", 125}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char text[256];
-        snprintf(text, sizeof(text), "{\"reason\": \"spawn_failed\", \"error\": {\"stage\": \"%s\", \"errno\": \"%s\"}}",
-                 cases[i].stage, cases[i].name);
+        snprintf(text, sizeof(text),
+                 "{\"reason\": \"spawn_failed\", \"error\": {\"stage\": \"%s\", \"errno\": \"%s\"}}", cases[i].stage,
+                 cases[i].name);
         ck_assert_int_eq(code_of(text), cases[i].code);
     }
 }

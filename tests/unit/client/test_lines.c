@@ -83,7 +83,8 @@ START_TEST(each_line_has_the_time_of_its_first_byte) {
     lines_take(&lines, 0, 1.25, "a", 1);
     lines_take(&lines, 0, 7, "b\nc\n", 4);
     take(0, "d\n");
-    ck_assert_str_eq(seen, "0[1970-01-01 00:00:01.250 ab\n]0[1970-01-01 00:00:07.000 c\n]0[-                       d\n]");
+    ck_assert_str_eq(seen,
+                     "0[1970-01-01 00:00:01.250 ab\n]0[1970-01-01 00:00:07.000 c\n]0[-                       d\n]");
 }
 END_TEST
 

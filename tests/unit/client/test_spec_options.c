@@ -90,9 +90,19 @@ END_TEST
 START_TEST(what_options_make_is_what_the_table_takes) {
     static const struct {
         const char *metavar, *value;
-    } samples[] = {{"DURATION", "2s"}, {"SIZE", "1K"}, {"KEY=VALUE", "a=b"}, {"NAME", "n"}, {"KEY", "k"}, {"DIR", "/"},
-                   {"SIGNAL", "HUP"}, {"OCTAL", "077"}, {"N", "1"}, {"kill|wait|keep", "wait"}, {"truncate|kill", "kill"},
-                   {"capture|null|[+]PATH", "null"}, {"capture|null|stdout|[+]PATH", "stdout"}};
+    } samples[] = {{"DURATION", "2s"},
+                   {"SIZE", "1K"},
+                   {"KEY=VALUE", "a=b"},
+                   {"NAME", "n"},
+                   {"KEY", "k"},
+                   {"DIR", "/"},
+                   {"SIGNAL", "HUP"},
+                   {"OCTAL", "077"},
+                   {"N", "1"},
+                   {"kill|wait|keep", "wait"},
+                   {"truncate|kill", "kill"},
+                   {"capture|null|[+]PATH", "null"},
+                   {"capture|null|stdout|[+]PATH", "stdout"}};
     for (const struct argument *a = spec_options(); a->names; a++) {
         bool known = false;
         for (size_t i = 0; i < ARRAY_SIZE(samples); i++)

@@ -11,7 +11,8 @@ START_TEST(durations_take_a_unit) {
     static const struct {
         const char *text;
         double seconds;
-    } cases[] = {{"30", 30}, {"30s", 30}, {"200ms", 0.2}, {"1.5h", 5400}, {"2m", 120}, {"1d", 86400}, {"0", 0}, {".5", 0.5}};
+    } cases[] = {{"30", 30},  {"30s", 30},   {"200ms", 0.2}, {"1.5h", 5400},
+                 {"2m", 120}, {"1d", 86400}, {"0", 0},       {".5", 0.5}};
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         double seconds = -1;
         ck_assert_int_eq(units_parse_duration(cases[i].text, &seconds), 0);
@@ -34,8 +35,9 @@ START_TEST(sizes_take_powers_of_1024) {
     static const struct {
         const char *text;
         int64_t bytes;
-    } cases[] = {{"4096", 4096}, {"1K", 1024}, {"512k", 524288}, {"1.5G", 1610612736}, {"2MiB", 2097152}, {"3KB", 3072},
-                 {"1T", 1099511627776}, {"0", 0}, {"7B", 7}};
+    } cases[] = {{"4096", 4096},        {"1K", 1024},      {"512k", 524288},
+                 {"1.5G", 1610612736},  {"2MiB", 2097152}, {"3KB", 3072},
+                 {"1T", 1099511627776}, {"0", 0},          {"7B", 7}};
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         int64_t bytes = -1;
         ck_assert_msg(units_parse_size(cases[i].text, &bytes) == 0, "%s", cases[i].text);
@@ -60,7 +62,10 @@ START_TEST(instants_are_dates_epochs_or_ago) {
     static const struct {
         const char *text;
         double instant;
-    } cases[] = {{"@1000.5", 1000.5}, {"10m", 4400}, {"1970-01-02", 86400}, {"1970-01-01 01:00", 3600},
+    } cases[] = {{"@1000.5", 1000.5},
+                 {"10m", 4400},
+                 {"1970-01-02", 86400},
+                 {"1970-01-01 01:00", 3600},
                  {"1970-01-01T00:00:59", 59}};
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         double instant = -1;

@@ -51,8 +51,8 @@ void channel_setup(void) {
     channel = (struct channel){.loop = ev_loop_new(EVFLAG_AUTO), .peer = pair[1]};
     ck_assert_ptr_nonnull(channel.loop);
     ck_assert_int_eq(stream_host_new(channel.loop, &channel.host), 0);
-    ck_assert_int_eq(
-        stream_new(channel.host, pair[0], &channel_listener, &channel_limits, &channel, &channel.stream), 0);
+    ck_assert_int_eq(stream_new(channel.host, pair[0], &channel_listener, &channel_limits, &channel, &channel.stream),
+                     0);
     ck_assert(fcntl(pair[0], F_GETFL) & O_NONBLOCK);
 }
 

@@ -74,7 +74,8 @@ static void sweep(bool (*step)(void)) {
         if (!failed) {
             ck_assert_msg(worked, "without a failure it did not work");
             ck_assert_int_gt(n, 1);
-            ck_assert_msg(silent == 0, "%ld of %ld failures, of allocation %ld first, show nowhere", silent, n - 1, first);
+            ck_assert_msg(silent == 0, "%ld of %ld failures, of allocation %ld first, show nowhere", silent, n - 1,
+                          first);
             return;
         }
         if (worked && !harmless && silent++ == 0)
@@ -98,8 +99,10 @@ static bool parse(const char *line) {
 }
 
 static bool parse_step(void) {
-    return parse("{\"jsonrpc\":\"2.0\",\"id\":\"x\",\"method\":\"job.run\",\"params\":{\"argv\":[\"a\",\"b\",1,2.5,null],"
-                 "\"env\":{\"A\":\"1\",\"B\":\"2\",\"C\":\"3\",\"D\":\"4\",\"E\":\"5\",\"F\":\"6\",\"G\":\"7\",\"H\":\"8\",\"I\":\"9\"}}}");
+    return parse(
+        "{\"jsonrpc\":\"2.0\",\"id\":\"x\",\"method\":\"job.run\",\"params\":{\"argv\":[\"a\",\"b\",1,2.5,null],"
+        "\"env\":{\"A\":\"1\",\"B\":\"2\",\"C\":\"3\",\"D\":\"4\",\"E\":\"5\",\"F\":\"6\",\"G\":\"7\",\"H\":\"8\","
+        "\"I\":\"9\"}}}");
 }
 
 // Its tokens are short: a long one that jansson can't hold for want of memory it cuts and says nothing.
@@ -172,7 +175,8 @@ static bool schema_step(void) {
 
 START_TEST(checking_params) {
     params = json_loads("{\"argv\":[\"a\",{\"data\":\"YQ==\",\"encoding\":\"base64\"}],\"cwd\":\"/tmp\","
-                        "\"stdin\":{\"data\":\"YQ==\",\"encoding\":\"base64\"},\"env\":{\"A\":\"b\"}}", 0, NULL);
+                        "\"stdin\":{\"data\":\"YQ==\",\"encoding\":\"base64\"},\"env\":{\"A\":\"b\"}}",
+                        0, NULL);
     sweep(schema_step);
     json_decref(params);
 }

@@ -99,9 +99,9 @@ START_TEST(utf8_where_it_can_be_else_base64) {
     ck_assert_str_eq(round_trip("\x1b\x01\x7f\n", 4, false), "utf-8");
     ck_assert_str_eq(round_trip("a\0b", 3, false), "base64");
     ck_assert_str_eq(round_trip("\xff", 1, false), "base64");
-    ck_assert_str_eq(round_trip("a\xc3", 2, false), "base64");         // cut short
-    ck_assert_str_eq(round_trip("\xc0\x80", 2, false), "base64");      // overlong
-    ck_assert_str_eq(round_trip("\xed\xa0\x80", 3, false), "base64");  // a surrogate
+    ck_assert_str_eq(round_trip("a\xc3", 2, false), "base64");            // cut short
+    ck_assert_str_eq(round_trip("\xc0\x80", 2, false), "base64");         // overlong
+    ck_assert_str_eq(round_trip("\xed\xa0\x80", 3, false), "base64");     // a surrogate
     ck_assert_str_eq(round_trip("\xf4\x90\x80\x80", 4, false), "base64"); // beyond U+10FFFF
 }
 END_TEST
@@ -115,7 +115,8 @@ START_TEST(every_byte_survives) {
 }
 END_TEST
 
-static const char mixed[] = "a\xc3\xa4z\xe2\x82\xac\xe2\x82\xac\xf0\x9f\x98\x80\xf0\x9f\x98\x80" "b";
+static const char mixed[] = "a\xc3\xa4z\xe2\x82\xac\xe2\x82\xac\xf0\x9f\x98\x80\xf0\x9f\x98\x80"
+                            "b";
 
 static bool begins_character(const char *text, size_t at) {
     return ((unsigned char)text[at] & 0xc0) != 0x80; // the end, a NUL, begins one too

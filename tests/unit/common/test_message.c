@@ -36,18 +36,56 @@ static json_t *parsed(const char *line) {
 }
 
 START_TEST(any_json_is_parsed) {
-    const char *const lines[] = {"{}", "[]", "null", "1", "-0", "1.5e3", "\"x\"", "true", " {\"a\" : [1, 2] }\t\r",
-                                 "\"\\u0000\"", "\"\\ud83d\\ude00\"", "\"\xc3\xa4\"", "9223372036854775807"};
+    const char *const lines[] = {"{}",
+                                 "[]",
+                                 "null",
+                                 "1",
+                                 "-0",
+                                 "1.5e3",
+                                 "\"x\"",
+                                 "true",
+                                 " {\"a\" : [1, 2] }\t\r",
+                                 "\"\\u0000\"",
+                                 "\"\\ud83d\\ude00\"",
+                                 "\"\xc3\xa4\"",
+                                 "9223372036854775807"};
     for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
         ck_assert_msg(parse(lines[i]) == 0, "%s", lines[i]);
 }
 END_TEST
 
 START_TEST(what_is_not_json_is_a_parse_error) {
-    const char *const lines[] = {"", " ", "{", "}", "[1,]", "{\"a\":}", "{a:1}", "'x'", "01", "+1", "1.", ".5", "NaN",
-                                 "Infinity", "nul", "{} {}", "{}x", "\"\\x\"", "\"\\ud83d\"", "\"a\tb\"", "\xff",
-                                 "\"\xff\"", "\"\xc3\"", "\"\xed\xa0\x80\"", "\xef\xbb\xbf{}", "[\xe2\x82\xac]", "//",
-                                 "\"\\", "\"", "[\"\\\"]", "{\"x\":1e}"};
+    const char *const lines[] = {"",
+                                 " ",
+                                 "{",
+                                 "}",
+                                 "[1,]",
+                                 "{\"a\":}",
+                                 "{a:1}",
+                                 "'x'",
+                                 "01",
+                                 "+1",
+                                 "1.",
+                                 ".5",
+                                 "NaN",
+                                 "Infinity",
+                                 "nul",
+                                 "{} {}",
+                                 "{}x",
+                                 "\"\\x\"",
+                                 "\"\\ud83d\"",
+                                 "\"a\tb\"",
+                                 "\xff",
+                                 "\"\xff\"",
+                                 "\"\xc3\"",
+                                 "\"\xed\xa0\x80\"",
+                                 "\xef\xbb\xbf{}",
+                                 "[\xe2\x82\xac]",
+                                 "//",
+                                 "\"\\",
+                                 "\"",
+                                 "[\"\\\"]",
+                                 "{\"x\":1e}"};
     for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
         ck_assert_msg(parse(lines[i]) == PROTO_PARSE_ERROR, "%s", lines[i]);
     ck_assert_int_eq(parse_bytes("{}\0", 3), PROTO_PARSE_ERROR);
@@ -78,7 +116,8 @@ START_TEST(depth_is_bounded) {
     ck_assert_int_eq(parse_deep(1000, "[", "", ""), PROTO_INVALID_REQUEST);
     // Brackets in strings are none, beside one another they are not deep.
     ck_assert_int_eq(parse("[\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"]"), 0);
-    ck_assert_int_eq(parse("[\"\\\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\\\\\"]"), 0);
+    ck_assert_int_eq(parse("[\"\\\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\\\\\"]"),
+                     0);
     char wide[1024] = "[";
     for (int i = 0; i < 100; i++)
         strcat(wide, "[],{},");
@@ -255,7 +294,8 @@ START_TEST(an_error_always_has_code_message_and_name) {
             json_t *message = message_error(NULL, codes[i], whats[j], NULL);
             const json_t *error = json_object_get(message, "error");
             ck_assert(json_is_null(json_object_get(message, "id")));
-            ck_assert_int_eq(json_integer_value(json_object_get(error, "code")), i == 2 ? PROTO_INTERNAL_ERROR : codes[i]);
+            ck_assert_int_eq(json_integer_value(json_object_get(error, "code")),
+                             i == 2 ? PROTO_INTERNAL_ERROR : codes[i]);
             ck_assert_msg(json_is_string(json_object_get(error, "message")), "no message for what %zu", j);
             ck_assert_uint_gt(json_string_length(json_object_get(error, "message")), 0);
             ck_assert(json_is_string(json_object_get(json_object_get(error, "data"), "name")));

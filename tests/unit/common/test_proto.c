@@ -124,14 +124,16 @@ START_TEST(every_method_has_a_handler) {
     for (const struct proto_method *m = proto_methods; m->name; m++) {
         ck_assert_msg(dispatch_handler(m->name) != NULL, "%s: no handler", m->name);
         for (const struct proto_method *other = proto_methods; other < m; other++)
-            ck_assert_msg(dispatch_handler(m->name) != dispatch_handler(other->name), "%s and %s", m->name, other->name);
+            ck_assert_msg(dispatch_handler(m->name) != dispatch_handler(other->name), "%s and %s", m->name,
+                          other->name);
     }
 }
 END_TEST
 
 START_TEST(no_handler_is_without_a_method) {
-    const char *const names[] = {"", "job", "job.", "job.runs", "Job.run", "job.started", "job.restart", "job.attach",
-                                 "job.stdin", "job.resize", "event.subscribe", "daemon.reload", "rpc.", "rpc.discover "};
+    const char *const names[] = {
+        "",           "job",       "job.",       "job.runs",        "Job.run",       "job.started", "job.restart",
+        "job.attach", "job.stdin", "job.resize", "event.subscribe", "daemon.reload", "rpc.",        "rpc.discover "};
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         ck_assert_msg(!proto_method_find(names[i]) == !dispatch_handler(names[i]), "%s", names[i]);
 }
@@ -166,10 +168,10 @@ START_TEST(lists_come_in_order) {
 END_TEST
 
 START_TEST(every_error_is_there_once) {
-    static const int codes[] = {
-        PROTO_PARSE_ERROR, PROTO_INVALID_REQUEST, PROTO_METHOD_NOT_FOUND, PROTO_INVALID_PARAMS, PROTO_INTERNAL_ERROR,
-        PROTO_NOT_FOUND, PROTO_PERMISSION_DENIED, PROTO_CONFLICT, PROTO_LIMIT_REACHED, PROTO_SHUTTING_DOWN,
-        PROTO_UNSUPPORTED};
+    static const int codes[] = {PROTO_PARSE_ERROR,       PROTO_INVALID_REQUEST, PROTO_METHOD_NOT_FOUND,
+                                PROTO_INVALID_PARAMS,    PROTO_INTERNAL_ERROR,  PROTO_NOT_FOUND,
+                                PROTO_PERMISSION_DENIED, PROTO_CONFLICT,        PROTO_LIMIT_REACHED,
+                                PROTO_SHUTTING_DOWN,     PROTO_UNSUPPORTED};
     size_t count = 0;
     for (const struct proto_error *e = proto_errors; e->code; e++, count++) {
         ck_assert(e->name && e->name[0] && e->doc && e->doc[0]);
@@ -224,8 +226,10 @@ START_TEST(real_time_signals_are_numbers) {
 END_TEST
 
 START_TEST(other_signals_are_refused) {
-    const char *const names[] = {"", "SIG", "TERM", "15", "SIG15", "SIG0", "SIG65", "SIG33", "SIGterm", "sigterm", "SIGTERM ",
-                                 "SIGTERMX", "SIG-35", "SIG35x", "SIG99999999999999999999", "SIG 35", "SIG\t35"};
+    const char *const names[] = {"",         "SIG",      "TERM",   "15",      "SIG15",
+                                 "SIG0",     "SIG65",    "SIG33",  "SIGterm", "sigterm",
+                                 "SIGTERM ", "SIGTERMX", "SIG-35", "SIG35x",  "SIG99999999999999999999",
+                                 "SIG 35",   "SIG\t35"};
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         ck_assert_msg(proto_signal_number(names[i]) == -EINVAL, "%s", names[i]);
 }

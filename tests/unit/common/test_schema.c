@@ -43,11 +43,11 @@ static void refused(const char *method, int code, const struct refusal *cases, s
         ck_assert_msg(strstr(error.why, cases[i].why), "%s %s: %s", method, cases[i].params, error.why);
     }
 }
-#define REFUSED(method, ...)                                                             \
-    refused(method, PROTO_INVALID_PARAMS, (const struct refusal[]){__VA_ARGS__},         \
+#define REFUSED(method, ...)                                                     \
+    refused(method, PROTO_INVALID_PARAMS, (const struct refusal[]){__VA_ARGS__}, \
             ARRAY_SIZE(((const struct refusal[]){__VA_ARGS__})))
-#define UNSUPPORTED(method, ...)                                                         \
-    refused(method, PROTO_UNSUPPORTED, (const struct refusal[]){__VA_ARGS__},            \
+#define UNSUPPORTED(method, ...)                                              \
+    refused(method, PROTO_UNSUPPORTED, (const struct refusal[]){__VA_ARGS__}, \
             ARRAY_SIZE(((const struct refusal[]){__VA_ARGS__})))
 
 static bool fits(const struct proto_type *type, const char *text) {
@@ -61,10 +61,11 @@ static bool fits(const struct proto_type *type, const char *text) {
 
 START_TEST(whole_specs_are_accepted) {
     accepted("job.run", "{\"argv\":[\"true\"]}");
-    accepted("job.run", "{\"argv\":[\"a\",{\"data\":\"/w==\",\"encoding\":\"base64\"}],\"name\":\"x.y@z-1_\",\"timeout\":0.5,"
-                        "\"env\":{\"A\":\"b\",\"C\":null},\"cwd\":\"/tmp\",\"stdin\":{\"data\":\"in\"},\"stdout\":\"null\","
-                        "\"stderr\":{\"file\":\"/x\",\"append\":true},\"grace\":0,\"nice\":-20,\"umask\":\"0777\","
-                        "\"output\":{\"head_bytes\":0,\"on_limit\":\"kill\"},\"inline_bytes\":4096.0}");
+    accepted("job.run",
+             "{\"argv\":[\"a\",{\"data\":\"/w==\",\"encoding\":\"base64\"}],\"name\":\"x.y@z-1_\",\"timeout\":0.5,"
+             "\"env\":{\"A\":\"b\",\"C\":null},\"cwd\":\"/tmp\",\"stdin\":{\"data\":\"in\"},\"stdout\":\"null\","
+             "\"stderr\":{\"file\":\"/x\",\"append\":true},\"grace\":0,\"nice\":-20,\"umask\":\"0777\","
+             "\"output\":{\"head_bytes\":0,\"on_limit\":\"kill\"},\"inline_bytes\":4096.0}");
     accepted("job.run", "{\"argv\":[\"true\"],\"name\":null,\"pty\":null,\"output\":{\"head_bytes\":null}}");
     accepted("job.list", "{}");
     accepted("daemon.info", "{}");
@@ -75,13 +76,17 @@ END_TEST
 
 START_TEST(numbers_have_bounds) {
     REFUSED("job.run", {"{\"argv\":[\"a\"],\"timeout\":\"5\"}", "timeout", "must be a number"},
-            {"{\"argv\":[\"a\"],\"timeout\":0}", "timeout", "above 0"}, {"{\"argv\":[\"a\"],\"timeout\":-1}", "timeout", "above 0"},
+            {"{\"argv\":[\"a\"],\"timeout\":0}", "timeout", "above 0"},
+            {"{\"argv\":[\"a\"],\"timeout\":-1}", "timeout", "above 0"},
             {"{\"argv\":[\"a\"],\"timeout\":1e10}", "timeout", "1000000000"},
-            {"{\"argv\":[\"a\"],\"grace\":-0.1}", "grace", "from 0"}, {"{\"argv\":[\"a\"],\"nice\":20}", "nice", "from -20 to 19"},
-            {"{\"argv\":[\"a\"],\"nice\":-21}", "nice", "from -20 to 19"}, {"{\"argv\":[\"a\"],\"nice\":1.5}", "nice", "must be an integer"},
+            {"{\"argv\":[\"a\"],\"grace\":-0.1}", "grace", "from 0"},
+            {"{\"argv\":[\"a\"],\"nice\":20}", "nice", "from -20 to 19"},
+            {"{\"argv\":[\"a\"],\"nice\":-21}", "nice", "from -20 to 19"},
+            {"{\"argv\":[\"a\"],\"nice\":1.5}", "nice", "must be an integer"},
             {"{\"argv\":[\"a\"],\"nice\":true}", "nice", "must be an integer"},
             {"{\"argv\":[\"a\"],\"inline_bytes\":4194305}", "inline_bytes", "4194304"},
-            {"{\"argv\":[\"a\"],\"output\":{\"limit_bytes\":9223372036854775808.0}}", "output.limit_bytes", "9223372036854775807"},
+            {"{\"argv\":[\"a\"],\"output\":{\"limit_bytes\":9223372036854775808.0}}", "output.limit_bytes",
+             "9223372036854775807"},
             {"{\"argv\":[\"a\"],\"output\":{\"limit_bytes\":1e308}}", "output.limit_bytes", "9223372036854775807"});
     REFUSED("job.status", {"{\"id\":0}", "id", "from 1"}, {"{\"id\":9007199254740992}", "id", "from 1"},
             {"{\"id\":9007199254740993}", "id", "from 1"}, {"{\"id\":\"1\"}", "id", "must be an integer"});
@@ -92,13 +97,18 @@ START_TEST(numbers_have_bounds) {
 END_TEST
 
 START_TEST(strings_have_lengths_and_no_nul) {
-    REFUSED("job.run", {"{\"argv\":[\"a\"],\"name\":\"\"}", "name", "1 to 64"}, {"{\"argv\":[\"a\"],\"name\":1}", "name", "a string"},
-            {"{\"argv\":[\"a\"],\"name\":\"1a\"}", "name", "begin"}, {"{\"argv\":[\"a\"],\"name\":\"a b\"}", "name", "may hold"},
-            {"{\"argv\":[\"a\"],\"name\":\"a\\u0000\"}", "name", "NUL"}, {"{\"argv\":[\"a\"],\"name\":\"\xc3\xa4\"}", "name", "begin"},
+    REFUSED("job.run", {"{\"argv\":[\"a\"],\"name\":\"\"}", "name", "1 to 64"},
+            {"{\"argv\":[\"a\"],\"name\":1}", "name", "a string"},
+            {"{\"argv\":[\"a\"],\"name\":\"1a\"}", "name", "begin"},
+            {"{\"argv\":[\"a\"],\"name\":\"a b\"}", "name", "may hold"},
+            {"{\"argv\":[\"a\"],\"name\":\"a\\u0000\"}", "name", "NUL"},
+            {"{\"argv\":[\"a\"],\"name\":\"\xc3\xa4\"}", "name", "begin"},
             {"{\"argv\":[\"a\\u0000b\"]}", "argv[0]", "NUL"}, {"{\"argv\":[\"a\"],\"umask\":\"8\"}", "umask", "octal"},
-            {"{\"argv\":[\"a\"],\"umask\":\"1000\"}", "umask", "777"}, {"{\"argv\":[\"a\"],\"umask\":18}", "umask", "a string"},
+            {"{\"argv\":[\"a\"],\"umask\":\"1000\"}", "umask", "777"},
+            {"{\"argv\":[\"a\"],\"umask\":18}", "umask", "a string"},
             {"{\"argv\":[\"a\"],\"stop_signal\":\"TERM\"}", "stop_signal", "no signal"},
-            {"{\"argv\":[\"a\"],\"cwd\":\"tmp\"}", "cwd", "absolute"}, {"{\"argv\":[\"a\"],\"cwd\":\"\"}", "cwd", "absolute"},
+            {"{\"argv\":[\"a\"],\"cwd\":\"tmp\"}", "cwd", "absolute"},
+            {"{\"argv\":[\"a\"],\"cwd\":\"\"}", "cwd", "absolute"},
             {"{\"argv\":[\"a\"],\"key\":\"\"}", "key", "1 to 256"});
 }
 END_TEST
@@ -108,7 +118,8 @@ START_TEST(enums_name_their_words) {
             {"{\"argv\":[\"a\"],\"descendants\":1}", "descendants", "a string"},
             {"{\"argv\":[\"a\"],\"descendants\":\"kill\\u0000\"}", "descendants", "must be one of"},
             {"{\"argv\":[\"a\"],\"stdout\":\"stdout\"}", "stdout", "\"capture\", \"null\""},
-            {"{\"argv\":[\"a\"],\"stdin\":\"capture\"}", "stdin", "\"null\""}, {"{\"argv\":[\"a\"],\"stdin\":5}", "stdin", "wrong type"});
+            {"{\"argv\":[\"a\"],\"stdin\":\"capture\"}", "stdin", "\"null\""},
+            {"{\"argv\":[\"a\"],\"stdin\":5}", "stdin", "wrong type"});
     REFUSED("job.list", {"{\"states\":[\"final\",\"done\"]}", "states[1]", "must be one of"});
 }
 END_TEST
@@ -116,15 +127,19 @@ END_TEST
 START_TEST(arrays_have_sizes) {
     REFUSED("job.run", {"{\"argv\":[]}", "argv", "must not be empty"}, {"{\"argv\":\"true\"}", "argv", "an array"},
             {"{\"argv\":{}}", "argv", "an array"}, {"{\"argv\":[\"a\",1]}", "argv[1]", "wrong type"},
-            {"{\"argv\":[\"a\",null]}", "argv[1]", "wrong type"}, {"{\"argv\":[\"a\",\"b\",[\"c\"]]}", "argv[2]", "wrong type"});
+            {"{\"argv\":[\"a\",null]}", "argv[1]", "wrong type"},
+            {"{\"argv\":[\"a\",\"b\",[\"c\"]]}", "argv[2]", "wrong type"});
     REFUSED("job.wait", {"{\"ids\":[]}", "ids", "must not be empty"}, {"{\"ids\":[1,0]}", "ids[1]", "from 1"});
-    REFUSED("job.list", {"{\"states\":[\"final\",\"final\",\"final\",\"final\",\"final\",\"final\"]}", "states", "at most 5"});
+    REFUSED("job.list",
+            {"{\"states\":[\"final\",\"final\",\"final\",\"final\",\"final\",\"final\"]}", "states", "at most 5"});
 }
 END_TEST
 
 START_TEST(maps_check_names_and_values) {
-    REFUSED("job.run", {"{\"argv\":[\"a\"],\"env\":[]}", "env", "an object"}, {"{\"argv\":[\"a\"],\"env\":{\"PATH\":1}}", "env.PATH", "wrong type"},
-            {"{\"argv\":[\"a\"],\"env\":{\"A=B\":\"x\"}}", "env", "="}, {"{\"argv\":[\"a\"],\"env\":{\"\":\"x\"}}", "env", "empty"},
+    REFUSED("job.run", {"{\"argv\":[\"a\"],\"env\":[]}", "env", "an object"},
+            {"{\"argv\":[\"a\"],\"env\":{\"PATH\":1}}", "env.PATH", "wrong type"},
+            {"{\"argv\":[\"a\"],\"env\":{\"A=B\":\"x\"}}", "env", "="},
+            {"{\"argv\":[\"a\"],\"env\":{\"\":\"x\"}}", "env", "empty"},
             {"{\"argv\":[\"a\"],\"env\":{\"A\":\"x\\u0000\"}}", "env.A", "NUL"},
             {"{\"argv\":[\"a\"],\"labels\":{\"k\":null}}", "labels.k", "a string"},
             {"{\"argv\":[\"a\"],\"labels\":{\"k\":5}}", "labels.k", "a string"});
@@ -148,8 +163,10 @@ START_TEST(objects_know_their_fields) {
 END_TEST
 
 START_TEST(what_is_for_later_is_unsupported) {
-    UNSUPPORTED("job.run", {"{\"argv\":[\"a\"],\"pty\":{}}", "pty", "not supported"}, {"{\"argv\":[\"a\"],\"fd\":false}", "fd", "not supported"},
-                {"{\"argv\":[\"a\"],\"stdin\":\"stream\"}", "stdin", "\"stream\""}, {"{\"argv\":[\"a\"],\"stdout\":\"fd\"}", "stdout", "\"fd\""},
+    UNSUPPORTED("job.run", {"{\"argv\":[\"a\"],\"pty\":{}}", "pty", "not supported"},
+                {"{\"argv\":[\"a\"],\"fd\":false}", "fd", "not supported"},
+                {"{\"argv\":[\"a\"],\"stdin\":\"stream\"}", "stdin", "\"stream\""},
+                {"{\"argv\":[\"a\"],\"stdout\":\"fd\"}", "stdout", "\"fd\""},
                 {"{\"argv\":[\"a\"],\"limits\":{\"memory_bytes\":1}}", "limits", "not supported"});
     REFUSED("job.run", {"{\"argv\":[\"a\"],\"limits\":{\"memory_bytes\":-1}}", "limits.memory_bytes", "from 0"},
             {"{\"argv\":[\"a\"],\"pty\":{\"rows\":0}}", "pty.rows", "from 1"});
@@ -165,7 +182,8 @@ START_TEST(targets_are_exactly_one) {
             {"{\"ids\":[1]}", "ids", "is not known"});
     REFUSED("job.kill", {"{}", "id", "id, name, ids"}, {"{\"id\":1,\"ids\":[2]}", "id", "exactly one"},
             {"{\"final\":true}", "final", "is not known"});
-    REFUSED("job.forget", {"{\"final\":false}", "id", "exactly one"}, {"{\"id\":1,\"final\":true}", "id", "exactly one"});
+    REFUSED("job.forget", {"{\"final\":false}", "id", "exactly one"},
+            {"{\"id\":1,\"final\":true}", "id", "exactly one"});
 }
 END_TEST
 
@@ -174,8 +192,10 @@ START_TEST(results_are_checked_too) {
     ck_assert(!fits(&proto_empty, "{\"x\":1}"));
     ck_assert(fits(&proto_next, "{\"stdout\":1,\"stderr\":null}"));
     ck_assert(!fits(&proto_next, "{\"stdout\":1}")); // null is not absence
-    ck_assert(fits(&proto_chunks, "[{\"stream\":\"stdout\",\"offset\":0,\"data\":\"x\",\"encoding\":\"utf-8\",\"at\":null}]"));
-    ck_assert(!fits(&proto_chunks, "[{\"stream\":\"stdout\",\"offset\":null,\"data\":\"x\",\"encoding\":\"utf-8\",\"at\":1}]"));
+    ck_assert(fits(&proto_chunks,
+                   "[{\"stream\":\"stdout\",\"offset\":0,\"data\":\"x\",\"encoding\":\"utf-8\",\"at\":null}]"));
+    ck_assert(!fits(&proto_chunks,
+                    "[{\"stream\":\"stdout\",\"offset\":null,\"data\":\"x\",\"encoding\":\"utf-8\",\"at\":1}]"));
     ck_assert(fits(&proto_range, "[1,2]"));
     ck_assert(!fits(&proto_range, "[1]"));
     ck_assert(!fits(&proto_range, "[1,2,3]"));
@@ -223,8 +243,9 @@ START_TEST(long_names_are_cut_and_stay_text) {
 END_TEST
 
 START_TEST(nulls_are_dropped_but_from_maps) {
-    json_t *params = value_of("{\"argv\":[\"a\"],\"name\":null,\"env\":{\"A\":null,\"B\":\"b\"},\"output\":{\"head_bytes\":null,"
-                              "\"tail_bytes\":1},\"stdout\":{\"file\":\"/x\",\"append\":null}}");
+    json_t *params =
+        value_of("{\"argv\":[\"a\"],\"name\":null,\"env\":{\"A\":null,\"B\":\"b\"},\"output\":{\"head_bytes\":null,"
+                 "\"tail_bytes\":1},\"stdout\":{\"file\":\"/x\",\"append\":null}}");
     json_t *expected = value_of("{\"argv\":[\"a\"],\"env\":{\"A\":null,\"B\":\"b\"},\"output\":{\"tail_bytes\":1},"
                                 "\"stdout\":{\"file\":\"/x\"}}");
     schema_drop_nulls(proto_method_find("job.run"), params);

@@ -8,7 +8,8 @@
 #include "daemon/runner/run.h"
 
 void sample_open(struct sample *s) {
-    *s = (struct sample){.identity = {.uid = 1000, .user = strdup("build"), .home = strdup("/"), .shell = strdup("/bin/sh")}};
+    *s = (struct sample){
+        .identity = {.uid = 1000, .user = strdup("build"), .home = strdup("/"), .shell = strdup("/bin/sh")}};
     strcpy(s->dir, "/tmp/supd-unit-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(s->dir));
     s->control.identity = &s->identity;
@@ -51,8 +52,15 @@ struct job *sample_job(struct sample *s, uid_t owner, const char *name, int64_t 
     job->spec.argc = 1;
     job->spec.cwd = strdup("/");
     job->spec.name = name ? strdup(name) : NULL;
-    *job = (struct job){.owner = owner, .spec = job->spec, .run = run, .pid = 4711, .attempt = 1, .created_at = 99.5,
-                        .started_at = 100, .started_mono = 100, .outcome = {.reason = REASON_NONE}};
+    *job = (struct job){.owner = owner,
+                        .spec = job->spec,
+                        .run = run,
+                        .pid = 4711,
+                        .attempt = 1,
+                        .created_at = 99.5,
+                        .started_at = 100,
+                        .started_mono = 100,
+                        .outcome = {.reason = REASON_NONE}};
     lifecycle_init(&job->life, &job->spec, 1);
     lifecycle_started(&job->life, 100);
     run->job = job;
@@ -92,6 +100,7 @@ void sample_end(struct sample *s, struct job *job, enum reason reason) {
     job->ended_at = job->ended_mono = 103.5;
     job->outcome.reason = reason;
     job->outcome.cause.reason = REASON_NONE;
-    job->outcome.end = (struct leader_exit){.known = true, .exit_code = 0, .usage = {.user = 0.25, .max_rss_bytes = 4096}};
+    job->outcome.end = (struct leader_exit){
+        .known = true, .exit_code = 0, .usage = {.user = 0.25, .max_rss_bytes = 4096}};
     registry_finalize(s->control.registry, job);
 }

@@ -106,7 +106,10 @@ START_TEST(a_character_cut_by_the_present_end_waits_for_its_rest) {
     cursor.mask = OUT;
     put(STREAM_OUT, "ab\xe2\x82");
     expect(100, "o0:ab more");
-    sample_write(job, STREAM_OUT, "\xac" "c\xe2", 3);
+    sample_write(job, STREAM_OUT,
+                 "\xac"
+                 "c\xe2",
+                 3);
     expect(100, "o2:" EURO " o5:c more");
     sample_close_streams(job);
     expect(100, "o6:=4g== eof");
@@ -153,7 +156,9 @@ END_TEST
 
 // Of any text with any budget that holds a character, the pieces together are the text.
 START_TEST(pieces_of_any_size_are_the_whole) {
-    static const char text[] = "a" EURO "\xc3\xa4" "b" EURO "\xf0\x9f\x98\x80" "c"; // 15 bytes
+    static const char text[] = "a" EURO "\xc3\xa4"
+                               "b" EURO "\xf0\x9f\x98\x80"
+                               "c"; // 15 bytes
     put(STREAM_OUT, text);
     sample_close_streams(job);
     cursor.mask = OUT;

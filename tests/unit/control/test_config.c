@@ -46,7 +46,8 @@ END_TEST
 
 START_TEST(a_file_sets_what_it_names) {
     const struct config before = config;
-    ck_assert_msg(read_text("{\"spawn\": \"plain\", \"tree\": \"reaper\", \"launchers\": 8, \"output_bytes\": 0}") == 0, "%s", why);
+    ck_assert_msg(read_text("{\"spawn\": \"plain\", \"tree\": \"reaper\", \"launchers\": 8, \"output_bytes\": 0}") == 0,
+                  "%s", why);
     ck_assert_int_eq(config.spawn, SPAWN_PLAIN);
     ck_assert_int_eq(config.tree, TREE_REAPER);
     ck_assert_int_eq(config.launchers, 8);
@@ -112,9 +113,14 @@ END_TEST
 START_TEST(a_wrong_set_names_its_key) {
     static const struct {
         const char *text, *part;
-    } cases[] = {{"launchers", "KEY=VALUE"},  {"launchers=", "launchers"},  {"launchers=many", "launchers"},
-                 {"lanchers=4", "lanchers"},  {"=4", "setting"},            {"max_clients=-1", "max_clients"},
-                 {"tree=", "tree"},           {"launchers=4 4", "launchers"}};
+    } cases[] = {{"launchers", "KEY=VALUE"},
+                 {"launchers=", "launchers"},
+                 {"launchers=many", "launchers"},
+                 {"lanchers=4", "lanchers"},
+                 {"=4", "setting"},
+                 {"max_clients=-1", "max_clients"},
+                 {"tree=", "tree"},
+                 {"launchers=4 4", "launchers"}};
     const struct config before = config;
     ck_assert_int_eq(config_set(&config, cases[_i].text, why), -EINVAL);
     expect_why(cases[_i].part);

@@ -71,7 +71,8 @@ END_TEST
 
 START_TEST(every_field_arrives) {
     struct spec spec = accept(
-        "{\"argv\": [\"make\", \"\", \"-k\"], \"name\": \"n\", \"key\": \"k\", \"labels\": {\"a\": \"1\", \"b\": \"\"}, "
+        "{\"argv\": [\"make\", \"\", \"-k\"], \"name\": \"n\", \"key\": \"k\", \"labels\": {\"a\": \"1\", \"b\": "
+        "\"\"}, "
         "\"cwd\": \"/src\", \"env\": {\"A\": \"x\", \"B\": null}, \"stdin\": {\"data\": \"in\"}, \"stdout\": \"null\", "
         "\"stderr\": {\"file\": \"err\", \"append\": true}, \"timeout\": 1.5, \"cpu_timeout\": 3, \"stop_signal\": "
         "\"SIGINT\", \"grace\": 0, \"descendants\": \"keep\", \"output\": {\"head_bytes\": 1, \"tail_bytes\": 0, "
@@ -122,9 +123,10 @@ START_TEST(every_field_arrives) {
 END_TEST
 
 START_TEST(bytes_arrive_as_they_are) {
-    struct spec spec = accept("{\"argv\": [{\"data\": \"/+8=\", \"encoding\": \"base64\"}], \"cwd\": {\"data\": "
-                              "\"L/8=\", \"encoding\": \"base64\"}, \"stdin\": {\"data\": \"a\\u0000b\"}, \"env\": {\"A\": "
-                              "{\"data\": \"/w==\", \"encoding\": \"base64\"}}, \"stderr\": \"stdout\"}");
+    struct spec spec =
+        accept("{\"argv\": [{\"data\": \"/+8=\", \"encoding\": \"base64\"}], \"cwd\": {\"data\": "
+               "\"L/8=\", \"encoding\": \"base64\"}, \"stdin\": {\"data\": \"a\\u0000b\"}, \"env\": {\"A\": "
+               "{\"data\": \"/w==\", \"encoding\": \"base64\"}}, \"stderr\": \"stdout\"}");
     ck_assert_str_eq(spec.argv[0], "\xff\xef");
     ck_assert_str_eq(spec.cwd, "/\xff");
     ck_assert_uint_eq(spec.stdin_size, 3);

@@ -38,8 +38,14 @@ static void expect_found_at(const char *needle, const char *text, size_t step) {
 
 START_TEST(found_across_pieces_of_any_size) {
     static const char *const needles[] = {"x", "ready", "aab", "aaab", "abab", "listening on port 80", "\n\n"};
-    static const char *const texts[] = {"not yet\nready\n", "aaaaaaab", "abaabab", "rea dy rready", "x",
-                                        "listening on port 8\nlistening on port 80\n\n", "aa", "ababaabaaab"};
+    static const char *const texts[] = {"not yet\nready\n",
+                                        "aaaaaaab",
+                                        "abaabab",
+                                        "rea dy rready",
+                                        "x",
+                                        "listening on port 8\nlistening on port 80\n\n",
+                                        "aa",
+                                        "ababaabaaab"};
     for (size_t n = 0; n < ARRAY_SIZE(needles); n++)
         for (size_t t = 0; t < ARRAY_SIZE(texts); t++)
             for (size_t step = 1; step <= strlen(texts[t]); step++)

@@ -31,7 +31,7 @@ static void teardown(void) {
 
 // What is told on stdout and stderr comes to be in `text`.
 static int parse(const char *const *arguments) {
-    char *argv[140] = {(char *)(uintptr_t)"supd"};
+    char *argv[140] = {(char *)(uintptr_t) "supd"};
     int argc = 1;
     for (; *arguments; arguments++)
         argv[argc++] = (char *)(uintptr_t)*arguments;
@@ -51,7 +51,7 @@ static int parse(const char *const *arguments) {
     close(told);
     return r;
 }
-#define PARSE(...) parse((const char *const[]){__VA_ARGS__ __VA_OPT__(,) NULL})
+#define PARSE(...) parse((const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
 
 static void expect_path(const char *got, const char *expected) {
     ck_assert_pstr_eq(got, expected);
@@ -98,7 +98,8 @@ END_TEST
 START_TEST(what_is_given_is_taken_and_made_absolute) {
     char expected[128];
     ck_assert_msg(PARSE("--user", "--socket", "s", "--state-dir=st", "--runtime-dir", "/rt", "--log-level", "debug",
-                        "--idle-exit", "2.5", "--describe", "--no-keeper") == 0, "%s", text);
+                        "--idle-exit", "2.5", "--describe", "--no-keeper") == 0,
+                  "%s", text);
     snprintf(expected, sizeof(expected), "%s/s", dir);
     expect_path(options.socket, expected);
     snprintf(expected, sizeof(expected), "%s/st", dir);
@@ -130,7 +131,8 @@ START_TEST(sets_go_over_the_file_in_their_order) {
     FILE *file = fopen("config", "we");
     fputs("{\"launchers\": 2, \"max_clients\": 7}", file);
     fclose(file);
-    ck_assert_msg(PARSE("--user", "--set", "launchers=3", "--config", "config", "--set", "launchers=5") == 0, "%s", text);
+    ck_assert_msg(PARSE("--user", "--set", "launchers=3", "--config", "config", "--set", "launchers=5") == 0, "%s",
+                  text);
     ck_assert_int_eq(options.settings.launchers, 5);
     ck_assert_int_eq(options.settings.max_clients, 7);
     options_done(&options);

@@ -146,7 +146,8 @@ START_TEST(every_reason_of_the_core_is_the_protocols) {
     job->outcome.error = ENOENT;
     encode(0, 200);
     expect("result.timed_out", _i >= (int)timeouts && _i <= REASON_QUEUE_TIMEOUT ? "true" : "false");
-    ck_assert_pstr_eq(json_string_value(json_object_get(json_object_get(record, "result"), "reason")), proto_reasons[_i]);
+    ck_assert_pstr_eq(json_string_value(json_object_get(json_object_get(record, "result"), "reason")),
+                      proto_reasons[_i]);
 }
 END_TEST
 
@@ -172,7 +173,8 @@ START_TEST(a_signal_and_who_sent_it) {
     job->outcome.end.signal = SIGRTMIN + 1;
     encode(0, 200);
     expect("result.killed_by", "{\"by\":\"daemon\",\"uid\":null}");
-    ck_assert_int_eq(proto_signal_number(json_string_value(json_object_get(json_object_get(record, "result"), "signal"))),
+    ck_assert_int_eq(proto_signal_number(json_string_value(json_object_get(json_object_get(record, "result"),
+                                                                           "signal"))),
                      SIGRTMIN + 1);
 }
 END_TEST
@@ -262,7 +264,10 @@ START_TEST(output_beyond_the_budget_is_head_and_tail) {
 END_TEST
 
 START_TEST(head_and_tail_are_cut_between_characters) {
-    sample_write(job, STREAM_OUT, "a\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac" "b", 11);
+    sample_write(job, STREAM_OUT,
+                 "a\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac"
+                 "b",
+                 11);
     encode(6, 101); // three bytes each: amid a euro sign on both sides
     expect("stdout.encoding", "\"utf-8\"");
     expect("stdout.data", "\"ab\"");

@@ -86,7 +86,8 @@ END_TEST
 START_TEST(a_hybrid_mount_beside_version_one) {
     _cleanup_free_ char *text = NULL;
     mountinfo = text = mount_line(HEAD "32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n"
-                                       "38 31 0:31 / %s rw shared:1 master:2 - cgroup2 none rw\n", dir);
+                                       "38 31 0:31 / %s rw shared:1 master:2 - cgroup2 none rw\n",
+                                  dir);
     own = "9:name=systemd:/\n1:cpu:/elsewhere\n0::/\n";
     expect_found("");
 }
@@ -128,7 +129,8 @@ START_TEST(no_hierarchy_of_version_two) {
     own = "0::/\n";
     mountinfo = HEAD;
     expect_refused(-ENOENT);
-    mountinfo = text = mount_line(HEAD "38 31 0:31 / %s rw - cgroup cgroup2 rw,cpu\n", dir); // only its source is so called
+    mountinfo = text = mount_line(HEAD "38 31 0:31 / %s rw - cgroup cgroup2 rw,cpu\n",
+                                  dir); // only its source is so called
     expect_refused(-ENOENT);
     mountinfo = "";
     expect_refused(-ENOENT);

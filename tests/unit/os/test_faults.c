@@ -12,7 +12,7 @@
 static const struct {
     enum tree_way tree;
     enum spawn_way spawn;
-} ways[] = {{TREE_NONE, SPAWN_FAST},   {TREE_NONE, SPAWN_PLAIN},  {TREE_REAPER, SPAWN_FAST},
+} ways[] = {{TREE_NONE, SPAWN_FAST},    {TREE_NONE, SPAWN_PLAIN},  {TREE_REAPER, SPAWN_FAST},
             {TREE_REAPER, SPAWN_PLAIN}, {TREE_CGROUP, SPAWN_FAST}, {TREE_CGROUP, SPAWN_PLAIN}};
 
 // Starts one job with the N-th call failing. Returns whether it came to that.
@@ -64,7 +64,8 @@ START_TEST(every_call_of_a_launch_may_fail) {
     ck_assert_int_eq(failures, 0);
     int before = watch_descriptors();
     for (; launch_with_fault(&rig, nth, &failures); nth++) {
-        ck_assert_msg(watch_descriptors() == before, "call %d: %d descriptors, not %d", nth, watch_descriptors(), before);
+        ck_assert_msg(watch_descriptors() == before, "call %d: %d descriptors, not %d", nth, watch_descriptors(),
+                      before);
         ck_assert_msg(watch_children() == 0, "call %d: %zu processes are left", nth, watch_children());
     }
     ck_assert_int_ge(failures, 5); // two pipes, a clone, the cwd, the exec at least
@@ -117,7 +118,8 @@ START_TEST(every_call_of_a_start_may_fail) {
         tree_host_free(host);
         ev_loop_destroy(loop);
         before = nth == 0 ? watch_descriptors() : before;
-        ck_assert_msg(watch_descriptors() == before, "call %d: %d descriptors, not %d", nth, watch_descriptors(), before);
+        ck_assert_msg(watch_descriptors() == before, "call %d: %d descriptors, not %d", nth, watch_descriptors(),
+                      before);
         ck_assert_msg(watch_children() == 0, "call %d: %zu processes are left", nth, watch_children());
     }
     close(reaper_fd);

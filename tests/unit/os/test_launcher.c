@@ -128,8 +128,7 @@ START_TEST(the_daemons_signals_are_not_inherited) {
     rig_start(&rig, &job, TREE_REST_KILL, "sigs", NULL);
     rig_expect_running(&job);
     watch_read(job.launch.out_fd, text, sizeof(text));
-    ck_assert_msg(strstr(text, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"),
-                  "%s", text);
+    ck_assert_msg(strstr(text, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"), "%s", text);
     rig_until(&rig, &job.settled);
     rig_done(&job);
     rig_close(&rig);

@@ -148,9 +148,13 @@ START_TEST(letting_go_of_a_living_one_leaves_it_alone) {
 END_TEST
 
 START_TEST(a_status_of_wait_is_read_alike) {
-    const struct rusage usage = {
-        .ru_utime = {1, 500000}, .ru_stime = {0, 250000}, .ru_maxrss = 3, .ru_minflt = 4, .ru_majflt = 5,
-        .ru_nvcsw = 6, .ru_nivcsw = 7};
+    const struct rusage usage = {.ru_utime = {1, 500000},
+                                 .ru_stime = {0, 250000},
+                                 .ru_maxrss = 3,
+                                 .ru_minflt = 4,
+                                 .ru_majflt = 5,
+                                 .ru_nvcsw = 6,
+                                 .ru_nivcsw = 7};
     struct leader_exit end = leader_exit_from(W_EXITCODE(42, 0), &usage);
     ck_assert(end.known && !end.core_dumped);
     ck_assert_int_eq(end.exit_code, 42);
