@@ -380,34 +380,17 @@ int main(int argc, char **argv) {
     static const struct command {
         const char *name;
         int (*run)(int argc, char **argv);
-    } commands[] = {{"args", do_args},
-                    {"bomb", do_bomb},
-                    {"both", do_both},
-                    {"cat", do_cat},
-                    {"close-pipes", do_close_pipes},
-                    {"cwd", do_cwd},
-                    {"env", do_env},
-                    {"euros", do_euros},
-                    {"exit", do_exit},
-                    {"fds", do_fds},
-                    {"flood", do_flood},
-                    {"fork-away", do_fork_away},
-                    {"hold-pipe", do_hold_pipe},
-                    {"ids", do_ids},
-                    {"ignore-term", do_ignore_term},
-                    {"kill", do_kill},
-                    {"lines", do_lines},
-                    {"nice", do_nice},
-                    {"not-utf8", do_not_utf8},
-                    {"nul", do_nul},
-                    {"says", do_says},
-                    {"signals", do_signals},
-                    {"sigs", do_sigs},
-                    {"sleep", do_sleep},
-                    {"spin", do_spin},
-                    {"spin-tree", do_spin_tree},
-                    {"tty", do_tty},
-                    {"umask", do_umask}};
+    } commands[] = {
+        // clang-format off
+        {"args", do_args}, {"bomb", do_bomb}, {"both", do_both}, {"cat", do_cat},
+        {"close-pipes", do_close_pipes}, {"cwd", do_cwd}, {"env", do_env}, {"euros", do_euros},
+        {"exit", do_exit}, {"fds", do_fds}, {"flood", do_flood}, {"fork-away", do_fork_away},
+        {"hold-pipe", do_hold_pipe}, {"ids", do_ids}, {"ignore-term", do_ignore_term}, {"kill", do_kill},
+        {"lines", do_lines}, {"nice", do_nice}, {"not-utf8", do_not_utf8}, {"nul", do_nul},
+        {"says", do_says}, {"signals", do_signals}, {"sigs", do_sigs}, {"sleep", do_sleep},
+        {"spin", do_spin}, {"spin-tree", do_spin_tree}, {"tty", do_tty}, {"umask", do_umask},
+        // clang-format on
+    };
     for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof *commands; i++)
         if (strcmp(commands[i].name, argv[1]) == 0)
             return commands[i].run(argc, argv);

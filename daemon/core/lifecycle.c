@@ -97,8 +97,9 @@ unsigned lifecycle_begun(struct lifecycle *l, double at) {
     return 0;
 }
 
-static unsigned kill_now(struct lifecycle *l) {
+static unsigned kill_now(struct lifecycle *l, double now) {
     l->killed = true;
+    l->kill_at = MIN(l->kill_at, now);
     l->signal_pending = false;
     return LIFE_KILL;
 }
@@ -136,7 +137,7 @@ unsigned lifecycle_stop(struct lifecycle *l, double now, struct cause cause, int
     if (l->killed)
         return actions;
     if (grace <= 0 || signal == 9)
-        return actions | kill_now(l);
+        return actions | kill_now(l, now);
     if (!first)
         return actions;
     l->signal = signal;
@@ -172,11 +173,11 @@ unsigned lifecycle_streams_over(struct lifecycle *l, double now) {
 unsigned lifecycle_time(struct lifecycle *l, double now) {
     unsigned actions = 0;
     if (!l->killed && now >= l->kill_at)
-        actions |= kill_now(l);
+        actions |= kill_now(l, now);
     if (now >= launch_at(l, now)) {
         l->launch_expired = true;
         if (!l->killed)
-            actions |= kill_now(l);
+            actions |= kill_now(l, now);
     }
     if (!l->stopping && now >= timeout_at(l, now))
         actions |= stop_for(l, now, REASON_TIMEOUT);
@@ -209,7 +210,7 @@ void lifecycle_hold(struct lifecycle *l, double now, bool held) {
     if (held == (l->held_since > 0))
         return;
     if (!held) {
-        l->last_output += now - l->held_since;
+        l->last_output += now - MAX(l->held_since, l->last_output); // the other stream may have spoken meanwhile
         l->released = now;
     }
     l->held_since = held ? now : 0;

@@ -23,8 +23,8 @@ END_TEST
 
 // The three that a result needs, in every order: the last one makes it, and none before.
 START_TEST(exit_tree_and_streams_in_any_order) {
-    static const char orders[][4] = {"xts", "xst", "sxt"};
-    for (size_t i = 0; i < 3; i++) {
+    static const char orders[][4] = {"xts", "xst", "sxt", "stx", "txs", "tsx"};
+    for (size_t i = 0; i < 6; i++) {
         life_start(&l);
         for (int step = 0; step < 3; step++) {
             unsigned actions = orders[i][step] == 'x'   ? lifecycle_exit(&l.it, l.now)
@@ -118,6 +118,77 @@ START_TEST(what_a_follower_holds_back_is_not_late) {
 }
 END_TEST
 
+// Where nothing ends the job from outside the reason is how the leader ended.
+START_TEST(an_exit_alone_has_no_cause) {
+    life_start(&l);
+    ck_assert_int_eq(l.it.state, LIFE_RUNNING);
+    lifecycle_streams_over(&l.it, l.now);
+    l.now = 1003;
+    ck_assert_uint_eq(lifecycle_exit(&l.it, l.now), 0);
+    ck_assert_int_eq(l.it.state, LIFE_ENDED);
+    l.now = 1004;
+    ck_assert_uint_eq(lifecycle_tree_over(&l.it, l.now, true), LIFE_FINISH);
+    ck_assert(!l.it.unproven);
+    ck_assert_int_eq(l.it.cause.reason, REASON_NONE);
+    ck_assert_int_eq(l.it.cause.killer, KILLER_NONE);
+    ck_assert_int_eq(l.it.cause.uid, -1);
+}
+END_TEST
+
+START_TEST(keep_drains_from_the_leaders_end) {
+    l.spec.descendants = DESCENDANTS_KEEP;
+    life_start(&l);
+    l.now = 1007;
+    ck_assert_uint_eq(lifecycle_exit(&l.it, l.now), 0);
+    NEXT_IS(&l, 1007.1);
+    ck_assert_uint_eq(life_until(&l, 1007.1), LIFE_CLOSE | LIFE_FINISH);
+    ck_assert_uint_eq(lifecycle_streams_over(&l.it, l.now), 0);
+    ck_assert_uint_eq(lifecycle_tree_over(&l.it, l.now, true), 0); // it is not waited for, but may end
+}
+END_TEST
+
+// The streams are closed at the drain's end; the result still waits for the tree.
+START_TEST(kill_drains_from_the_leaders_end_and_waits_for_the_tree) {
+    life_start(&l);
+    lifecycle_exit(&l.it, l.now);
+    ck_assert_uint_eq(life_until(&l, 1000.1), LIFE_CLOSE);
+    NEXT_IS(&l, 1010);
+    l.now = 1002;
+    ck_assert_uint_eq(lifecycle_tree_over(&l.it, l.now, true), LIFE_FINISH);
+}
+END_TEST
+
+START_TEST(wait_has_no_end_without_a_deadline) {
+    l.spec.descendants = DESCENDANTS_WAIT;
+    life_start(&l);
+    lifecycle_streams_over(&l.it, l.now);
+    lifecycle_exit(&l.it, l.now);
+    ck_assert_uint_eq(life_until(&l, 1e6), 0);
+    ck_assert_uint_eq(lifecycle_stop(&l.it, l.now, by_client, 15, 5), LIFE_SIGNAL);
+    ck_assert_uint_eq(life_until(&l, 1e6 + 5), LIFE_KILL);
+    NEXT_IS(&l, 1e6 + 15); // what SIGKILL does not end is named
+    ck_assert_uint_eq(life_until(&l, 1e6 + 15), LIFE_FINISH);
+}
+END_TEST
+
+START_TEST(deadlines_are_over_with_the_leader_unless_its_tree_is_waited_for) {
+    static const enum spec_descendants policies[] = {DESCENDANTS_KILL, DESCENDANTS_KEEP};
+    l.spec.timeout = l.spec.idle_timeout = l.spec.cpu_timeout = 0.05; // all within the drain
+    for (size_t i = 0; i < 2; i++) {
+        l.spec.descendants = policies[i];
+        l.now = 1000;
+        life_start(&l);
+        lifecycle_exit(&l.it, l.now);
+        NEXT_IS(&l, 1000.1);
+        ck_assert(isinf(lifecycle_left_timeout(&l.it, l.now)));
+        ck_assert(isinf(lifecycle_left_idle(&l.it, l.now)));
+        ck_assert(isinf(lifecycle_left_cpu(&l.it)));
+        ck_assert_uint_eq(life_until(&l, 1000.1) & (LIFE_SIGNAL | LIFE_KILL | LIFE_CHECK_CPU), 0);
+        ck_assert_int_eq(l.it.cause.reason, REASON_NONE);
+    }
+}
+END_TEST
+
 START_TEST(a_launch_that_fails_is_final_at_once) {
     life_init(&l);
     ck_assert_uint_eq(lifecycle_failed(&l.it, l.now), LIFE_CLOSE | LIFE_FINISH);
@@ -139,76 +210,6 @@ START_TEST(a_launch_that_hangs_is_killed_after_thirty_seconds) {
 }
 END_TEST
 
-struct walk {
-    bool started, ended, streams, tree, held;
-};
-
-// One event, if it can come now. Returns the actions.
-static unsigned walk_step(struct walk *w, unsigned *seed) {
-    bool open = l.it.state != LIFE_FINAL;
-    switch (rand_r(seed) % 9) {
-    case 0:
-        if (w->started || l.it.state != LIFE_STARTING)
-            return 0;
-        w->started = true;
-        return lifecycle_started(&l.it, l.now);
-    case 1:
-        if (!w->started || w->ended || !open)
-            return 0;
-        w->ended = true;
-        return lifecycle_exit(&l.it, l.now);
-    case 2:
-        if (!w->ended || w->tree || !open)
-            return 0;
-        w->tree = true;
-        return lifecycle_tree_over(&l.it, l.now, true);
-    case 3:
-        if (!w->started || w->streams || !open)
-            return 0;
-        w->streams = true;
-        return lifecycle_streams_over(&l.it, l.now);
-    case 4:
-        return lifecycle_stop(&l.it, l.now, by_client, 15, rand_r(seed) % 4);
-    case 5:
-        lifecycle_hold(&l.it, l.now, w->held = !w->held);
-        return 0;
-    case 6:
-        if (w->started)
-            lifecycle_output(&l.it, l.now);
-        return 0;
-    default:
-        return life_until(&l, l.now);
-    }
-}
-
-// Any order of events, however odd: one result, after it nothing, and the timer always gets on.
-START_TEST(random_walks_end_once) {
-    unsigned seed = 1;
-    int ends = 0;
-    for (int round = 0; round < 20000; round++) {
-        l.spec.timeout = rand_r(&seed) % 3 ? 0 : 1 + rand_r(&seed) % 20;
-        l.spec.idle_timeout = rand_r(&seed) % 3 ? 0 : 1 + rand_r(&seed) % 5;
-        l.spec.cpu_timeout = rand_r(&seed) % 3 ? 0 : 1;
-        l.spec.grace = rand_r(&seed) % 4;
-        l.spec.descendants = (enum spec_descendants)(rand_r(&seed) % 3);
-        l.now = 1000;
-        life_init(&l);
-        struct walk walk = {0};
-        int finished = 0;
-        for (int step = 0; step < 60; step++) {
-            l.now += (rand_r(&seed) % 1000) / 500.0;
-            unsigned actions = walk_step(&walk, &seed);
-            if (finished)
-                ck_assert_uint_eq(actions, 0);
-            finished += (actions & LIFE_FINISH) != 0;
-            ck_assert_int_eq(finished, l.it.state == LIFE_FINAL);
-        }
-        ends += finished;
-    }
-    ck_assert_int_gt(ends, 5000);
-}
-END_TEST
-
 int main(void) {
     Suite *suite = suite_create("lifecycle: ends");
     TCase *group = suite_case(suite, "ends", setup, teardown);
@@ -221,8 +222,12 @@ int main(void) {
     tcase_add_test(group, a_tree_that_does_not_die_is_named_after_ten_seconds);
     tcase_add_test(group, an_end_that_is_not_proven_is_remembered);
     tcase_add_test(group, what_a_follower_holds_back_is_not_late);
+    tcase_add_test(group, an_exit_alone_has_no_cause);
+    tcase_add_test(group, keep_drains_from_the_leaders_end);
+    tcase_add_test(group, kill_drains_from_the_leaders_end_and_waits_for_the_tree);
+    tcase_add_test(group, wait_has_no_end_without_a_deadline);
+    tcase_add_test(group, deadlines_are_over_with_the_leader_unless_its_tree_is_waited_for);
     tcase_add_test(group, a_launch_that_fails_is_final_at_once);
     tcase_add_test(group, a_launch_that_hangs_is_killed_after_thirty_seconds);
-    tcase_add_test(group, random_walks_end_once);
     return suite_run(suite);
 }

@@ -80,6 +80,32 @@ START_TEST(idle_timeout_stands_still_while_held_back) {
 }
 END_TEST
 
+// One stream is held back while the other speaks: the silence counts from its last word or the release.
+START_TEST(output_while_held_back_puts_off_nothing_twice) {
+    l.spec.idle_timeout = 2;
+    life_start(&l);
+    lifecycle_hold(&l.it, 1001, true);
+    lifecycle_output(&l.it, 1099);
+    lifecycle_hold(&l.it, 1100, false);
+    l.now = 1100;
+    double next = lifecycle_next(&l.it, l.now);
+    ck_assert_msg(next >= 1101 && next <= 1102, "silent since 1099, idle at %f", next);
+}
+END_TEST
+
+START_TEST(a_hold_told_twice_is_one_hold) {
+    l.spec.idle_timeout = 2;
+    life_start(&l);
+    lifecycle_hold(&l.it, 1001, false);
+    NEXT_IS(&l, 1002);
+    lifecycle_hold(&l.it, 1001, true);
+    lifecycle_hold(&l.it, 1050, true);
+    lifecycle_hold(&l.it, 1100, false);
+    lifecycle_hold(&l.it, 1200, false);
+    NEXT_IS(&l, 1101);
+}
+END_TEST
+
 START_TEST(cpu_time_is_looked_at_when_it_can_be_used_up) {
     l.spec.cpu_timeout = 4;
     life_start(&l);
@@ -164,6 +190,67 @@ END_TEST
 START_TEST(sigkill_as_signal_is_a_kill) {
     life_start(&l);
     ck_assert_uint_eq(lifecycle_stop(&l.it, l.now, by_client, 9, 5), LIFE_KILL);
+    NEXT_IS_NEVER(&l);
+}
+END_TEST
+
+START_TEST(a_tree_has_ten_seconds_from_sigkill_whatever_the_grace) {
+    life_start(&l);
+    lifecycle_stop(&l.it, l.now, by_client, 9, 5);
+    lifecycle_streams_over(&l.it, l.now);
+    lifecycle_exit(&l.it, l.now);
+    NEXT_IS(&l, 1010);
+}
+END_TEST
+
+// The leader took the signal well and exits 0: the result still tells who ended it.
+START_TEST(a_cause_outlives_an_exit_of_0) {
+    life_start(&l);
+    lifecycle_stop(&l.it, l.now, by_lease, 15, 5);
+    lifecycle_stop(&l.it, l.now, by_client, 15, 5);
+    l.now = 1001;
+    end();
+    struct outcome outcome = {.end = {.known = true, .exit_code = 0}, .cause = l.it.cause};
+    ck_assert_int_eq(outcome_reason(&outcome, true), REASON_KILLED);
+    ck_assert_int_eq(outcome.cause.killer, KILLER_LEASE);
+    ck_assert_int_eq(outcome.cause.uid, 1000);
+}
+END_TEST
+
+START_TEST(an_output_limit_is_a_cause_as_others) {
+    static const struct cause limit = {REASON_OUTPUT_LIMIT, KILLER_NONE, -1};
+    l.spec.timeout = 3;
+    life_start(&l);
+    ck_assert_uint_eq(lifecycle_stop(&l.it, l.now, limit, 10, 4), LIFE_SIGNAL);
+    ck_assert_int_eq(l.it.signal, 10);
+    ck_assert_uint_eq(life_until(&l, 1004), LIFE_KILL); // the timeout in between adds nothing
+    end();
+    ck_assert_int_eq(l.it.cause.reason, REASON_OUTPUT_LIMIT);
+    ck_assert_int_eq(l.it.cause.killer, KILLER_NONE);
+}
+END_TEST
+
+START_TEST(the_stop_signal_is_the_jobs_own) {
+    l.spec.timeout = 1;
+    l.spec.stop_signal = 2;
+    l.spec.grace = 0.5;
+    life_start(&l);
+    ck_assert_uint_eq(life_until(&l, 1001), LIFE_SIGNAL);
+    ck_assert_int_eq(l.it.signal, 2);
+    NEXT_IS(&l, 1000.99 + 0.5);
+}
+END_TEST
+
+// A client's kill without grace comes while the timeout's is waited for: it shortens, and is no cause.
+START_TEST(a_kill_shortens_a_timeouts_grace) {
+    l.spec.timeout = 1;
+    life_start(&l);
+    life_until(&l, 1001);
+    ck_assert_uint_eq(lifecycle_stop(&l.it, l.now, by_client, 2, 0.25), 0);
+    ck_assert_int_eq(l.it.signal, 15);
+    ck_assert_uint_eq(life_until(&l, 1001.25), LIFE_KILL);
+    end();
+    ck_assert_int_eq(l.it.cause.reason, REASON_TIMEOUT);
 }
 END_TEST
 
@@ -186,6 +273,19 @@ START_TEST(a_launch_that_outran_the_kill_gets_its_signal) {
 }
 END_TEST
 
+START_TEST(an_expired_launch_that_comes_after_all_is_killed) {
+    life_init(&l);
+    lifecycle_begun(&l.it, 1000);
+    lifecycle_begun(&l.it, 1020); // known already
+    ck_assert_uint_eq(life_until(&l, 1029.9), 0);
+    ck_assert_uint_eq(life_until(&l, 1030), LIFE_KILL);
+    ck_assert_uint_eq(lifecycle_started(&l.it, l.now), LIFE_KILL);
+    end();
+    ck_assert_int_eq(l.it.cause.reason, REASON_NONE);
+    ck_assert(l.it.launch_expired);
+}
+END_TEST
+
 START_TEST(the_deadline_of_a_launch_that_hangs) {
     l.spec.timeout = 2;
     life_init(&l);
@@ -205,6 +305,8 @@ int main(void) {
     tcase_add_test(group, output_puts_off_the_idle_timeout_only);
     tcase_add_test(group, silence_is_idle_timeout);
     tcase_add_test(group, idle_timeout_stands_still_while_held_back);
+    tcase_add_test(group, output_while_held_back_puts_off_nothing_twice);
+    tcase_add_test(group, a_hold_told_twice_is_one_hold);
     tcase_add_test(group, cpu_time_is_looked_at_when_it_can_be_used_up);
     tcase_add_test(group, a_quiet_job_is_looked_at_ever_more_rarely);
     tcase_add_test(group, a_kill_signals_then_kills);
@@ -216,5 +318,11 @@ int main(void) {
     tcase_add_test(group, a_kill_before_the_start_takes_the_launch_back);
     tcase_add_test(group, a_launch_that_outran_the_kill_gets_its_signal);
     tcase_add_test(group, the_deadline_of_a_launch_that_hangs);
+    tcase_add_test(group, a_tree_has_ten_seconds_from_sigkill_whatever_the_grace);
+    tcase_add_test(group, a_cause_outlives_an_exit_of_0);
+    tcase_add_test(group, an_output_limit_is_a_cause_as_others);
+    tcase_add_test(group, the_stop_signal_is_the_jobs_own);
+    tcase_add_test(group, a_kill_shortens_a_timeouts_grace);
+    tcase_add_test(group, an_expired_launch_that_comes_after_all_is_killed);
     return suite_run(suite);
 }

@@ -4,6 +4,7 @@
 
 #include "common/util.h"
 #include "daemon/store/order.h"
+#include "tests/unit/core/holds.h"
 #include "tests/unit/os/suite.h"
 
 static struct order order;
@@ -95,6 +96,60 @@ START_TEST(a_walk_can_begin_anywhere) {
 }
 END_TEST
 
+// Two streams read byte by byte, each byte's turn noted: the pieces show them in the same turns.
+START_TEST(random_reads_match_the_model) {
+    enum { PIECES = 400 };
+    unsigned seed = 3;
+    for (int round = 0; round < 200; round++) {
+        static int turn[PIECES * 8]; // whose the n-th byte was
+        int64_t total[2] = {0, 0}, next[2] = {0, 0}, end, bytes = 0;
+        int stream, pieces = rand_r(&seed) % PIECES;
+        double now = 1000, at;
+        for (int i = 0; i < pieces; i++) {
+            stream = rand_r(&seed) % 2;
+            order_add(&order, stream, total[stream], now);
+            for (int n = 1 + rand_r(&seed) % 8; n > 0; n--, total[stream]++)
+                turn[bytes++] = stream;
+            now += (rand_r(&seed) % 100) / 50.0;
+        }
+        size_t hint = 0;
+        int64_t shown = 0;
+        double before = 0;
+        while (order_next(&order, next, total, &hint, &stream, &end, &at)) {
+            HOLDS(end > next[stream] && end <= total[stream]);
+            HOLDS(at >= before && at <= now);
+            before = at;
+            for (; next[stream] < end; next[stream]++, shown++)
+                HOLDS(shown < bytes && turn[shown] == stream);
+        }
+        ck_assert_int_eq(shown, bytes);
+        order_done(&order);
+    }
+}
+END_TEST
+
+START_TEST(a_long_run_is_cut_once_a_second) {
+    order_add(&order, 0, 0, 10);
+    order_add(&order, 0, 5, 10.9);
+    ck_assert_uint_eq(order.count, 1);
+    order_add(&order, 0, 9, 11.1);
+    ck_assert_uint_eq(order.count, 2);
+    ck_assert_int_eq(order.runs[1].start, 9);
+}
+END_TEST
+
+// One stream alone for hours leaves half of the list to switches of streams.
+START_TEST(an_hour_of_one_stream_leaves_room_for_switches) {
+    for (int i = 0; i < 10 * ORDER_MAX; i++)
+        order_add(&order, 0, i, i * 2);
+    ck_assert_uint_le(order.count, ORDER_MAX / 2);
+    size_t before = order.count;
+    order_add(&order, 1, 0, 1e6);
+    ck_assert_uint_eq(order.count, before + 1);
+    ck_assert(!order.full);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("order");
     TCase *group = suite_case(suite, "order", setup, teardown);
@@ -103,5 +158,8 @@ int main(void) {
     tcase_add_test(group, times_are_those_of_the_run);
     tcase_add_test(group, more_switches_than_are_kept_lose_order_not_bytes);
     tcase_add_test(group, a_walk_can_begin_anywhere);
+    tcase_add_test(group, random_reads_match_the_model);
+    tcase_add_test(group, a_long_run_is_cut_once_a_second);
+    tcase_add_test(group, an_hour_of_one_stream_leaves_room_for_switches);
     return suite_run(suite);
 }

@@ -60,19 +60,33 @@ START_TEST(elapsed_counts_from_start_to_end) {
 }
 END_TEST
 
-START_TEST(a_spec_without_its_secrets) {
-    struct spec spec;
-    spec_init(&spec);
-    spec.stdin_data = strdup("secret");
-    spec.stdin_size = 6;
-    spec.has_stdin = true;
-    spec.env = calloc(1, sizeof(*spec.env));
-    spec.env_count = 1;
-    spec.env[0] = (struct spec_pair){strdup("TOKEN"), strdup("secret")};
-    spec_forget_secrets(&spec);
-    ck_assert_ptr_null(spec.stdin_data);
-    ck_assert_uint_eq(spec.env_count, 0);
-    spec_done(&spec);
+START_TEST(a_launch_that_left_nothing_is_lost) {
+    struct outcome o = {.cause = {.reason = REASON_NONE}, .end = {.known = true}};
+    ck_assert_int_eq(outcome_reason(&o, false), REASON_LOST);
+    o.cause.reason = REASON_KILLED; // before the launch
+    ck_assert_int_eq(outcome_reason(&o, false), REASON_KILLED);
+}
+END_TEST
+
+START_TEST(a_tree_that_is_waited_for_is_still_running) {
+    struct job job = {.outcome = {.reason = REASON_NONE}, .pid = 1};
+    job.life.state = LIFE_ENDED;
+    job.life.descendants = DESCENDANTS_WAIT;
+    ck_assert_int_eq(job_state(&job), JOB_RUNNING);
+    job.life.descendants = DESCENDANTS_KILL;
+    ck_assert_int_eq(job_state(&job), JOB_STOPPING);
+    job.life.state = LIFE_FINAL; // its result is made at the bottom of the turn
+    ck_assert_int_eq(job_state(&job), JOB_STOPPING);
+    ck_assert(!job_is_final(&job));
+}
+END_TEST
+
+START_TEST(survivors_are_freed_once) {
+    struct outcome o = {.survivors = calloc(2, sizeof(pid_t)), .survivor_count = 2};
+    outcome_done(&o);
+    ck_assert_ptr_null(o.survivors);
+    ck_assert_uint_eq(o.survivor_count, 0);
+    outcome_done(&o);
 }
 END_TEST
 
@@ -85,6 +99,8 @@ int main(void) {
     tcase_add_test(group, timeouts_are_those_named_so);
     tcase_add_test(group, states_follow_the_lifecycle);
     tcase_add_test(group, elapsed_counts_from_start_to_end);
-    tcase_add_test(group, a_spec_without_its_secrets);
+    tcase_add_test(group, a_launch_that_left_nothing_is_lost);
+    tcase_add_test(group, a_tree_that_is_waited_for_is_still_running);
+    tcase_add_test(group, survivors_are_freed_once);
     return suite_run(suite);
 }

@@ -6,6 +6,7 @@
 
 #include "common/util.h"
 #include "daemon/store/spool.h"
+#include "tests/unit/core/holds.h"
 #include "tests/unit/os/suite.h"
 
 enum { MODEL_MAX = 1 << 20 };
@@ -18,7 +19,7 @@ static char model[MODEL_MAX]; // every byte that was ever written
 static void setup(void) {
     strcpy(dir + strlen(dir) - 6, "XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(dir));
-    ck_assert_int_eq(spool_host_new(dir, "supd-unit-test", 8 << 20, &host), 0);
+    ck_assert_int_eq(spool_host_new(dir, strrchr(dir, '/') + 1, 8 << 20, &host), 0);
     for (size_t i = 0; i < MODEL_MAX; i++)
         model[i] = (char)(i * 31 + i / 251);
 }
@@ -35,10 +36,10 @@ static void put(size_t size, int64_t hold) {
     while (size > 0) {
         size_t room;
         char *to = spool_room(&spool, size, hold, &room);
-        ck_assert_ptr_nonnull(to);
+        HOLDS(to);
         if (room == 0)
             return;
-        ck_assert_uint_le(room, size);
+        HOLDS(room <= size);
         memcpy(to, model + spool.total, room);
         spool_commit(&spool, room);
         size -= room;
@@ -66,7 +67,7 @@ static void check(int64_t head, int64_t tail, int64_t limit) {
     }
     for (int64_t at = 0; at < total; at++) {
         bool stored = at < kept && (at < head || at >= kept - tail);
-        ck_assert_msg(in_gap(at) == !stored, "offset %ld of %ld", (long)at, (long)total);
+        HOLDS(in_gap(at) == !stored);
     }
     static char got[MODEL_MAX];
     int64_t at = 0;
@@ -85,8 +86,8 @@ static void check(int64_t head, int64_t tail, int64_t limit) {
 START_TEST(random_writes_match_the_model) {
     static const struct {
         int64_t head, tail, limit;
-    } budgets[] = {{0, 0, -1},       {100, 0, -1},   {0, 100, -1},     {100, 100, -1},   {1, 1, -1},
-                   {5000, 3000, -1}, {64, 64, 1000}, {1000, 1000, 50}, {100, 100, 0},    {100, 100, 150},
+    } budgets[] = {{0, 0, -1},       {100, 0, -1},   {0, 100, -1},     {100, 100, -1},    {1, 1, -1},
+                   {5000, 3000, -1}, {64, 64, 1000}, {1000, 1000, 50}, {100, 100, 0},     {100, 100, 150},
                    {0, 50, 70},      {70, 0, 50},    {4096, 4096, -1}, {10000, 10000, -1}};
     unsigned seed = 7;
     for (size_t b = 0; b < ARRAY_SIZE(budgets); b++) {
@@ -102,6 +103,78 @@ START_TEST(random_writes_match_the_model) {
         }
     }
     spool_init(&spool, host, 0, 0, -1);
+}
+END_TEST
+
+// A follower reads on by chance and holds the rest: it gets every byte, whatever the budget keeps.
+START_TEST(a_follower_that_holds_loses_nothing) {
+    static const struct {
+        int64_t head, tail, ring;
+    } budgets[] = {{0, 0, 4096}, {100, 0, 5000}, {0, 300, 300}, {50, 70, 4096}, {9000, 10, 64}};
+    static char got[4096];
+    unsigned seed = 11;
+    for (size_t b = 0; b < ARRAY_SIZE(budgets); b++) {
+        spool_init(&spool, host, budgets[b].head, budgets[b].tail, -1);
+        spool_widen(&spool, budgets[b].ring);
+        int64_t seen = 0;
+        while (seen < 200000) {
+            put(1 + (size_t)rand_r(&seed) % 3000, seen);
+            HOLDS(spool.total > seen && spool_skip_gap(&spool, seen) == seen);
+            size_t want = 1 + (size_t)rand_r(&seed) % sizeof(got), n = spool_read(&spool, seen, got, want);
+            HOLDS(n == MIN(want, (size_t)(spool.total - seen)));
+            HOLDS(memcmp(got, model + seen, n) == 0);
+            seen += (int64_t)n;
+        }
+        put(5000, INT64_MAX);
+        spool_seal(&spool);
+        check(budgets[b].head, budgets[b].tail, -1);
+        spool_done(&spool);
+    }
+    spool_init(&spool, host, 0, 0, -1);
+}
+END_TEST
+
+// The log can end anywhere for want of space: it takes no more than the cap, what it has is right, and the rest is one gap.
+START_TEST(a_log_that_may_not_grow_ends_in_one_gap) {
+    int whole = 0, cut = 0;
+    char name[64];
+    snprintf(name, sizeof(name), "%s-small", strrchr(dir, '/') + 1);
+    for (int64_t cap = 0; cap < 300000; cap += 7777) {
+        struct spool_host *small;
+        ck_assert_int_eq(spool_host_new(dir, name, cap, &small), 0);
+        spool_init(&spool, small, 100000, 150000, -1);
+        put(400000, INT64_MAX);
+        HOLDS(spool.total == 400000 && spool_host_stored(small) <= cap);
+        if (spool.stored == spool.total) {
+            HOLDS(cap >= 250000);
+            check(100000, 150000, -1);
+            whole++;
+        } else {
+            HOLDS(spool.stored <= cap);
+            check(spool.stored, 0, spool.stored); // every byte up to the end it came to
+            cut++;
+        }
+        spool_done(&spool);
+        HOLDS(spool_host_stored(small) == 0);
+        spool_host_free(small);
+    }
+    ck_assert_int_gt(MIN(whole, cut), 2);
+    spool_init(&spool, host, 0, 0, -1);
+}
+END_TEST
+
+START_TEST(a_sealed_log_takes_what_it_keeps) {
+    static const size_t sizes[] = {1, 4096, 4097, 70000};
+    for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+        spool_init(&spool, host, 100000, 0, -1);
+        put(sizes[i], INT64_MAX);
+        spool_seal(&spool);
+        ck_assert_int_eq(spool_taken(&spool), (int64_t)sizes[i]);
+        ck_assert_int_eq(spool_host_stored(host), (int64_t)sizes[i]);
+        ck_assert_int_eq(spool.file == 0, sizes[i] <= 4096); // a short one has left its file
+        check(100000, 0, -1);
+        spool_done(&spool);
+    }
 }
 END_TEST
 
@@ -181,5 +254,8 @@ int main(void) {
     tcase_add_test(group, a_wider_ring_shows_the_budget_once_it_is_sealed);
     tcase_add_test(group, the_cap_of_all_is_a_gap);
     tcase_add_test(group, what_is_captured_is_counted);
+    tcase_add_test(group, a_follower_that_holds_loses_nothing);
+    tcase_add_test(group, a_log_that_may_not_grow_ends_in_one_gap);
+    tcase_add_test(group, a_sealed_log_takes_what_it_keeps);
     return suite_run(suite);
 }

@@ -118,8 +118,9 @@ START_TEST(what_is_no_child_of_ours_ends_unknown) {
     pid_t child = fork();
     if (child == 0) {
         pid_t pid = forever();
-        ssize_t n = write(pipe_fds[1], &pid, sizeof(pid));
-        for (; n > 0;)
+        if (write(pipe_fds[1], &pid, sizeof(pid)) < 0)
+            _exit(1);
+        for (;;)
             pause();
     }
     ck_assert_int_eq(read(pipe_fds[0], &grandchild, sizeof(grandchild)), sizeof(grandchild));
