@@ -12,7 +12,9 @@ static const char *argument_long(const struct argument *argument) {
 }
 
 static char argument_short(const struct argument *argument) {
-    return argument->names[1] == ',' || argument->names[1] == 0 ? argument->names[0] : '\0';
+    if (argument->names[1] == ',' || argument->names[1] == 0)
+        return argument->names[0];
+    return 0;
 }
 
 static size_t arguments_count(const struct argument *const *tables, size_t table_count) {

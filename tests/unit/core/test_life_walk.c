@@ -77,6 +77,7 @@ static void note(struct walk *w, const struct lifecycle *was, unsigned actions) 
     if (was->cause.reason != REASON_NONE || was->state == LIFE_ENDED)
         HOLDS(memcmp(&it->cause, &was->cause, sizeof(was->cause)) == 0);
     HOLDS(it->kill_at <= was->kill_at);
+    HOLDS(it->last_output <= w->l.now + 1e-6);
     if (actions & LIFE_CLOSE)
         check_close(w);
     if (actions & LIFE_FINISH)
@@ -155,7 +156,7 @@ static unsigned hold_event(struct walk *w) {
 }
 
 static unsigned output_event(struct walk *w) {
-    if (w->started && !w->streams && !w->held)
+    if (w->started && !w->streams) // of the one stream, though the other be held
         lifecycle_output(&w->l.it, w->l.now);
     return 0;
 }

@@ -28,7 +28,9 @@ char watch_state(pid_t pid) {
     if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
         return 0;
     const char *name_end = strrchr(text, ')');
-    return name_end ? name_end[2] : '\0';
+    if (!name_end)
+        return 0;
+    return name_end[2];
 }
 
 bool watch_alive(pid_t pid) {
