@@ -51,7 +51,10 @@ static struct entry *entry_get(struct entry **table, uid_t owner, const char *te
         return NULL;
     int n = snprintf(e->text, size, "%u/%s", (unsigned)owner, text);
     HASH_ADD_KEYPTR(hh, *table, e->text, (size_t)n, e);
-    return e;
+    if (e->hh.tbl)
+        return e;
+    free(e);
+    return NULL;
 }
 
 static void entry_drop(struct entry **table, struct entry *e) {
@@ -61,28 +64,43 @@ static void entry_drop(struct entry **table, struct entry *e) {
     free(e);
 }
 
+// The job's entries, made where they are missing. On failure none is left behind.
+static int registry_claim(struct registry *r, const struct job *job, struct entry **ret_name, struct entry **ret_key) {
+    struct entry *name = job->spec.name ? entry_get(&r->names, job->owner, job->spec.name) : NULL;
+    if (job->spec.name && !name)
+        return -ENOMEM;
+    if (name && name->jobs && !job_is_final(name->jobs))
+        return -EEXIST;
+    struct entry *key = job->spec.key ? entry_get(&r->keys, job->owner, job->spec.key) : NULL;
+    if (job->spec.key && (!key || key->jobs)) {
+        if (name)
+            entry_drop(&r->names, name);
+        return key ? -EEXIST : -ENOMEM;
+    }
+    *ret_name = name;
+    *ret_key = key;
+    return 0;
+}
+
 int registry_add(struct registry *r, struct job *job) {
-    struct entry *name = NULL, *key = NULL;
-    if (job->spec.name) {
-        name = entry_get(&r->names, job->owner, job->spec.name);
-        if (!name)
-            return -ENOMEM;
-        if (name->jobs && !job_is_final(name->jobs))
-            return -EEXIST;
+    struct entry *name, *key;
+    int result = registry_claim(r, job, &name, &key);
+    if (result < 0)
+        return result;
+    job->id = r->next_id;
+    HASH_ADD(by_id, r->ids, id, sizeof(job->id), job);
+    if (!job->by_id.tbl) {
+        if (name)
+            entry_drop(&r->names, name);
+        if (key)
+            entry_drop(&r->keys, key);
+        return -ENOMEM;
     }
-    if (job->spec.key) {
-        key = entry_get(&r->keys, job->owner, job->spec.key);
-        if (!key || key->jobs) {
-            if (name)
-                entry_drop(&r->names, name);
-            return key ? -EEXIST : -ENOMEM;
-        }
+    r->next_id++;
+    if (key)
         key->jobs = job;
-    }
     if (name)
         DL_PREPEND2(name->jobs, job, name_newer, name_older);
-    job->id = r->next_id++;
-    HASH_ADD(by_id, r->ids, id, sizeof(job->id), job);
     DL_PREPEND2(r->newest, job, newer, older);
     return 0;
 }

@@ -72,6 +72,10 @@ static void watch(struct tree *tree) {
         return;
     tree->watch = number;
     HASH_ADD(by_watch, tree->host->watched, watch, sizeof(tree->watch), tree);
+    if (!tree->by_watch.tbl) {
+        cgroup_unwatch(tree->host->cgroups, tree->watch);
+        tree->watch = -1;
+    }
 }
 
 static void on_leader(struct ev_loop *loop, struct ev_io *io, int events) {

@@ -64,7 +64,7 @@ int spool_host_new(const char *path, const char *name, int64_t cap, struct spool
     host->cap = cap;
     int r = spool_host_directory(host, path, name);
     if (r < 0) {
-        host->made = false; // not ours to remove
+        host->fd = fd_close(host->fd); // not ours to remove
         spool_host_free(host);
         return r;
     }

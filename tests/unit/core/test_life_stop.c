@@ -121,6 +121,15 @@ START_TEST(cpu_time_is_looked_at_when_it_can_be_used_up) {
 }
 END_TEST
 
+START_TEST(a_cpu_clock_that_can_not_be_read_is_tried_again_later) {
+    l.spec.cpu_timeout = 4;
+    life_start(&l);
+    l.now = 1002;
+    ck_assert_uint_eq(lifecycle_time(&l.it, l.now), LIFE_CHECK_CPU); // and no lifecycle_cpu()
+    ck_assert(lifecycle_next(&l.it, l.now) >= l.now + LIFECYCLE_CPU_STEP - 1e-6);
+}
+END_TEST
+
 START_TEST(a_quiet_job_is_looked_at_ever_more_rarely) {
     l.spec.cpu_timeout = 0.01;
     life_start(&l);
@@ -308,6 +317,7 @@ int main(void) {
     tcase_add_test(group, output_while_held_back_puts_off_nothing_twice);
     tcase_add_test(group, a_hold_told_twice_is_one_hold);
     tcase_add_test(group, cpu_time_is_looked_at_when_it_can_be_used_up);
+    tcase_add_test(group, a_cpu_clock_that_can_not_be_read_is_tried_again_later);
     tcase_add_test(group, a_quiet_job_is_looked_at_ever_more_rarely);
     tcase_add_test(group, a_kill_signals_then_kills);
     tcase_add_test(group, a_second_kill_can_only_shorten);

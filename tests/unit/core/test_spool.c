@@ -37,8 +37,10 @@ static void put(size_t size, int64_t hold) {
         size_t room;
         char *to = spool_room(&spool, size, hold, &room);
         HOLDS(to);
-        if (room == 0)
+        if (room == 0) {
+            HOLDS(hold != INT64_MAX); // only a follower holds back
             return;
+        }
         HOLDS(room <= size);
         memcpy(to, model + spool.total, room);
         spool_commit(&spool, room);
@@ -160,6 +162,18 @@ START_TEST(a_log_that_may_not_grow_keeps_what_it_has) {
 }
 END_TEST
 
+START_TEST(gaps_that_touch_are_one) {
+    int64_t gaps[2][2];
+    spool_init(&spool, host, 100, 0, 300);
+    spool_widen(&spool, 4096);
+    put(1000, INT64_MAX);
+    ck_assert_int_eq(spool.stored, 300);
+    ck_assert_int_eq(spool_gaps(&spool, gaps), 1);
+    ck_assert_int_eq(gaps[0][0], 100);
+    ck_assert_int_eq(gaps[0][1], 1000);
+}
+END_TEST
+
 START_TEST(a_sealed_log_takes_what_it_keeps) {
     static const size_t sizes[] = {1, 4096, 4097, 70000};
     for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
@@ -254,5 +268,6 @@ int main(void) {
     tcase_add_test(group, a_follower_that_holds_loses_nothing);
     tcase_add_test(group, a_log_that_may_not_grow_keeps_what_it_has);
     tcase_add_test(group, a_sealed_log_takes_what_it_keeps);
+    tcase_add_test(group, gaps_that_touch_are_one);
     return suite_run(suite);
 }
