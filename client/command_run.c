@@ -86,6 +86,7 @@ static int run_options(struct client *client, struct job_spec *job, bool *detach
 static int run_any(struct client *client, bool detach) {
     struct job_spec job = {.spec = json_object()};
     int r = run_options(client, &job, &detach);
+    job.streams = !detach && !client->json;
     if (r == 0)
         r = job_spec_finish(client, &job, detach ? "job.start" : "job.run");
     if (r != 0) {

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "client/feeding.h"
 #include "client/output.h"
 #include "client/print.h"
 #include "common/proto.h"
@@ -15,6 +16,8 @@ enum { FORWARDED = sizeof(forwarded) / sizeof(forwarded[0]) };
 struct following {
     struct call *call;
     struct output output;
+    struct feeding feeding; // once the job has started
+    bool feeds;
     struct ev_signal signals[FORWARDED];
     int64_t request;
     json_int_t id; // of the job; 0: not started
@@ -64,7 +67,7 @@ static void following_unwatch(struct following *f) {
 
 static void on_answer(int64_t id, json_t *result, const struct call_fault *fault, void *data) {
     struct following *f = data;
-    if (id != f->request)
+    if (feeding_answer(&f->feeding, id, result != NULL) || id != f->request)
         return; // of a signal: a job that is over takes none
     f->answered = true;
     f->job = json_incref(json_object_get(result, "job"));
@@ -73,10 +76,13 @@ static void on_answer(int64_t id, json_t *result, const struct call_fault *fault
 
 static void on_notification(const char *method, json_t *params, void *data) {
     struct following *f = data;
-    if (streq(method, "job.started"))
+    if (streq(method, "job.started")) {
         f->id = json_integer_value(json_object_get(json_object_get(params, "job"), "id"));
-    else if (streq(method, "job.output"))
+        if (f->feeds)
+            feeding_begin(&f->feeding, f->call, f->id);
+    } else if (streq(method, "job.output")) {
         output_take(&f->output, params);
+    }
 }
 
 static void on_lost(void *data) {
@@ -105,7 +111,8 @@ static int following_end(struct following *f, json_t **ret_job) {
 }
 
 int following_run(struct call *call, json_t *spec, json_t **ret_job) {
-    struct following f = {.call = call};
+    const char *stdin_word = json_string_value(json_object_get(spec, "stdin"));
+    struct following f = {.call = call, .feeds = stdin_word && streq(stdin_word, "stream")};
     output_init(&f.output, call, &f);
     call_listen(call, &following_listener, &f);
     following_watch(&f);
@@ -116,6 +123,7 @@ int following_run(struct call *call, json_t *spec, json_t **ret_job) {
     while (!output_is_empty(&f.output) && !f.output.last_error)
         ev_run(call_loop(call), EVRUN_ONCE);
     following_unwatch(&f);
+    feeding_end(&f.feeding);
     call_listen(call, NULL, NULL);
     int r = following_end(&f, ret_job);
     output_done(&f.output);

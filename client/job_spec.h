@@ -15,6 +15,7 @@ struct job_spec {
     json_t *spec;     // owned
     const char *file; // --spec
     bool no_stdin;    // -n
+    bool streams;     // stdin can be fed while the job runs; else it is read to its end before
 };
 
 // Handles an option of the table above or one that mirrors the spec. Returns 0 or EXIT_USAGE after complaining.

@@ -93,6 +93,12 @@ static const struct proto_field output_params[] = {
     {"hold", &proto_bool, 0, "false", "lossless: for the holder of the job's lease, with follow"},
     {NULL},
 };
+static const struct proto_field input_params[] = {
+    {"data", &proto_string, 0, NULL, "bytes for its stdin"},
+    {"encoding", &proto_encoding, 0, "\"utf-8\"", "how data is to be read"},
+    {"eof", &proto_bool, 0, "false", "close its stdin after them"},
+    {NULL},
+};
 static const struct proto_type true_type = {PK_BOOL};
 static const struct proto_field forget_params[] = {
     {"final", &true_type, 0, NULL, "true: all of one's own final jobs"},
@@ -136,6 +142,11 @@ static const struct proto_field output_answer[] = {
     {NULL},
 };
 static const struct proto_type output_result = {PK_OBJECT, .fields = output_answer};
+static const struct proto_field input_answer[] = {
+    {"accepted_bytes", &proto_count, 0, NULL, "taken by the pipe"},
+    {NULL},
+};
+static const struct proto_type input_result = {PK_OBJECT, .fields = input_answer};
 static const struct proto_field forget_answer[] = {
     {"forgotten", &proto_count, 0, NULL, "how many"},
     {NULL},
@@ -156,6 +167,8 @@ const struct proto_method proto_methods[] = {
     {"job.signal", "Delivers a signal, nothing more.", PT_ONE, false, NULL, signal_params, &proto_empty},
     {"job.output", "Stored output from an offset, and what follows.", PT_ONE, false, NULL, output_params,
      &output_result},
+    {"job.input", "Gives bytes to a job's stdin; answers once the pipe has taken them.", PT_ONE, false, NULL,
+     input_params, &input_result},
     {"job.forget", "Drops final jobs and their output.", PT_MANY, false, NULL, forget_params, &forget_result},
     {"event.unsubscribe", "Ends a subscription, also that of a follow.", PT_NONE, false, NULL, unsubscribe_params,
      &proto_empty},

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const null_only[] = {"null", NULL};
-static const char *const stdin_later[] = {"stream", "fd", NULL};
-static const struct proto_type stdin_word = {PK_ENUM, .values = null_only, .later = stdin_later};
+static const char *const stdin_words[] = {"null", "stream", NULL};
+static const char *const stdin_later[] = {"fd", NULL};
+static const struct proto_type stdin_word = {PK_ENUM, .values = stdin_words, .later = stdin_later};
 static const struct proto_type *const stdin_any[] = {&stdin_word, &proto_bytes, NULL};
 static const struct proto_type stdin_type = {PK_ONEOF, .name = "Stdin", .any = stdin_any};
 
@@ -127,7 +127,8 @@ const struct proto_field proto_spec_fields[] = {
     {"labels", &proto_labels, 0, "{}", "for finding it", "l,label", "KEY=VALUE"},
     {"cwd", &cwd_type, 0, NULL, "working directory; default: the user's home, else /", "C,cwd", "DIR"},
     {"env", &env_type, 0, "{}", "variables on top of the job's plain environment; null unsets", "e,env", "KEY=VALUE"},
-    {"stdin", &stdin_type, 0, "\"null\"", "what the job reads", NULL, NULL},
+    {"stdin", &stdin_type, 0, "\"null\"", "what the job reads; stream: what job.input gives it", "stdin",
+     "null|stream"},
     {"stdout", &stdout_type, 0, "\"capture\"", "where stdout goes", "stdout", "capture|null|[+]PATH"},
     {"stderr", &stderr_type, 0, "\"capture\"", "where stderr goes", "stderr", "capture|null|stdout|[+]PATH"},
     {"pty", &pty_type, PF_LATER, NULL, "a terminal for the job"},

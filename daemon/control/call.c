@@ -84,6 +84,8 @@ static json_t *refusal_data(const struct refusal *refusal, int code) {
         json_object_set_new(data, "limit", json_string(refusal->limit));
     if (refusal->id)
         json_object_set_new(data, "id", json_integer(refusal->id));
+    if (refusal->has_accepted)
+        json_object_set_new(data, "accepted_bytes", json_integer(refusal->accepted));
     if (refusal->name[0])
         json_object_set_new(data, "job", json_string(refusal->name));
     return data;

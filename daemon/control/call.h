@@ -12,9 +12,11 @@ struct batch;
 struct refusal {
     char what[240];
     char field[160], why[200]; // invalid_params, unsupported
-    const char *limit;         // limit_reached: which; static
-    int64_t id;                // not_found: the job asked for, 0: none
-    char name[80];             // not_found: likewise
+    bool has_accepted;
+    int64_t accepted;  // with it: bytes of job.input that were taken before it failed
+    const char *limit; // limit_reached: which; static
+    int64_t id;        // not_found: the job asked for, 0: none
+    char name[80];     // not_found: likewise
 };
 
 struct call {

@@ -81,10 +81,13 @@ static int set_stream(const json_t *params, const char *key, struct spec_stream 
 
 static int set_stdin(const json_t *params, struct spec *spec) {
     const json_t *value = json_object_get(params, "stdin");
+    const char *word = json_string_value(value);
+    if (word && streq(word, "stream"))
+        spec->stdin_from = STDIN_STREAM;
     if (!json_is_object(value))
         return 0;
     spec->stdin_data = bytes_from_json(value, &spec->stdin_size);
-    spec->has_stdin = true;
+    spec->stdin_from = STDIN_DATA;
     return spec->stdin_data ? 0 : -ENOMEM;
 }
 

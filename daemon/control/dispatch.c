@@ -13,13 +13,21 @@ static const struct {
     const char *method;
     call_handler handler;
 } handlers[] = {
-    {"job.run", method_job_run},         {"job.start", method_job_start},
-    {"job.wait", method_job_wait},       {"job.status", method_job_status},
-    {"job.list", method_job_list},       {"job.kill", method_job_kill},
-    {"job.signal", method_job_signal},   {"job.output", method_job_output},
-    {"job.forget", method_job_forget},   {"event.unsubscribe", method_event_unsubscribe},
-    {"daemon.info", method_daemon_info}, {"daemon.stats", method_daemon_stats},
-    {"daemon.stop", method_daemon_stop}, {"rpc.discover", method_rpc_discover},
+    {"job.run", method_job_run},
+    {"job.start", method_job_start},
+    {"job.wait", method_job_wait},
+    {"job.status", method_job_status},
+    {"job.list", method_job_list},
+    {"job.kill", method_job_kill},
+    {"job.signal", method_job_signal},
+    {"job.output", method_job_output},
+    {"job.input", method_job_input},
+    {"job.forget", method_job_forget},
+    {"event.unsubscribe", method_event_unsubscribe},
+    {"daemon.info", method_daemon_info},
+    {"daemon.stats", method_daemon_stats},
+    {"daemon.stop", method_daemon_stop},
+    {"rpc.discover", method_rpc_discover},
 };
 
 call_handler dispatch_handler(const char *method) {

@@ -7,6 +7,7 @@
 #include "common/util.h"
 #include "daemon/control/audience.h"
 #include "daemon/control/dispatch.h"
+#include "daemon/control/feed.h"
 #include "daemon/control/follower.h"
 #include "daemon/control/wait.h"
 #include "daemon/os/descriptors.h"
@@ -144,6 +145,8 @@ void session_end(struct session *session) {
         wait_drop(session->waits);
     while (session->ready)
         wait_drop(session->ready);
+    while (session->feeds)
+        feed_drop(session->feeds);
     session_drop_leases(session);
     session_let_go(session);
     stream_free(session->stream);

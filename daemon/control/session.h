@@ -15,6 +15,7 @@ struct session {
     struct wait *waits;         // list: calls that wait
     struct wait *ready;         // list: of them, those whose answer can be made
     struct follower *followers; // list
+    struct feed *feeds;         // list: calls of job.input that wait
     struct job *leases;         // list through their audiences
     int64_t open_calls;
     int64_t last_subscription;

@@ -16,6 +16,8 @@ struct spec_stream {
     bool append;
 };
 
+enum spec_stdin { STDIN_NULL, STDIN_DATA, STDIN_STREAM };
+
 enum spec_descendants { DESCENDANTS_KILL, DESCENDANTS_WAIT, DESCENDANTS_KEEP };
 
 struct spec_pair {
@@ -34,8 +36,8 @@ struct spec {
     char *cwd; // NULL: the user's home
     struct spec_pair *env;
     size_t env_count;
-    bool has_stdin;
-    char *stdin_data;
+    enum spec_stdin stdin_from;
+    char *stdin_data; // STDIN_DATA
     size_t stdin_size;
     struct spec_stream streams[STREAM_COUNT];
     double timeout, idle_timeout, cpu_timeout; // seconds; 0: none

@@ -68,6 +68,7 @@ static void run_finish(struct run *run) {
     if (job->ended_at <= 0)
         job->ended_at = now_wall();
     ev_timer_stop(runner->parts.loop, &run->timer);
+    run_input_close(run);
     tree_free(TAKE_PTR(run->tree));
     descriptors_give(runner->parts.descriptors, run->descriptors);
     runner->stats.live--;

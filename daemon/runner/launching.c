@@ -114,12 +114,12 @@ static int plan_fill(struct plan *plan, struct run *run) {
     plan->nice = spec->nice;
     plan_stream_fill(&plan->out, &spec->streams[STREAM_OUT]);
     plan_stream_fill(&plan->err, &spec->streams[STREAM_ERR]);
-    if (spec->has_stdin) {
-        plan->stdin_fd = stdin_open(spec);
-        if (plan->stdin_fd < 0)
-            return plan->stdin_fd;
-    }
-    return plan_resolve(plan);
+    int r = 0;
+    if (spec->stdin_from == STDIN_STREAM)
+        r = run_input_open(run, &plan->stdin_fd);
+    else if (spec->stdin_from == STDIN_DATA)
+        r = plan->stdin_fd = stdin_open(spec);
+    return r < 0 ? r : plan_resolve(plan);
 }
 
 static void launch_over(struct launch *launch, void *data) {
@@ -154,6 +154,8 @@ static void launch_over(struct launch *launch, void *data) {
         runner->listener->started(job, runner->data);
     launch_done(launch);
     free(launch);
+    if (started)
+        run_input_begin(run);
 }
 
 static enum tree_rest tree_rest_of(const struct spec *spec) {

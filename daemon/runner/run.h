@@ -33,7 +33,12 @@ struct run {
     struct launch *launch; // owned, while it is under way
     struct tree *tree;     // owned, from before the launch until the end
     struct run_pipe pipes[STREAM_COUNT];
-    int64_t descriptors; // taken for it and not yet given back, without the tree's
+    int in_fd;    // writing end of a stdin that is a stream; -1: none, or closed
+    bool in_over; // nothing more is taken: its end was given, or it is closed
+    struct ev_io in_io;
+    struct input *inputs; // list: what waits to be written
+    size_t input_bytes;   // of them
+    int64_t descriptors;  // taken for it and not yet given back, without the tree's
     struct order order;
     struct ev_timer timer; // the next deadline; of a final job: when it is forgotten
     struct run *next_finishing;
@@ -56,6 +61,11 @@ void run_pipe_read(struct run_pipe *pipe);  // all that is there now, within a b
 void run_pipe_close(struct run_pipe *pipe); // tells eof
 void run_streams_settle(struct run *run);   // tells the lifecycle once all are closed
 extern const struct tree_listener run_tree_listener;
+
+// feeding
+int run_input_open(struct run *run, int *ret_reader); // a pipe for stdin; the reading end is the caller's
+void run_input_begin(struct run *run);                // the leader runs
+void run_input_close(struct run *run);                // what still waits is refused
 
 // ending
 void run_finish_later(struct run *run);

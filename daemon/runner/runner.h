@@ -60,6 +60,16 @@ int runner_start(struct runner *runner, struct spec *spec, uid_t owner, struct j
 void runner_stop(struct runner *runner, struct job *job, struct cause cause, int signal, double grace);
 // Delivers one signal. Returns 0, -ESRCH where there is no process (any more), or a negative errno.
 int runner_signal(struct runner *runner, struct job *job, int signal, bool leader_only);
+// Bytes for a job whose stdin is a stream. `over` comes once, later: the pipe has taken all of them (error 0), or nobody
+// will (-EPIPE: the job has closed its stdin, or ended); `taken` says how many went. Takes *bytes over on success.
+// Returns 0; -EPIPE: stdin is no stream or closed; -EDQUOT: too much waits already; -ENOMEM.
+struct input;
+typedef void (*input_over)(struct input *input, int error, size_t taken, void *data);
+int runner_input(struct job *job, char **bytes, size_t size, bool eof, input_over over, void *data,
+                 struct input **ret_input);
+// Nobody wants to hear of it any more; the bytes are delivered all the same.
+void input_forget(struct input *input);
+
 // Drops a final job. Calls the listener's forgotten.
 void runner_forget(struct runner *runner, struct job *job);
 

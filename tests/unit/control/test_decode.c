@@ -53,7 +53,7 @@ START_TEST(what_is_absent_is_the_default) {
     ck_assert_str_eq(spec.argv[0], "a");
     ck_assert_ptr_null(spec.argv[1]);
     ck_assert(!spec.name && !spec.key && !spec.canonical && !spec.cwd && !spec.env_count && !spec.label_count);
-    ck_assert(!spec.has_stdin && !spec.has_nice && !spec.lease && !spec.kill_on_limit);
+    ck_assert(spec.stdin_from == STDIN_NULL && !spec.has_nice && !spec.lease && !spec.kill_on_limit);
     ck_assert_int_eq(spec.streams[STREAM_OUT].sink, SINK_CAPTURE);
     ck_assert_int_eq(spec.streams[STREAM_ERR].sink, SINK_CAPTURE);
     ck_assert_double_eq(spec.timeout + spec.idle_timeout + spec.cpu_timeout, 0);
@@ -92,7 +92,7 @@ START_TEST(every_field_arrives) {
     ck_assert_pstr_eq(spec.env[0].value, "x");
     ck_assert_str_eq(spec.env[1].name, "B");
     ck_assert_pstr_eq(spec.env[1].value, NULL);
-    ck_assert(spec.has_stdin);
+    ck_assert_int_eq(spec.stdin_from, STDIN_DATA);
     ck_assert_uint_eq(spec.stdin_size, 2);
     ck_assert_int_eq(spec.streams[STREAM_OUT].sink, SINK_NULL);
     ck_assert_int_eq(spec.streams[STREAM_ERR].sink, SINK_FILE);

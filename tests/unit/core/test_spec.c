@@ -29,7 +29,7 @@ static void setup(void) {
     spec.label_count = 1;
     spec.env = pair("TOKEN", "secret");
     spec.env_count = 1;
-    spec.has_stdin = true;
+    spec.stdin_from = STDIN_DATA;
     spec.stdin_data = strdup("secret");
     spec.stdin_size = 6;
     for (int i = 0; i < STREAM_COUNT; i++) {
@@ -56,7 +56,7 @@ START_TEST(defaults_are_the_protocols) {
     ck_assert_double_eq(fresh.timeout + fresh.idle_timeout + fresh.cpu_timeout, 0);
     ck_assert_int_eq(fresh.descendants, DESCENDANTS_KILL);
     ck_assert(spec_captures(&fresh, STREAM_OUT) && spec_captures(&fresh, STREAM_ERR));
-    ck_assert(!fresh.has_nice && !fresh.lease && !fresh.kill_on_limit && !fresh.has_stdin);
+    ck_assert(!fresh.has_nice && !fresh.lease && !fresh.kill_on_limit && fresh.stdin_from == STDIN_NULL);
     ck_assert(!fresh.argv && !fresh.name && !fresh.key && !fresh.cwd && !fresh.env && !fresh.labels);
 }
 END_TEST

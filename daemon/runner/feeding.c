@@ -1,0 +1,123 @@
+// feeding: bytes of clients on their way to a job's stdin, in the order given, as the pipe takes them.
+#include <fcntl.h>
+#include <utlist.h>
+
+#include "common/util.h"
+#include "daemon/runner/run.h"
+
+enum {
+    FEED_TURN = 256 * 1024,     // at most written to one job in one turn of the loop
+    FEED_MAX = 8 * 1024 * 1024, // waiting for one job: what one request can hold
+};
+
+struct input {
+    struct run *run;
+    char *bytes; // owned
+    size_t size, taken;
+    bool eof; // close stdin after it
+    input_over over;
+    void *data;
+    struct input *prev, *next;
+};
+
+static void input_end(struct input *input, int error) {
+    struct run *run = input->run;
+    DL_DELETE(run->inputs, input);
+    run->input_bytes -= input->size;
+    if (input->over)
+        input->over(input, error, input->taken, input->data);
+    explicit_bzero(input->bytes, input->size);
+    free(input->bytes);
+    free(input);
+}
+
+void run_input_close(struct run *run) {
+    if (run->in_fd >= 0)
+        ev_io_stop(run->runner->parts.loop, &run->in_io);
+    run->in_fd = fd_close(run->in_fd);
+    run->in_over = true;
+    while (run->inputs)
+        input_end(run->inputs, -EPIPE);
+}
+
+// Writes what the pipe takes of the first one. Returns 0 when it has gone, or -EAGAIN.
+static int input_write(struct run *run, struct input *input) {
+    for (size_t turn = 0; input->taken < input->size;) {
+        if (turn >= FEED_TURN)
+            return -EAGAIN;
+        ssize_t n = write(run->in_fd, input->bytes + input->taken, MIN(input->size - input->taken, FEED_TURN - turn));
+        if (n < 0)
+            return errno == EINTR ? -EAGAIN : -errno;
+        input->taken += (size_t)n;
+        turn += (size_t)n;
+    }
+    return 0;
+}
+
+static void run_feed(struct run *run) {
+    while (run->inputs && run->in_fd >= 0) {
+        struct input *input = run->inputs;
+        int r = input_write(run, input);
+        if (r == -EAGAIN) {
+            ev_io_start(run->runner->parts.loop, &run->in_io);
+            return;
+        }
+        bool close_it = r < 0 || input->eof;
+        input_end(input, r);
+        if (close_it)
+            run_input_close(run); // what was given after the end, or to nobody, is refused
+    }
+    ev_io_stop(run->runner->parts.loop, &run->in_io);
+}
+
+static void on_writable(struct ev_loop *loop, struct ev_io *io, int events) {
+    run_feed(io->data);
+}
+
+int run_input_open(struct run *run, int *ret_reader) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return -errno;
+    if (fcntl(ends[1], F_SETFL, O_NONBLOCK) < 0) {
+        int r = -errno;
+        close(ends[0]);
+        close(ends[1]);
+        return r;
+    }
+    run->in_fd = ends[1];
+    ev_io_init(&run->in_io, on_writable, ends[1], EV_WRITE);
+    run->in_io.data = run;
+    *ret_reader = ends[0];
+    return 0;
+}
+
+void run_input_begin(struct run *run) {
+    if (run->inputs)
+        run_feed(run);
+}
+
+int runner_input(struct job *job, char **bytes, size_t size, bool eof, input_over over, void *data,
+                 struct input **ret_input) {
+    struct run *run = run_of(job);
+    if (run->in_fd < 0 || run->in_over)
+        return -EPIPE;
+    if (run->input_bytes + size > FEED_MAX)
+        return -EDQUOT;
+    struct input *input = calloc(1, sizeof(*input));
+    if (!input)
+        return -ENOMEM;
+    *input = (struct input){
+        .run = run, .bytes = TAKE_PTR(*bytes), .size = size, .eof = eof, .over = over, .data = data};
+    run->input_bytes += size;
+    run->in_over = eof;
+    DL_APPEND(run->inputs, input);
+    *ret_input = input;
+    // Until the leader runs the pipe's end may still be a launcher's: then nobody's absence means anything.
+    if (!run->launch && !input->prev->next)
+        ev_io_start(run->runner->parts.loop, &run->in_io);
+    return 0;
+}
+
+void input_forget(struct input *input) {
+    input->over = NULL;
+}
