@@ -53,7 +53,7 @@ struct proto_type {
 enum proto_flag {
     PF_REQUIRED = 1, // in a param: must be given. In a result every field that is not PF_OPTIONAL is there
     PF_OPTIONAL = 2, // in a result: may be absent
-    PF_NULL = 4,     // in a result, or as an item of a map of params: may be null
+    PF_NULL = 4,     // in a result: may be null. In a param: null means something, and is not as if absent
     PF_LATER = 8,    // known, but refused as unsupported
 };
 

@@ -99,6 +99,13 @@ static const struct proto_field input_params[] = {
     {"eof", &proto_bool, 0, "false", "close its stdin after them"},
     {NULL},
 };
+static const struct proto_field update_params[] = {
+    {"timeout", &proto_duration, PF_NULL, NULL, "wall clock, from now; null removes it"},
+    {"idle_timeout", &proto_duration, PF_NULL, NULL, "silence, from now; null removes it"},
+    {"labels", &proto_labels, 0, NULL, "instead of those it has"},
+    {"priority", &proto_integer, PF_LATER, NULL, "its place in the queue"},
+    {NULL},
+};
 static const struct proto_type true_type = {PK_BOOL};
 static const struct proto_field forget_params[] = {
     {"final", &true_type, 0, NULL, "true: all of one's own final jobs"},
@@ -169,6 +176,8 @@ const struct proto_method proto_methods[] = {
      &output_result},
     {"job.input", "Gives bytes to a job's stdin; answers once the pipe has taken them.", PT_ONE, false, NULL,
      input_params, &input_result},
+    {"job.update", "Changes the deadlines or the labels of a job.", PT_ONE, false, NULL, update_params, &job_result},
+    {"job.lease", "Ties the job to this connection: its end kills the job.", PT_ONE, false, NULL, NULL, &job_result},
     {"job.forget", "Drops final jobs and their output.", PT_MANY, false, NULL, forget_params, &forget_result},
     {"event.unsubscribe", "Ends a subscription, also that of a follow.", PT_NONE, false, NULL, unsubscribe_params,
      &proto_empty},

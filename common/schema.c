@@ -269,6 +269,8 @@ static void drop_nulls(const struct proto_field *const *lists, json_t *object) {
     void *next;
     json_object_foreach_safe(object, next, key, item) {
         const struct proto_field *f = find_field(lists, key);
+        if (json_is_null(item) && f && (f->flags & PF_NULL))
+            continue;
         if (json_is_null(item)) {
             json_object_del(object, key);
         } else if (f && json_is_object(item)) {

@@ -209,3 +209,17 @@ int decode_spec(const json_t *params, bool lease, struct refusal *refusal, struc
         r = set_canonical(params, spec);
     return r < 0 ? r : check_together(spec, refusal);
 }
+
+int decode_labels(const json_t *params, struct spec *spec) {
+    struct spec_pair *labels = NULL;
+    size_t count = 0;
+    int r = set_pairs(params, "labels", &labels, &count);
+    if (r < 0)
+        spec_pairs_free(&labels, &count);
+    if (r < 0)
+        return r;
+    spec_pairs_free(&spec->labels, &spec->label_count);
+    spec->labels = labels;
+    spec->label_count = count;
+    return 0;
+}

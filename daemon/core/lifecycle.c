@@ -202,6 +202,16 @@ unsigned lifecycle_cpu(struct lifecycle *l, double now, double used) {
     return 0;
 }
 
+unsigned lifecycle_update(struct lifecycle *l, double now, double timeout, double idle_timeout) {
+    if (timeout >= 0) // it counts from the launch
+        l->timeout = timeout > 0 && l->begun > 0 ? now - l->begun + timeout : timeout;
+    if (idle_timeout >= 0) {
+        l->idle_timeout = idle_timeout;
+        l->last_output = now;
+    }
+    return 0;
+}
+
 void lifecycle_output(struct lifecycle *l, double now) {
     l->last_output = now;
 }

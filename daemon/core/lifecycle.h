@@ -66,6 +66,8 @@ unsigned lifecycle_tree_over(struct lifecycle *life, double now, bool proven);
 unsigned lifecycle_streams_over(struct lifecycle *life, double now);
 unsigned lifecycle_time(struct lifecycle *life, double now);
 unsigned lifecycle_cpu(struct lifecycle *life, double now, double used);
+// New deadlines, in seconds from now; 0 removes one, below 0 leaves it as it is.
+unsigned lifecycle_update(struct lifecycle *life, double now, double timeout, double idle_timeout);
 void lifecycle_output(struct lifecycle *life, double now);
 // A follower that must not lose anything holds the pipes back, or does so no more: idle_timeout and the
 // drain stand still.

@@ -17,7 +17,7 @@ void spec_init(struct spec *spec) {
     };
 }
 
-static void pairs_free(struct spec_pair **pairs, size_t *count) {
+void spec_pairs_free(struct spec_pair **pairs, size_t *count) {
     for (size_t i = 0; i < *count; i++) {
         free((*pairs)[i].name);
         if ((*pairs)[i].value)
@@ -30,7 +30,7 @@ static void pairs_free(struct spec_pair **pairs, size_t *count) {
 }
 
 void spec_forget_secrets(struct spec *spec) {
-    pairs_free(&spec->env, &spec->env_count);
+    spec_pairs_free(&spec->env, &spec->env_count);
     if (spec->stdin_data)
         explicit_bzero(spec->stdin_data, spec->stdin_size);
     free(spec->stdin_data);
@@ -44,7 +44,7 @@ void spec_forget_secrets(struct spec *spec) {
 
 void spec_done(struct spec *spec) {
     spec_forget_secrets(spec);
-    pairs_free(&spec->labels, &spec->label_count);
+    spec_pairs_free(&spec->labels, &spec->label_count);
     for (char **arg = spec->argv; arg && *arg; arg++)
         free(*arg);
     free(spec->argv);

@@ -58,6 +58,7 @@ void spec_init(struct spec *spec); // the protocol's defaults
 void spec_done(struct spec *spec); // frees what it owns
 // Frees what only a launch needs and what must not linger: env, stdin, file paths.
 void spec_forget_secrets(struct spec *spec);
+void spec_pairs_free(struct spec_pair **pairs, size_t *count); // and empties both
 bool spec_captures(const struct spec *spec, int stream);
 // The value of a label, or NULL.
 const char *spec_label(const struct spec *spec, const char *name);

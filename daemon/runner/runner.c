@@ -199,6 +199,10 @@ void runner_stop(struct runner *runner, struct job *job, struct cause cause, int
                                         grace < 0 ? life->grace : grace));
 }
 
+void runner_update(struct job *job, double timeout, double idle_timeout) {
+    run_act(run_of(job), lifecycle_update(&job->life, now_mono(), timeout, idle_timeout));
+}
+
 int runner_signal(struct runner *runner, struct job *job, int signal, bool leader_only) {
     struct run *run = run_of(job);
     if (job_is_final(job) || !run->tree || run->launch)

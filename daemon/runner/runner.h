@@ -58,6 +58,8 @@ int runner_start(struct runner *runner, struct spec *spec, uid_t owner, struct j
 
 // Ends a job (see lifecycle_stop). `signal` and `grace` negative: the job's own.
 void runner_stop(struct runner *runner, struct job *job, struct cause cause, int signal, double grace);
+// New deadlines of a live job (see lifecycle_update).
+void runner_update(struct job *job, double timeout, double idle_timeout);
 // Delivers one signal. Returns 0, -ESRCH where there is no process (any more), or a negative errno.
 int runner_signal(struct runner *runner, struct job *job, int signal, bool leader_only);
 // Bytes for a job whose stdin is a stream. `over` comes once, later: the pipe has taken all of them (error 0), or nobody
