@@ -26,7 +26,7 @@ static size_t arguments_count(const struct argument *const *tables, size_t table
 }
 
 int arguments_init(struct arguments *arguments, int argc, char **argv, const struct argument *const *tables,
-                   size_t table_count) {
+                   size_t table_count, bool first_word_ends) {
     size_t count = arguments_count(tables, table_count);
     *arguments = (struct arguments){.argc = argc,
                                     .argv = argv,
@@ -38,7 +38,7 @@ int arguments_init(struct arguments *arguments, int argc, char **argv, const str
         return -ENOMEM;
     }
     // +: options end at the first other word. : first: a missing value is told apart.
-    char *s = stpcpy(arguments->shorts, "+:");
+    char *s = stpcpy(arguments->shorts, first_word_ends ? "+:" : ":");
     struct option *l = arguments->longs;
     for (size_t i = 0; i < table_count; i++) {
         for (const struct argument *a = tables[i]; a && a->names; a++) {

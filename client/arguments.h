@@ -2,6 +2,7 @@
 #pragma once
 
 #include <getopt.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 // `names`: "s,signal" or "signal", as on the command line less the dashes; a NULL ends a table.
@@ -24,9 +25,10 @@ struct arguments {
 // What arguments_next returns besides ids.
 enum { ARGUMENTS_END = -1, ARGUMENTS_WRONG = -2 };
 
-// Several tables become one; NULL tables are none. Returns 0 or -ENOMEM.
+// Several tables become one; NULL tables are none. `first_word_ends`: what follows the first word that is no option is
+// not looked at, as it is another program's. Returns 0 or -ENOMEM.
 int arguments_init(struct arguments *arguments, int argc, char **argv, const struct argument *const *tables,
-                   size_t table_count);
+                   size_t table_count, bool first_word_ends);
 void arguments_done(struct arguments *arguments);
 
 // The next option: its id, with `ret_value` (NULL for a flag); ARGUMENTS_END, after which argv[optind] is the first

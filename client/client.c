@@ -25,7 +25,7 @@ int client_parse(struct client *client, int argc, char **argv) {
     const struct command *command = client->command;
     const struct argument *tables[] = {command ? command->arguments : NULL,
                                        command && command->has_spec ? spec_options() : NULL, common_arguments};
-    return arguments_init(&client->arguments, argc, argv, tables, ARRAY_SIZE(tables));
+    return arguments_init(&client->arguments, argc, argv, tables, ARRAY_SIZE(tables), !command || command->has_spec);
 }
 
 int client_option(struct client *client, const char **ret_value) {

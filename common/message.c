@@ -151,13 +151,23 @@ json_t *message_notification(const char *method, json_t *params) {
     return json_pack("{s:s,s:s,s:o}", "jsonrpc", "2.0", "method", method, "params", params);
 }
 
+struct dump {
+    struct buffer *buffer;
+    int result; // the first failure: jansson goes on after some
+};
+
 static int message_dump(const char *data, size_t size, void *arg) {
-    return buffer_append(arg, data, size);
+    struct dump *dump = arg;
+    if (dump->result == 0)
+        dump->result = buffer_append(dump->buffer, data, size);
+    return dump->result;
 }
 
 int message_append(struct buffer *buffer, const json_t *value) {
+    struct dump dump = {.buffer = buffer};
     // 16 digits: an instant of 10 digits keeps its microseconds, and 0.1 stays 0.1.
-    if (json_dump_callback(value, message_dump, buffer, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(16)) < 0)
+    if (json_dump_callback(value, message_dump, &dump, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(16)) < 0 ||
+        dump.result < 0)
         return -ENOMEM;
     return buffer_append(buffer, "\n", 1);
 }

@@ -174,7 +174,7 @@ static json_t *method_params(struct document *doc, const struct proto_method *m)
             json_t *param = json_object();
             put(doc, param, "name", json_string(f->name));
             put(doc, param, "description", json_string(f->doc));
-            put(doc, param, "required", json_boolean(f->flags & PF_REQUIRED));
+            put(doc, param, "required", json_boolean(doc->result ? !(f->flags & PF_OPTIONAL) : f->flags & PF_REQUIRED));
             put(doc, param, "schema", field_schema(doc, f));
             push(doc, params, param);
         }

@@ -111,6 +111,19 @@ static const struct proto_field forget_params[] = {
     {"final", &true_type, 0, NULL, "true: all of one's own final jobs"},
     {NULL},
 };
+static const char *const event_words[] = {"job.queued",    "job.started",     "job.ready",
+                                          "job.stopping",  "job.restarting",  "job.final",
+                                          "job.forgotten", "daemon.stopping", NULL};
+static const struct proto_type event_word = {PK_ENUM, .values = event_words};
+static const struct proto_type event_types = {PK_ARRAY, .max = 100, .item = &event_word};
+static const struct proto_type event_jobs = {PK_ARRAY, .max = 10000, .item = &proto_id};
+static const struct proto_field subscribe_params[] = {
+    {"since", &proto_count, 0, NULL, "events after this number; default: from now on"},
+    {"jobs", &event_jobs, 0, NULL, "only of these"},
+    {"types", &event_types, 0, NULL, "only these"},
+    {"snapshot", &proto_bool, 0, "false", "the live jobs as they are at seq"},
+    {NULL},
+};
 static const struct proto_type subscription_type = {PK_INT, .min = 1, .max = (double)(PROTO_ID_MAX - 1)};
 static const struct proto_field unsubscribe_params[] = {
     {"subscription", &subscription_type, PF_REQUIRED, NULL, "as the answer or notification gave it"},
@@ -149,6 +162,13 @@ static const struct proto_field output_answer[] = {
     {NULL},
 };
 static const struct proto_type output_result = {PK_OBJECT, .fields = output_answer};
+static const struct proto_field subscribe_answer[] = {
+    {"subscription", &subscription_type, 0, NULL, "for event.unsubscribe"},
+    {"seq", &proto_count, 0, NULL, "the last event before the first that will come"},
+    {"jobs", &proto_jobs, PF_OPTIONAL, NULL, "of the snapshot"},
+    {NULL},
+};
+static const struct proto_type subscribe_result = {PK_OBJECT, .fields = subscribe_answer};
 static const struct proto_field input_answer[] = {
     {"accepted_bytes", &proto_count, 0, NULL, "taken by the pipe"},
     {NULL},
@@ -179,6 +199,8 @@ const struct proto_method proto_methods[] = {
     {"job.update", "Changes the deadlines or the labels of a job.", PT_ONE, false, NULL, update_params, &job_result},
     {"job.lease", "Ties the job to this connection: its end kills the job.", PT_ONE, false, NULL, NULL, &job_result},
     {"job.forget", "Drops final jobs and their output.", PT_MANY, false, NULL, forget_params, &forget_result},
+    {"event.subscribe", "Tells what happens to jobs by notifications.", PT_NONE, false, NULL, subscribe_params,
+     &subscribe_result},
     {"event.unsubscribe", "Ends a subscription, also that of a follow.", PT_NONE, false, NULL, unsubscribe_params,
      &proto_empty},
     {"daemon.info", "What this daemon is, can do and allows.", PT_NONE, false, NULL, NULL, &proto_info},
@@ -204,7 +226,23 @@ static const struct proto_field output_note[] = {
     {"eof", &proto_bool, 0, NULL, "the last one"},
     {NULL},
 };
+static const char *const note_words[] = {
+    "job.queued", "job.started",   "job.ready",       "job.stopping", "job.restarting",
+    "job.final",  "job.forgotten", "daemon.stopping", "gap",          NULL};
+static const struct proto_type note_word = {PK_ENUM, .values = note_words};
+static const struct proto_field event_note[] = {
+    {"subscription", &subscription_type, 0, NULL, "whose"},
+    {"seq", &proto_count, 0, NULL, "its number: rises by one for every event, filters leave holes"},
+    {"type", &note_word, 0, NULL, "what happened; gap: events from to to are not kept any more"},
+    {"at", &proto_instant, 0, NULL, "when"},
+    {"id", &proto_id, PF_NULL, NULL, "of the job"},
+    {"job", &proto_job_type, PF_NULL, NULL, "its record; null of a job that is forgotten, and of the daemon's own"},
+    {"from", &proto_count, PF_OPTIONAL, NULL, "of a gap: the first that is missing"},
+    {"to", &proto_count, PF_OPTIONAL, NULL, "of a gap: the last that is missing"},
+    {NULL},
+};
 const struct proto_method proto_notifications[] = {
+    {"event", "Something happened to a job, or to the daemon.", PT_NONE, false, NULL, event_note, NULL},
     {"job.started", "A job.run with follow has started its job.", PT_NONE, false, NULL, started_note, NULL},
     {"job.output", "Output of a followed job.", PT_NONE, false, NULL, output_note, NULL},
     {NULL},

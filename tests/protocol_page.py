@@ -195,7 +195,7 @@ def page(document):
         yield ""
         yield from fields_table({"properties": {param["name"]: {"description": param["description"], **param["schema"]}
                                                 for param in note["params"]},
-                                 "required": [param["name"] for param in note["params"]]})
+                                 "required": [param["name"] for param in note["params"] if param["required"]]})
         yield ""
     yield "## Spec"
     yield ""

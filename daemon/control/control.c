@@ -3,13 +3,19 @@
 
 #include "common/util.h"
 #include "daemon/control/audience.h"
+#include "daemon/control/event.h"
 #include "daemon/control/follower.h"
 #include "daemon/control/session.h"
 
 enum { QUEUE_MAX = 16 << 20, QUEUE_LOW = 65536 };
 
 static void on_started(struct job *job, void *data) {
+    event_tell(data, EVENT_STARTED, job);
     audience_tell(job, WATCH_STARTED, NULL);
+}
+
+static void on_stopping(struct job *job, void *data) {
+    event_tell(data, EVENT_STOPPING, job);
 }
 
 static void on_output(struct job *job, int stream, int64_t offset, const char *bytes, size_t size, void *data) {
@@ -25,18 +31,24 @@ static void on_eof(struct job *job, int stream, void *data) {
 static void on_final(struct job *job, void *data) {
     struct control *control = data;
     session_lease_end(job);
+    event_tell(control, EVENT_FINAL, job);
     audience_tell(job, WATCH_FINAL, NULL);
     control->activity(control->data);
 }
 
 static void on_forgotten(struct job *job, void *data) {
     struct audience *audience = job->audience;
+    event_tell(data, EVENT_FORGOTTEN, job);
     if (audience && !audience->watches)
         audience_drop(job); // else its last watcher does
 }
 
-const struct runner_listener control_runner_listener = {
-    .started = on_started, .output = on_output, .eof = on_eof, .final = on_final, .forgotten = on_forgotten};
+const struct runner_listener control_runner_listener = {.started = on_started,
+                                                        .stopping = on_stopping,
+                                                        .output = on_output,
+                                                        .eof = on_eof,
+                                                        .final = on_final,
+                                                        .forgotten = on_forgotten};
 
 static void on_bottom(struct ev_loop *loop, struct ev_prepare *w, int events) {
     struct control *control = w->data;
@@ -55,7 +67,8 @@ static void on_again(struct ev_loop *loop, struct ev_idle *w, int events) {
 }
 
 int control_start(struct control *control) {
-    int r = stream_host_new(control->loop, &control->streams);
+    control->events = events_new();
+    int r = control->events ? stream_host_new(control->loop, &control->streams) : -ENOMEM;
     if (r < 0)
         return r;
     control->stream_limits = (struct stream_limits){
@@ -69,6 +82,8 @@ int control_start(struct control *control) {
 }
 
 void control_stop(struct control *control) {
+    if (!control->stopping)
+        event_tell(control, EVENT_DAEMON_STOPPING, NULL);
     control->stopping = true;
     for (struct session *session = control->sessions; session; session = session->next)
         followers_release(session);
@@ -84,6 +99,8 @@ void control_finish(struct control *control) {
     ev_idle_stop(control->loop, &control->again);
     stream_host_free(control->streams);
     control->streams = NULL;
+    events_free(control->events);
+    control->events = NULL;
 }
 
 bool control_admits(const struct control *control, uid_t uid) {

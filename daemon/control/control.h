@@ -42,6 +42,7 @@ struct control {
     struct control_stats stats;
     struct stream_host *streams;
     struct stream_limits stream_limits;
+    struct events *events;    // owned
     struct session *sessions; // list
     struct session *busy;     // list: sessions with answers or output to send at the bottom of the turn
     struct session *held;     // list: sessions that are not read while many launches wait

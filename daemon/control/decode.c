@@ -118,7 +118,7 @@ static void set_words(const json_t *params, struct spec *spec) {
         spec->nice = (int)proto_int(nice);
 }
 
-// A copy in which numbers that are equal are the same: 5.0 is 5.
+// A copy in which numbers that are equal are the same: 5.0 is 5. NULL when memory is out.
 static json_t *normal(json_t *value) {
     json_t *copy, *item;
     const char *key;
@@ -126,40 +126,68 @@ static json_t *normal(json_t *value) {
     if (json_is_real(value) && fabs(json_real_value(value)) < 1e15 &&
         json_real_value(value) == floor(json_real_value(value)))
         return json_integer((json_int_t)json_real_value(value));
+    bool whole = true;
     if (json_is_object(value)) {
         copy = json_object();
         json_object_foreach(value, key, item)
-            json_object_set_new(copy, key, normal(item));
-        return copy;
-    }
-    if (json_is_array(value)) {
+            whole = whole && json_object_set_new(copy, key, normal(item)) == 0;
+    } else if (json_is_array(value)) {
         copy = json_array();
         json_array_foreach(value, i, item)
-            json_array_append_new(copy, normal(item));
-        return copy;
+            whole = whole && json_array_append_new(copy, normal(item)) == 0;
+    } else {
+        return json_incref(value);
     }
-    return json_incref(value);
+    if (!whole) {
+        json_decref(copy);
+        copy = NULL;
+    }
+    return copy;
+}
+
+struct form {
+    struct buffer text;
+    int result; // the first failure: jansson goes on after some
+};
+
+static int form_append(const char *data, size_t size, void *arg) {
+    struct form *form = arg;
+    if (form->result == 0)
+        form->result = buffer_append(&form->text, data, size);
+    return form->result;
+}
+
+static char *form_of(const json_t *own) {
+    struct form form = {0};
+    if (json_dump_callback(own, form_append, &form, JSON_COMPACT | JSON_SORT_KEYS) < 0 || form.result < 0 ||
+        buffer_append(&form.text, "", 1) < 0)
+        buffer_done(&form.text);
+    return form.text.data;
+}
+
+static int add_own(json_t *own, const struct proto_field *f, json_t *given) {
+    json_t *value = normal(given);
+    json_t *fallback = f->fallback ? json_loads(f->fallback, JSON_DECODE_ANY, NULL) : NULL;
+    int r = value && (fallback || !f->fallback) ? 0 : -ENOMEM;
+    if (r == 0 && !(fallback && json_equal(value, fallback)))
+        r = json_object_set(own, f->name, value) < 0 ? -ENOMEM : 0;
+    json_decref(fallback);
+    json_decref(value);
+    return r;
 }
 
 // The spec's own part of the params in one fixed form: what equals its default is as if absent. The lease is
 // left out: it is the connection's, and its default the method's.
 static int set_canonical(const json_t *params, struct spec *spec) {
     json_t *own = json_object();
-    for (const struct proto_field *f = proto_spec_fields; own && f->name; f++) {
+    int r = own ? 0 : -ENOMEM;
+    for (const struct proto_field *f = proto_spec_fields; r == 0 && f->name; f++) {
         json_t *value = json_object_get(params, f->name);
-        if (!value || streq(f->name, "lease"))
-            continue;
-        value = normal(value);
-        json_t *fallback = f->fallback ? json_loads(f->fallback, JSON_DECODE_ANY, NULL) : NULL;
-        int r = fallback && json_equal(value, fallback) ? 0 : json_object_set(own, f->name, value);
-        json_decref(fallback);
-        json_decref(value);
-        if (r < 0) {
-            json_decref(own);
-            return -ENOMEM;
-        }
+        if (value && !streq(f->name, "lease"))
+            r = add_own(own, f, value);
     }
-    spec->canonical = own ? json_dumps(own, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    if (r == 0)
+        spec->canonical = form_of(own);
     json_decref(own);
     return spec->canonical ? 0 : -ENOMEM;
 }

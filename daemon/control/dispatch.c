@@ -25,6 +25,7 @@ static const struct {
     {"job.update", method_job_update},
     {"job.lease", method_job_lease},
     {"job.forget", method_job_forget},
+    {"event.subscribe", method_event_subscribe},
     {"event.unsubscribe", method_event_unsubscribe},
     {"daemon.info", method_daemon_info},
     {"daemon.stats", method_daemon_stats},

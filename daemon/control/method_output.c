@@ -61,15 +61,3 @@ int method_job_output(struct call *call, json_t *params, json_t **ret_result) {
     *ret_result = result;
     return result ? 0 : -ENOMEM;
 }
-
-int method_event_unsubscribe(struct call *call, json_t *params, json_t **ret_result) {
-    int64_t id = proto_int(json_object_get(params, "subscription"));
-    struct follower *follower = follower_find(call->session, id);
-    if (!follower) {
-        snprintf(call->refusal.what, sizeof(call->refusal.what), "no subscription %lld", (long long)id);
-        return -ENOENT;
-    }
-    follower_free(follower);
-    *ret_result = json_object();
-    return 0;
-}

@@ -15,6 +15,7 @@ int method_job_input(struct call *call, json_t *params, json_t **ret_result);
 int method_job_update(struct call *call, json_t *params, json_t **ret_result);
 int method_job_lease(struct call *call, json_t *params, json_t **ret_result);
 int method_job_forget(struct call *call, json_t *params, json_t **ret_result);
+int method_event_subscribe(struct call *call, json_t *params, json_t **ret_result);
 int method_event_unsubscribe(struct call *call, json_t *params, json_t **ret_result);
 int method_daemon_info(struct call *call, json_t *params, json_t **ret_result);
 int method_daemon_stats(struct call *call, json_t *params, json_t **ret_result);

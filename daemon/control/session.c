@@ -7,6 +7,7 @@
 #include "common/util.h"
 #include "daemon/control/audience.h"
 #include "daemon/control/dispatch.h"
+#include "daemon/control/event.h"
 #include "daemon/control/feed.h"
 #include "daemon/control/follower.h"
 #include "daemon/control/wait.h"
@@ -53,6 +54,7 @@ void session_work(struct session *session) {
         return;
     }
     followers_pump(session);
+    subscriptions_pump(session);
     while (session->ready && !session_congested(session))
         wait_answer(session->ready);
 }
@@ -145,6 +147,8 @@ void session_end(struct session *session) {
         wait_drop(session->waits);
     while (session->ready)
         wait_drop(session->ready);
+    while (session->subscriptions)
+        subscription_free(session->subscriptions);
     while (session->feeds)
         feed_drop(session->feeds);
     session_drop_leases(session);

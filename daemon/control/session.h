@@ -12,11 +12,12 @@ struct session {
     struct stream *stream;   // owned
     uid_t uid;
     pid_t pid;
-    struct wait *waits;         // list: calls that wait
-    struct wait *ready;         // list: of them, those whose answer can be made
-    struct follower *followers; // list
-    struct feed *feeds;         // list: calls of job.input that wait
-    struct job *leases;         // list through their audiences
+    struct wait *waits;                 // list: calls that wait
+    struct wait *ready;                 // list: of them, those whose answer can be made
+    struct follower *followers;         // list
+    struct subscription *subscriptions; // list: of events
+    struct feed *feeds;                 // list: calls of job.input that wait
+    struct job *leases;                 // list through their audiences
     int64_t open_calls;
     int64_t last_subscription;
     bool is_busy, is_held, closing;

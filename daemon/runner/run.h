@@ -42,7 +42,7 @@ struct run {
     struct order order;
     struct ev_timer timer; // the next deadline; of a final job: when it is forgotten
     struct run *next_finishing;
-    bool is_finishing;
+    bool is_finishing, stopping_told;
 };
 
 static inline struct run *run_of(const struct job *job) {

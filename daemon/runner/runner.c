@@ -91,6 +91,15 @@ static unsigned run_cancel(struct run *run) {
     return lifecycle_failed(&run->job->life, now_mono());
 }
 
+// Once, when a stop begins; one that the launch forestalled says so by its result alone.
+static void run_tell_stopping(struct run *run) {
+    const struct lifecycle *life = &run->job->life;
+    if (!life->stopping || run->stopping_told || life->state != LIFE_RUNNING)
+        return;
+    run->stopping_told = true;
+    run->runner->listener->stopping(run->job, run->runner->data);
+}
+
 void run_act(struct run *run, unsigned actions) {
     struct runner *runner = run->runner;
     if (actions & LIFE_CANCEL)
@@ -112,6 +121,7 @@ void run_act(struct run *run, unsigned actions) {
         }
     if (actions & LIFE_FINISH)
         run_finish_later(run);
+    run_tell_stopping(run);
     run_rearm(run);
 }
 

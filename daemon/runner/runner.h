@@ -19,7 +19,8 @@ struct runner;
 struct run;
 
 struct runner_listener {
-    void (*started)(struct job *job, void *data); // the leader is exec'ed
+    void (*started)(struct job *job, void *data);  // the leader is exec'ed
+    void (*stopping)(struct job *job, void *data); // a deadline or somebody ends it; the leader still lives
     // Bytes were read: `bytes` at `offset` of the stream, valid during the call.
     void (*output)(struct job *job, int stream, int64_t offset, const char *bytes, size_t size, void *data);
     void (*eof)(struct job *job, int stream, void *data); // the stream is closed

@@ -264,7 +264,8 @@ class Document:
         for described in self.root.get("x-notifications", []):
             if described["name"] == method:
                 members = {param["name"]: param["schema"] for param in described["params"]}
-                check({"type": "object", "properties": members, "required": sorted(members),
+                always = sorted(param["name"] for param in described["params"] if param.get("required", True))
+                check({"type": "object", "properties": members, "required": always,
                        "additionalProperties": False}, params, self.root, method)
                 return
         raise SchemaError(f"the document knows no notification {method}")

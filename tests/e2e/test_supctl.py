@@ -69,6 +69,14 @@ def test_logs_of_the_last_lines(daemon, client):
 
 
 @daemon_test
+def test_options_may_follow_the_id(daemon, client):
+    job = client.run(child("both", 3))
+    assert daemon.supctl("logs", job["id"], "--stderr", "-n", 1).stdout == b""
+    assert daemon.supctl("logs", job["id"], "-n", 1, "--stdout").stdout == b"out 2\n"
+    assert daemon.supctl("status", job["id"], "--json").stdout.startswith(b"{")
+
+
+@daemon_test
 def test_logs_of_a_large_output_are_whole(daemon, client):
     job = client.run(child("flood", 900_000))
     assert daemon.supctl("logs", job["id"]).stdout == b"".join(b"%015d\n" % i for i in range(0, 900_000, 16))

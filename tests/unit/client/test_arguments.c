@@ -12,9 +12,10 @@ static const struct argument *const tables[] = {first, NULL, second};
 static struct arguments arguments;
 static const char *value;
 static char why[512];
+static bool ends_early = true;
 
 static void begin(int argc, char **argv) {
-    ck_assert_int_eq(arguments_init(&arguments, argc, argv, tables, ARRAY_SIZE(tables)), 0);
+    ck_assert_int_eq(arguments_init(&arguments, argc, argv, tables, ARRAY_SIZE(tables), ends_early), 0);
 }
 
 static int next(void) {
@@ -52,6 +53,18 @@ START_TEST(options_end_at_the_first_other_word) {
     ck_assert_int_eq(next(), 1);
     ck_assert_int_eq(next(), ARGUMENTS_END);
     ck_assert_str_eq(argv[optind], "echo");
+    arguments_done(&arguments);
+}
+END_TEST
+
+START_TEST(or_may_stand_anywhere) {
+    ends_early = false;
+    BEGIN(W("one"), W("-v"), W("two"), W("--output"), W("x"));
+    ck_assert_int_eq(next(), 1);
+    ck_assert_int_eq(next(), 2);
+    ck_assert_int_eq(next(), ARGUMENTS_END);
+    ck_assert_str_eq(argv[optind], "one");
+    ck_assert_str_eq(argv[optind + 1], "two");
     arguments_done(&arguments);
 }
 END_TEST
@@ -97,6 +110,7 @@ int main(void) {
     TCase *group = suite_case(suite, "parsing", NULL, NULL);
     tcase_add_test(group, long_and_short_of_several_tables);
     tcase_add_test(group, options_end_at_the_first_other_word);
+    tcase_add_test(group, or_may_stand_anywhere);
     tcase_add_test(group, two_dashes_end_them_too);
     tcase_add_test(group, what_is_wrong_is_named);
     return suite_run(suite);

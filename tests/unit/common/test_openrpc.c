@@ -73,7 +73,8 @@ static void check_params(const struct proto_method *method, const json_t *object
             ck_assert_str_eq(text_at(param, "name"), f->name);
             ck_assert_str_eq(text_at(param, "description"), f->doc);
             ck_assert(json_is_boolean(json_object_get(param, "required")));
-            ck_assert(json_is_true(json_object_get(param, "required")) == !!(f->flags & PF_REQUIRED));
+            bool always = method->result ? (f->flags & PF_REQUIRED) != 0 : !(f->flags & PF_OPTIONAL);
+            ck_assert(json_is_true(json_object_get(param, "required")) == always);
             ck_assert(json_is_object(json_object_get(param, "schema")));
             const json_t *fallback = json_object_get(json_object_get(param, "schema"), "default");
             ck_assert_msg(!method->result || !f->fallback == !fallback, "%s.%s", method->name, f->name);

@@ -179,7 +179,7 @@ static const struct {
     {A "\"limits\": {\"open_files\": 5}}", "limits", PROTO_UNSUPPORTED},
     {A "\"pty\": {}}", "pty", PROTO_UNSUPPORTED},
     {A "\"user\": \"root\"}", "user", PROTO_UNSUPPORTED},
-    {A "\"stdin\": \"stream\"}", "stdin", PROTO_UNSUPPORTED},
+    {A "\"stdin\": \"fd\"}", "stdin", PROTO_UNSUPPORTED},
     {A "\"stdout\": \"fd\"}", "stdout", PROTO_UNSUPPORTED},
     {A "\"queue_timeout\": 1}", "queue_timeout", PROTO_UNSUPPORTED},
     {A "\"restart\": {}}", "restart", PROTO_UNSUPPORTED},

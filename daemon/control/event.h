@@ -1,0 +1,45 @@
+// event: what happened to jobs, told to those who subscribed. The last ones are kept for who comes late.
+//
+// An event costs a few bytes until somebody is told: what the job looked like is made then, from the job as it is,
+// with what came after the event taken back. Of a job that was forgotten meanwhile only its id is left.
+#pragma once
+
+#include <jansson.h>
+
+#include "daemon/control/control.h"
+
+enum event_type {
+    EVENT_QUEUED,
+    EVENT_STARTED,
+    EVENT_READY,
+    EVENT_STOPPING,
+    EVENT_RESTARTING,
+    EVENT_FINAL,
+    EVENT_FORGOTTEN,
+    EVENT_DAEMON_STOPPING,
+    EVENT_TYPE_COUNT,
+};
+extern const char *const event_types[]; // by their numbers, NULL at the end
+
+struct events;
+struct event_filter {
+    unsigned types; // bits of enum event_type
+    int64_t *jobs;  // owned; NULL: all
+    size_t job_count;
+};
+
+struct events *events_new(void); // NULL when memory is out
+void events_free(struct events *events);
+int64_t events_last(const struct events *events); // 0: none yet
+// `job` NULL: of the daemon. Wakes the subscribers.
+void event_tell(struct control *control, enum event_type type, const struct job *job);
+
+struct session;
+struct subscription;
+// Events after `since`. Takes the filter's jobs over. NULL when memory is out.
+struct subscription *subscription_new(struct session *session, int64_t since, const struct event_filter *filter);
+void subscription_free(struct subscription *subscription);
+struct subscription *subscription_find(struct session *session, int64_t id);
+int64_t subscription_id(const struct subscription *subscription);
+// Sends what there is until the session is congested.
+void subscriptions_pump(struct session *session);
