@@ -121,6 +121,13 @@ int64_t subscription_id(const struct subscription *subscription) {
     return subscription->id;
 }
 
+bool event_filter_names(const struct event_filter *filter, int64_t job) {
+    for (size_t i = 0; filter->jobs && i < filter->job_count; i++)
+        if (filter->jobs[i] == job)
+            return true;
+    return !filter->jobs;
+}
+
 static bool subscription_wants(const struct subscription *s, const struct event *event) {
     const struct session *session = s->session;
     if (!(s->filter.types & (1u << event->type)))
@@ -129,10 +136,7 @@ static bool subscription_wants(const struct subscription *s, const struct event 
         return true;
     if (event->owner != session->uid && !session_administers(session))
         return false;
-    bool wanted = !s->filter.jobs;
-    for (size_t i = 0; i < s->filter.job_count && !wanted; i++)
-        wanted = s->filter.jobs[i] == event->job;
-    return wanted;
+    return event_filter_names(&s->filter, event->job);
 }
 
 // The job as it was then: what has come since is taken back.

@@ -28,6 +28,9 @@ struct event_filter {
     size_t job_count;
 };
 
+// Whether the filter is for this job.
+bool event_filter_names(const struct event_filter *filter, int64_t job);
+
 struct events *events_new(void); // NULL when memory is out
 void events_free(struct events *events);
 int64_t events_last(const struct events *events); // 0: none yet

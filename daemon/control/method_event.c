@@ -29,7 +29,7 @@ static int filter_of(const json_t *params, struct event_filter *ret_filter) {
         if (!filter.jobs)
             return -ENOMEM;
     }
-    for (size_t i = 0; i < filter.job_count; i++)
+    for (size_t i = 0; filter.jobs && i < filter.job_count; i++)
         filter.jobs[i] = proto_int(json_array_get(jobs, i));
     *ret_filter = filter;
     return 0;
@@ -40,10 +40,7 @@ static json_t *snapshot(const struct session *session, const struct event_filter
     json_t *jobs = json_array();
     double now = now_mono();
     for (struct job *job = registry_newest(session->control->registry); job; job = job->older) {
-        bool wanted = !filter->jobs;
-        for (size_t i = 0; i < filter->job_count; i++)
-            wanted |= filter->jobs[i] == job->id;
-        if (!job_is_final(job) && wanted && session_sees(session, job))
+        if (!job_is_final(job) && event_filter_names(filter, job->id) && session_sees(session, job))
             json_array_append_new(jobs, record_job(session->control, job, -1, now));
     }
     return jobs;

@@ -76,7 +76,7 @@ static int input_check(struct call *call, const struct job *job, const json_t *p
 int method_job_input(struct call *call, json_t *params, json_t **ret_result) {
     struct job *job;
     _cleanup_free_ char *bytes = NULL;
-    size_t size;
+    size_t size = 0;
     int r = target_one(call, params, &job);
     if (r == 0)
         r = input_check(call, job, params);

@@ -101,6 +101,7 @@ START_TEST(what_options_make_is_what_the_table_takes) {
                    {"N", "1"},
                    {"kill|wait|keep", "wait"},
                    {"truncate|kill", "kill"},
+                   {"null|stream", "stream"},
                    {"capture|null|[+]PATH", "null"},
                    {"capture|null|stdout|[+]PATH", "stdout"}};
     for (const struct argument *a = spec_options(); a->names; a++) {
