@@ -1,0 +1,121 @@
+"""The Python client: what its user would write, against the real daemon."""
+
+import asyncio
+import hashlib
+import os
+import signal
+import sys
+
+import procs
+from harness import TOP, child, daemon_test
+
+sys.path.insert(0, os.path.join(TOP, "client/python"))
+import supd  # noqa: E402
+
+
+@daemon_test
+def test_run(daemon, client):
+    result = supd.run(["sh", "-c", "echo out; echo err >&2; exit 3"], path=daemon.socket, timeout=30)
+    assert (result.status, result.stdout, result.stderr, result.timed_out) == (3, b"out\n", b"err\n", False), result
+    result = supd.run(["sleep", "5"], path=daemon.socket, timeout=0.2)
+    assert result.timed_out and result.status == -signal.SIGTERM
+    result = supd.run(["/nonexistent/x"], path=daemon.socket, timeout=3)
+    assert result.status is None and result.job["result"]["error"]["errno"] == "ENOENT" and not result.timed_out
+
+
+@daemon_test
+def test_default_socket(daemon, client):
+    os.environ["SUPD_SOCKET"] = daemon.socket
+    assert supd.run(["cat"], stdin=b"\xff\0x").stdout == b"\xff\0x"
+    assert supd.run(["cat"], stdin="text").stdout == b"text"
+    assert supd.run(["printf", "%s", b"a\xff"]).stdout == b"a\xff"
+
+
+@daemon_test
+def test_refusals_are_exceptions(daemon, client):
+    with supd.Client(daemon.socket) as mine:
+        try:
+            mine.status(999)
+        except supd.SupdError as error:
+            assert error.code == 1 and error.name == "not_found"
+        else:
+            raise AssertionError("not refused")
+
+
+@daemon_test
+def test_follow_is_all_of_it(daemon, client):
+    with supd.Client(daemon.socket) as mine:
+        job = mine.start(child("lines", 1000))
+        data = b"".join(chunk.data for chunk in mine.follow(job))
+        assert data == b"".join(b"line %d\n" % i for i in range(1, 1001))
+        assert mine.wait(job)[0]["state"] == "final"
+        job = mine.start(child("flood", 4 << 20))
+        mine.wait(job)
+        pieces = list(mine.follow(job))
+        gap = next(piece for piece in pieces if isinstance(piece, supd.Gap))
+        assert sum(len(piece.data) for piece in pieces if isinstance(piece, supd.Chunk)) + gap.end - gap.start == 4 << 20
+
+
+@daemon_test
+def test_input_there_and_back(daemon, client):
+    data = os.urandom(8 << 20)
+    with supd.Client(daemon.socket) as mine:
+        job = mine.start(["sha256sum"], stdin="stream")
+        for at in range(0, len(data), 1 << 20):
+            assert mine.input(job, data[at:at + (1 << 20)]) == 1 << 20
+        mine.input(job, eof=True)
+        mine.wait(job)
+        said = b"".join(chunk.data for chunk in mine.follow(job))
+        assert said.split()[0].decode() == hashlib.sha256(data).hexdigest()
+
+
+@daemon_test
+def test_events(daemon, client):
+    with supd.Client(daemon.socket) as mine:
+        mine.run(["true"])
+        events = mine.events(since=0)
+        assert [next(events)["type"] for _ in range(2)] == ["job.started", "job.final"]
+
+
+@daemon_test
+def test_lease_dies_with_the_connection(daemon, client):
+    with supd.Client(daemon.socket) as mine:
+        job = mine.lease(mine.start(child("sleep", 1000)))
+    procs.eventually(lambda: client.status(job)["state"] == "final", "it was killed")
+
+
+@daemon_test
+def test_asyncio(daemon, client):
+    async def scene():
+        async with supd.AsyncClient(daemon.socket) as mine:
+            results = await asyncio.gather(*(mine.run(["sh", "-c", f"exit {i}"]) for i in range(50)))
+            assert [result.status for result in results] == list(range(50))
+            job = await mine.start(["cat"], stdin="stream", name="echo")
+            await mine.input("echo", "hello\n")
+            assert await mine.wait_text("echo", "hello\n")
+            await mine.input("echo", b"bye", eof=True)
+            assert b"".join([chunk.data async for chunk in mine.follow(job)]) == b"hello\nbye"
+            seen = []
+            async for event in mine.events(since=0, types=["job.final"]):
+                seen.append(event["id"])
+                if len(seen) == 51:
+                    break
+            assert len(set(seen)) == 51
+    asyncio.run(scene())
+
+
+@daemon_test
+def test_a_daemon_that_goes_is_an_error(daemon, client):
+    async def scene():
+        async with supd.AsyncClient(daemon.socket) as mine:
+            waiting = asyncio.create_task(mine.run(child("sleep", 1000)))
+            await mine.call("daemon.info")
+            daemon.process.kill()
+            try:
+                await waiting
+            except ConnectionError:
+                return
+            raise AssertionError("an answer from nobody")
+    daemon.expect_clean = False
+    asyncio.run(scene())
+    procs.reap_orphans()
