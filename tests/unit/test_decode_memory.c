@@ -1,56 +1,12 @@
 // decode: running out of memory. Each allocation in turn fails, until none does: no crash, no leak, and -ENOMEM or all.
-//
-// The linker sends the program's own malloc and its kin here; jansson is given the same by its hooks.
 #include <stdio.h>
 
 #include "common/util.h"
 #include "daemon/control/decode.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/failing.h"
+#include "tests/unit/suite.h"
 
 enum { SWEEP_MAX = 10000 }; // no decoding allocates as often
-
-static long countdown;   // 0: none fails; 1: the next one does
-static bool counting;    // whether a decoding is running
-static bool failed;      // the one that was to fail did
-static long outstanding; // allocations of the decoding less what it freed
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void __real_free(void *p);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-char *__wrap_strdup(const char *text);
-void __wrap_free(void *p);
-
-static bool fails_now(void) {
-    if (!counting || countdown == 0 || --countdown > 0)
-        return false;
-    return failed = true;
-}
-
-static void *counted(void *p) {
-    outstanding += counting && p;
-    return p;
-}
-
-void *__wrap_malloc(size_t size) {
-    return fails_now() ? NULL : counted(__real_malloc(size));
-}
-
-void *__wrap_calloc(size_t count, size_t size) {
-    return fails_now() ? NULL : counted(__real_calloc(count, size));
-}
-
-char *__wrap_strdup(const char *text) {
-    size_t size = strlen(text) + 1;
-    char *copy = __wrap_malloc(size);
-    return copy ? memcpy(copy, text, size) : NULL;
-}
-
-void __wrap_free(void *p) {
-    outstanding -= counting && p;
-    __real_free(p);
-}
 
 static json_t *params;  // of the decoding, made before it
 static char *canonical; // what comes of them where memory is not out; NULL: nothing
@@ -70,19 +26,16 @@ static void teardown(void) {
 static int decode(long n, bool *ret_same) {
     struct refusal refusal = {0};
     struct spec spec;
-    countdown = n;
-    failed = false;
-    outstanding = 0;
-    counting = true;
+    failing_begin(n);
     int r = decode_spec(params, false, &refusal, &spec);
     *ret_same = spec.canonical && canonical ? streq(spec.canonical, canonical) : spec.canonical == canonical;
     if (n == 0 && spec.canonical) {
-        counting = false;
+        failing_end();
         canonical = strdup(spec.canonical);
-        counting = true;
+        failing.counting = true;
     }
     spec_done(&spec);
-    counting = false;
+    failing_end();
     return r;
 }
 
@@ -95,8 +48,8 @@ static void sweep(const char *text) {
     ck_assert_int_eq(decode(0, &same), 0);
     for (n = 1; n < SWEEP_MAX; n++) {
         int r = decode(n, &same);
-        ck_assert_msg(outstanding == 0, "allocation %ld failed: %ld are left", n, outstanding);
-        if (!failed) {
+        ck_assert_msg(failing.outstanding == 0, "allocation %ld failed: %ld are left", n, failing.outstanding);
+        if (!failing.failed) {
             ck_assert_msg(r == 0 && same, "without a failure it says %d", r);
             break;
         }

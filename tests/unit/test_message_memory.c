@@ -3,7 +3,7 @@
 
 #include "common/message.h"
 #include "common/util.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 enum {
     MEMBERS = 400,

@@ -3,7 +3,7 @@
 
 #include "client/arguments.h"
 #include "common/util.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 static const struct argument first[] = {
     {"v,verbose", NULL, "says more", 1}, {"o,output", "FILE", "where to", 2}, {NULL}};

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "client/exit_code.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 static int code_of(const char *result) {
     json_t *job = json_pack("{s:o}", "result", json_loads(result, JSON_DECODE_ANY, NULL));

@@ -3,7 +3,7 @@
 
 #include "client/lines.h"
 #include "common/util.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 static struct lines lines;
 static char seen[4096];

@@ -5,7 +5,7 @@
 
 #include "client/sink.h"
 #include "common/util.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 enum { FLOOD = 1 << 20 };
 

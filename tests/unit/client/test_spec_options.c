@@ -5,7 +5,7 @@
 #include "common/proto.h"
 #include "common/schema.h"
 #include "common/util.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 static json_t *spec;
 static char why[512];

@@ -5,7 +5,7 @@
 
 #include "common/units.h"
 #include "common/util.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 START_TEST(durations_take_a_unit) {
     static const struct {

@@ -5,7 +5,7 @@
 #include <sys/socket.h>
 
 #include "common/util.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 enum { TURNS = 50 };
 

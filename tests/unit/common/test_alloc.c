@@ -1,6 +1,4 @@
 // Tests of running out of memory: each allocation in turn fails, until none does. No crash, no leak, a clean error.
-//
-// The linker sends the program's own malloc and its kin here; jansson is given the same by its hooks.
 #include <sys/socket.h>
 
 #include "common/message.h"
@@ -8,54 +6,10 @@
 #include "common/schema.h"
 #include "common/stream.h"
 #include "common/util.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/failing.h"
+#include "tests/unit/suite.h"
 
 enum { SWEEP_MAX = 100000 }; // no step allocates as often
-
-static long countdown;   // 0: none fails; 1: the next one does
-static bool counting;    // whether a step is running
-static bool failed;      // the one that was to fail did
-static long outstanding; // allocations of the step less what it freed
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void __real_free(void *p);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-void __wrap_free(void *p);
-
-static bool fails_now(void) {
-    if (!counting || countdown == 0 || --countdown > 0)
-        return false;
-    return failed = true;
-}
-
-static void *counted(void *p) {
-    outstanding += counting && p;
-    return p;
-}
-
-void *__wrap_malloc(size_t size) {
-    return fails_now() ? NULL : counted(__real_malloc(size));
-}
-
-void *__wrap_calloc(size_t count, size_t size) {
-    return fails_now() ? NULL : counted(__real_calloc(count, size));
-}
-
-void *__wrap_realloc(void *old, size_t size) {
-    if (fails_now())
-        return NULL;
-    void *p = __real_realloc(old, size);
-    return old ? p : counted(p);
-}
-
-void __wrap_free(void *p) {
-    outstanding -= counting && p;
-    __real_free(p);
-}
 
 static bool harmless; // a failure may leave no trace where the result is right all the same
 
@@ -64,14 +18,11 @@ static bool harmless; // a failure may leave no trace where the result is right 
 static void sweep(bool (*step)(void)) {
     long silent = 0, first = 0; // failures that nobody spoke of
     for (long n = 1; n < SWEEP_MAX; n++) {
-        countdown = n;
-        failed = false;
-        outstanding = 0;
-        counting = true;
+        failing_begin(n);
         bool worked = step();
-        counting = false;
-        ck_assert_msg(outstanding == 0, "allocation %ld failed: %ld are left", n, outstanding);
-        if (!failed) {
+        failing_end();
+        ck_assert_msg(failing.outstanding == 0, "allocation %ld failed: %ld are left", n, failing.outstanding);
+        if (!failing.failed) {
             ck_assert_msg(worked, "without a failure it did not work");
             ck_assert_int_gt(n, 1);
             ck_assert_msg(silent == 0, "%ld of %ld failures, of allocation %ld first, show nowhere", silent, n - 1,

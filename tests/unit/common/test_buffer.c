@@ -2,7 +2,7 @@
 #include "common/buffer.h"
 
 #include "common/util.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 enum { PAGE_OR_SO = 8192 }; // above this an emptied buffer gives its memory back
 

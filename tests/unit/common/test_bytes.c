@@ -2,7 +2,7 @@
 #include "common/bytes.h"
 
 #include "common/util.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 static bool base64(const char *text) {
     return bytes_base64_valid(text, strlen(text));

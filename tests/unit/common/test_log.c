@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 
 #include "common/util.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 static FILE *written; // what stderr is while a test runs
 static int stderr_kept;

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "common/util.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 static int parse_bytes(const char *line, size_t size) {
     _cleanup_free_ char *copy = malloc(size + !size); // of the exact size: nothing behind it may be read

@@ -9,7 +9,7 @@
 #include "common/proto_types.h"
 #include "common/util.h"
 #include "daemon/control/dispatch.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 enum { TYPE_DEPTH = 24 }; // deeper than any type nests
 

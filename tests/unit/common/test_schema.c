@@ -6,7 +6,7 @@
 #include "common/proto_record.h"
 #include "common/proto_types.h"
 #include "common/util.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 struct refusal {
     const char *params;

@@ -5,7 +5,7 @@
 
 #include "common/util.h"
 #include "tests/unit/common/channel.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 START_TEST(lines_come_whole_and_in_order) {
     channel_peer_says("one\ntwo\n\nfo");

@@ -8,7 +8,7 @@
 #include <sys/un.h>
 
 #include "common/util.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 static char directory[] = "/tmp/supd-unixsock-XXXXXX";
 static char path[80];

@@ -5,7 +5,7 @@
 
 #include "common/util.h"
 #include "tests/unit/control/sample.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 #define OUT (1u << STREAM_OUT)
 #define BOTH (1u << STREAM_OUT | 1u << STREAM_ERR)

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "common/util.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 static struct config config;
 static char path[64], why[256];

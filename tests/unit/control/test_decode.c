@@ -6,7 +6,7 @@
 
 #include "common/schema.h"
 #include "common/util.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 // As dispatch does it: checked, nulls dropped, decoded. Returns 0, or the code of the refusal.
 static int decode(const char *text, struct spec *ret_spec, struct refusal *refusal) {

@@ -3,7 +3,7 @@
 
 #include "common/util.h"
 #include "tests/unit/control/sample.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 #define OUT (1u << STREAM_OUT)
 #define ERR (1u << STREAM_ERR)

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "common/util.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 static struct options options;
 static char dir[64], text[8192];

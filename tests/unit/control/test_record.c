@@ -6,7 +6,7 @@
 #include "common/schema.h"
 #include "common/util.h"
 #include "tests/unit/control/sample.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 static struct sample sample;
 static struct job *job;

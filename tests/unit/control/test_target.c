@@ -4,7 +4,7 @@
 #include "common/util.h"
 #include "daemon/control/session.h"
 #include "tests/unit/control/sample.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 static struct sample sample;
 static struct session session;

@@ -1,6 +1,6 @@
 // lifecycle: how attempts end by themselves, and what becomes of their trees and streams.
 #include "tests/unit/core/life.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 static struct life l;
 

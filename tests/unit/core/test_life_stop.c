@@ -1,6 +1,6 @@
 // lifecycle: deadlines and kills, and which of them is the reason.
 #include "tests/unit/core/life.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 static struct life l;
 

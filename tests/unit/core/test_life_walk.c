@@ -2,7 +2,7 @@
 #include "common/util.h"
 #include "tests/unit/core/holds.h"
 #include "tests/unit/core/life.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 enum { WALKS = 100000, STEPS = 40 };
 

@@ -1,105 +1,26 @@
 // Tests of running out of memory in the core and the store: each allocation in turn fails, until none does.
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "common/util.h"
 #include "daemon/core/registry.h"
 #include "daemon/store/order.h"
 #include "daemon/store/spool.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/failing.h"
+#include "tests/unit/suite.h"
 
 enum { SWEEP_MAX = 10000 };
-
-static long countdown; // 0: none fails; 1: the next one does
-static bool counting, failed;
-static long outstanding; // allocations of the step less what it freed
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void __real_free(void *p);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-char *__wrap_strdup(const char *text);
-void __wrap_free(void *p);
-int __wrap_asprintf(char **text, const char *format, ...) __attribute__((format(printf, 2, 3)));
-int __wrap___asprintf_chk(char **text, int flag, const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-static bool fails_now(void) {
-    if (!counting || countdown == 0 || --countdown > 0)
-        return false;
-    return failed = true;
-}
-
-static void *counted(void *p) {
-    outstanding += counting && p;
-    return p;
-}
-
-void *__wrap_malloc(size_t size) {
-    return fails_now() ? NULL : counted(__real_malloc(size));
-}
-
-void *__wrap_calloc(size_t count, size_t size) {
-    return fails_now() ? NULL : counted(__real_calloc(count, size));
-}
-
-void *__wrap_realloc(void *old, size_t size) {
-    if (fails_now())
-        return NULL;
-    void *p = __real_realloc(old, size);
-    return old ? p : counted(p);
-}
-
-char *__wrap_strdup(const char *text) {
-    size_t size = strlen(text) + 1;
-    char *copy = __wrap_malloc(size);
-    return copy ? memcpy(copy, text, size) : NULL;
-}
-
-void __wrap_free(void *p) {
-    outstanding -= counting && p;
-    __real_free(p);
-}
-
-static int print(char **text, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
-static int print(char **text, const char *format, va_list args) {
-    enum { ROOM = 4096 };
-    *text = __wrap_malloc(ROOM);
-    return *text ? vsnprintf(*text, ROOM, format, args) : -1;
-}
-
-int __wrap_asprintf(char **text, const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    int n = print(text, format, args);
-    va_end(args);
-    return n;
-}
-
-int __wrap___asprintf_chk(char **text, int flag, const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    int n = print(text, format, args);
-    va_end(args);
-    return n;
-}
 
 // Does the step with its first allocation failing, then with its second, until it gets by without a failure. `tells`:
 // a failure must show; else the step has to work all the same. It gives back everything that it gets.
 static void sweep(bool (*step)(void), bool tells) {
     for (long n = 1; n < SWEEP_MAX; n++) {
-        countdown = n;
-        failed = false;
-        outstanding = 0;
-        counting = true;
+        failing_begin(n);
         bool worked = step();
-        counting = false;
-        ck_assert_msg(outstanding == 0, "allocation %ld failed: %ld are left", n, outstanding);
-        ck_assert_msg(worked == !(failed && tells), "allocation %ld %s, the step %s", n,
-                      failed ? "failed" : "did not fail", worked ? "worked" : "did not work");
-        if (!failed) {
+        failing_end();
+        ck_assert_msg(failing.outstanding == 0, "allocation %ld failed: %ld are left", n, failing.outstanding);
+        ck_assert_msg(worked == !(failing.failed && tells), "allocation %ld %s, the step %s", n,
+                      failing.failed ? "failed" : "did not fail", worked ? "worked" : "did not work");
+        if (!failing.failed) {
             ck_assert_int_gt(n, 1);
             return;
         }
@@ -152,7 +73,7 @@ static bool spool_step(void) {
     spool_commit(&spool, 5);
     spool_seal(&spool);
     bool worked = room == 5 && spool_read(&spool, 0, got, sizeof(got)) == 5 && memcmp(got, "hello", 5) == 0 &&
-                  spool_host_stored(logs) == spool_taken(&spool) && (spool.file != 0) == failed;
+                  spool_host_stored(logs) == spool_taken(&spool) && (spool.file != 0) == failing.failed;
     spool_done(&spool);
     return worked && spool_host_stored(logs) == 0;
 }
@@ -179,7 +100,7 @@ static bool order_step(void) {
         shown += end - next[stream];
         next[stream] = end;
     }
-    bool worked = shown == 100 && order.full == failed;
+    bool worked = shown == 100 && order.full == failing.failed;
     order_done(&order);
     return worked;
 }

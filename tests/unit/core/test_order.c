@@ -5,7 +5,7 @@
 #include "common/util.h"
 #include "daemon/store/order.h"
 #include "tests/unit/core/holds.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 static struct order order;
 

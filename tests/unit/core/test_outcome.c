@@ -2,7 +2,7 @@
 #include "common/proto.h"
 #include "common/util.h"
 #include "daemon/core/job.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 START_TEST(a_failed_launch_comes_first) {
     struct outcome o = {.stage = STAGE_EXEC, .error = 2, .cause = {.reason = REASON_KILLED}};

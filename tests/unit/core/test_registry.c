@@ -4,7 +4,7 @@
 #include "common/util.h"
 #include "daemon/core/registry.h"
 #include "tests/unit/core/holds.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 enum { JOBS = 64 };
 

@@ -4,7 +4,7 @@
 #include <signal.h>
 
 #include "common/util.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 static struct spec spec;
 

@@ -7,7 +7,7 @@
 #include "common/util.h"
 #include "daemon/store/spool.h"
 #include "tests/unit/core/holds.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 enum { MODEL_MAX = 1 << 20 };
 

@@ -8,7 +8,7 @@
 
 #include "common/util.h"
 #include "tests/unit/core/holds.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 static char top[64]; // on a tmpfs
 static char output[80];

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "common/util.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/os/watch.h"
 
 static const char *mountinfo, *own; // what the two files hold; NULL: not there

@@ -8,7 +8,7 @@
 #include "common/util.h"
 #include "daemon/os/slots.h"
 #include "tests/unit/os/stand.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 static struct stand stand;
 static struct plan plan;

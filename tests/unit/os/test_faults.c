@@ -6,7 +6,7 @@
 #include "common/util.h"
 #include "tests/unit/os/fault.h"
 #include "tests/unit/os/rig.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/os/watch.h"
 
 static const struct {

@@ -3,7 +3,7 @@
 
 #include "common/util.h"
 #include "daemon/os/identity.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 
 START_TEST(a_known_user_is_as_the_database_has_it) {
     struct identity who;

@@ -6,7 +6,7 @@
 
 #include "common/util.h"
 #include "daemon/os/leader.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/os/watch.h"
 
 struct watched {

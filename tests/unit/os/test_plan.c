@@ -3,7 +3,7 @@
 
 #include "common/util.h"
 #include "daemon/os/plan.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/os/watch.h"
 
 static char **strings(const char *first, const char *second) {

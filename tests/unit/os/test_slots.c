@@ -5,7 +5,7 @@
 
 #include "common/util.h"
 #include "daemon/os/slots.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/os/watch.h"
 
 static bool is_null(int fd) {

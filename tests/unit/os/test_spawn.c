@@ -10,7 +10,7 @@
 
 #include "common/util.h"
 #include "tests/unit/os/stand.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/os/watch.h"
 
 static const enum spawn_way ways[] = {SPAWN_FAST, SPAWN_PLAIN};

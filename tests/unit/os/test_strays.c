@@ -8,7 +8,7 @@
 #include "daemon/os/tree_internal.h"
 #include "tests/unit/os/family.h"
 #include "tests/unit/os/rig.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/os/watch.h"
 
 START_TEST(orphans_are_ended_and_reaped_and_reapers_left_alone) {

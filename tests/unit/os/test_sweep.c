@@ -8,7 +8,7 @@
 
 #include "common/util.h"
 #include "tests/unit/os/family.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/os/watch.h"
 
 static void end_all(const pid_t *pids, int count) {

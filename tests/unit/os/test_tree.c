@@ -6,7 +6,7 @@
 #include "common/util.h"
 #include "daemon/os/tree_internal.h"
 #include "tests/unit/os/rig.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/os/watch.h"
 
 enum { BOMB = 20 }; // processes with sessions of their own, double-forked

@@ -5,7 +5,7 @@
 #include "common/util.h"
 #include "daemon/os/sweep.h"
 #include "tests/unit/os/rig.h"
-#include "tests/unit/os/suite.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/os/watch.h"
 
 static struct rig rig;
