@@ -66,7 +66,9 @@ static int print(char **text, const char *format, va_list args) __attribute__((f
 static int print(char **text, const char *format, va_list args) {
     enum { ROOM = 4096 };
     *text = __wrap_malloc(ROOM);
-    return *text ? vsnprintf(*text, ROOM, format, args) : -1;
+    if (!*text)
+        return -1;
+    return vsnprintf(*text, ROOM, format, args); // NOLINT(clang-analyzer-valist.Uninitialized)
 }
 
 int __wrap_asprintf(char **text, const char *format, ...) {
