@@ -1,4 +1,5 @@
 // supctl: the command line of supd.
+#include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
 
@@ -22,7 +23,15 @@ static int supctl_command(struct client *client, int argc, char **argv) {
     return supctl_refused(client, command->run(client));
 }
 
+// A standard stream that was closed must not become the connection, or a log: what goes there goes nowhere.
+static void fill_standard_streams(void) {
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+            exit(EXIT_CANNOT);
+}
+
 int main(int argc, char **argv) {
+    fill_standard_streams();
     setlocale(LC_ALL, "");
     const char *no_autostart = getenv("SUPCTL_NO_AUTOSTART"), *socket = getenv("SUPD_SOCKET"), *value;
     struct client client = {

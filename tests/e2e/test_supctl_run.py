@@ -281,3 +281,13 @@ def test_options_mirror_the_spec(daemon, client):
 @daemon_test
 def test_double_dash_may_be_left_out_and_options_end_at_the_command(daemon, client):
     assert run(daemon, "echo", "-n", "--timeout").stdout == b"--timeout"
+
+
+@daemon_test
+def test_closed_standard_streams_are_nobodys(daemon, client):
+    """A connection that got the number of a closed stdout would be written to."""
+    words = " ".join(daemon.supctl_words("run", "--name", "mute", "--", "sh", "-c", "'cat; echo x; echo y >&2; exit 7'"))
+    done = subprocess.run(["bash", "-c", f"{words} <&- >&- 2>&-"], timeout=GUARD)
+    assert done.returncode == 7
+    job = client.call("job.status", name="mute", inline_bytes=100)["job"]
+    assert (job["stdout"]["data"], job["stderr"]["data"]) == ("x\n", "y\n")
