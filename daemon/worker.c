@@ -202,7 +202,8 @@ static int worker_open_control(struct worker *w) {
     int r = control_start(&w->control);
     if (r < 0)
         return worker_fail(w, "control", r);
-    int fd = unixsock_listen(w->options->socket, 0600);
+    // Who may come in is said by the directory, and then by the credentials of each peer: one who got so far is told why not.
+    int fd = unixsock_listen(w->options->socket, 0666);
     if (fd == -EADDRINUSE) {
         log_error(&w->log, "%s: somebody else answers there: name another socket", w->options->socket);
         return fd;

@@ -225,7 +225,6 @@ def test_another_user_who_reaches_the_socket_is_refused_and_closed(daemon, clien
     needs_root()
     for path in (daemon.directory, daemon.run):
         os.chmod(path, 0o755)
-    os.chmod(daemon.socket, 0o666)
 
     def ask():
         other = Client(daemon.socket)
