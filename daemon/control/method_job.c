@@ -38,7 +38,7 @@ static int spec_start(struct call *call, struct spec *spec, struct job **ret_job
     }
     if (control->stopping)
         return -ESHUTDOWN;
-    int r = runner_start(control->runner, spec, session->uid, ret_job);
+    int r = runner_start(control->runner, spec, session->uid, session->claimant, ret_job);
     if (r == -EEXIST) {
         job = registry_find_name(control->registry, session->uid, spec->name);
         snprintf(refusal->what, sizeof(refusal->what), "name: live job %lld has it", job ? (long long)job->id : 0LL);

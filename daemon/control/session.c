@@ -15,7 +15,7 @@
 
 enum {
     SESSION_CONGESTED = 256 * 1024,
-    LAUNCHES_MANY = 16, // waiting in all
+    LAUNCHES_MANY = 16, // of one session, waiting
     LAUNCHES_FEW = 8,
 };
 
@@ -61,7 +61,7 @@ void session_work(struct session *session) {
 
 void session_launches(struct session *session) {
     struct control *control = session->control;
-    if (session->is_held || launcher_queued(control->launcher) < LAUNCHES_MANY)
+    if (session->is_held || launcher_queued_for(control->launcher, session->claimant) < LAUNCHES_MANY)
         return;
     session->is_held = true;
     DL_APPEND2(control->held, session, prev_held, next_held);
@@ -76,8 +76,11 @@ static void session_let_go(struct session *session) {
 }
 
 void sessions_read_on(struct control *control) {
-    while (control->held && launcher_queued(control->launcher) < LAUNCHES_FEW) {
-        struct session *session = control->held;
+    struct session *session, *next;
+    for (session = control->held; session; session = next) {
+        next = session->next_held;
+        if (launcher_queued_for(control->launcher, session->claimant) >= LAUNCHES_FEW)
+            continue;
         session_let_go(session);
         stream_read(session->stream, true);
     }
@@ -118,8 +121,14 @@ int session_new(struct control *control, int fd, uid_t uid, pid_t pid) {
     session->control = control;
     session->uid = uid;
     session->pid = pid;
-    int r = stream_new(control->streams, fd, &session_listener, &control->stream_limits, session, &session->stream);
+    session->claimant = claimant_new();
+    int r = session->claimant ? 0 : -ENOMEM;
+    if (r < 0)
+        fd_close(fd);
+    else
+        r = stream_new(control->streams, fd, &session_listener, &control->stream_limits, session, &session->stream);
     if (r < 0) {
+        claimant_release(session->claimant);
         free(session);
         return r;
     }
@@ -159,6 +168,7 @@ void session_end(struct session *session) {
         LL_DELETE2(control->busy, session, next_busy);
     control->stats.connected--;
     descriptors_give(control->descriptors, 1);
+    claimant_release(session->claimant);
     free(session);
     control->activity(control->data);
 }

@@ -8,8 +8,9 @@ struct wait;
 struct follower;
 
 struct session {
-    struct control *control; // borrowed; outlives it
-    struct stream *stream;   // owned
+    struct control *control;   // borrowed; outlives it
+    struct stream *stream;     // owned
+    struct claimant *claimant; // referenced
     uid_t uid;
     pid_t pid;
     struct wait *waits;                 // list: calls that wait

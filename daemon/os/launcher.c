@@ -18,6 +18,12 @@ enum { LAUNCH_IDLE, LAUNCH_QUEUED, LAUNCH_UNDER_WAY, LAUNCH_OVER };
 enum { THREAD_STACK = 65536, LAUNCHER_SHARE = 48 }; // a launcher for so many descriptors
 #define LAUNCHER_STUCK 0.02 // a launch that takes longer than this does not count on for the next one
 
+struct claimant {
+    int references;
+    // Under the lock:
+    size_t queued, under_way;
+};
+
 struct launcher_thread {
     struct launcher *launcher;
     pthread_t thread;
@@ -32,6 +38,7 @@ struct launcher {
     struct ev_loop *loop;
     enum spawn_way way;
     int normal, most; // threads: in normal times, and when some are stuck
+    int share;        // of them at most for one claimant
     struct launcher_thread threads[SLOTS_LAUNCHERS];
     int slots[SLOTS_LAUNCHERS][SLOT_COUNT];
     struct child_setup setup; // common part
@@ -64,21 +71,62 @@ static void block_all_signals(void) {
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof(all));
 }
 
+struct claimant *claimant_new(void) {
+    struct claimant *claimant = calloc(1, sizeof(*claimant));
+    if (claimant)
+        claimant->references = 1;
+    return claimant;
+}
+
+void claimant_release(struct claimant *claimant) {
+    if (claimant && --claimant->references == 0)
+        free(claimant);
+}
+
+// Whether the launch may begin: its claimant has not all of its share.
+static bool launch_may(const struct launcher *l, const struct launch *launch) {
+    return !launch->claimant || launch->claimant->under_way < (size_t)l->share;
+}
+
+static struct launch *launcher_pick(const struct launcher *l) {
+    struct launch *launch = l->queue;
+    while (launch && !launch_may(l, launch))
+        launch = launch->next;
+    return launch;
+}
+
+// Whether more may begin than there are threads waiting for them.
+static bool launcher_wants(const struct launcher *l) {
+    size_t count = 0;
+    for (const struct launch *launch = l->queue; launch && count <= l->idle; launch = launch->next)
+        count += launch_may(l, launch);
+    return count > l->idle;
+}
+
+// The launch leaves the queue, to begin or for good.
+static void launcher_unqueue(struct launcher *l, struct launch *launch) {
+    LL_DELETE(l->queue, launch);
+    l->queued--;
+    if (launch->claimant)
+        launch->claimant->queued--;
+}
+
 static void *thread_main(void *data) {
     struct launcher_thread *t = data;
     struct launcher *l = t->launcher;
     block_all_signals();
     pthread_mutex_lock(&l->lock);
     for (;;) {
+        struct launch *launch;
         l->idle++;
-        while (!l->queue && !l->leaving)
+        while (!(launch = launcher_pick(l)) && !l->leaving)
             pthread_cond_wait(&l->work, &l->lock);
         l->idle--;
         if (l->leaving)
             break;
-        struct launch *launch = l->queue;
-        LL_DELETE(l->queue, launch);
-        l->queued--;
+        launcher_unqueue(l, launch);
+        if (launch->claimant)
+            launch->claimant->under_way++;
         launch->state = LAUNCH_UNDER_WAY;
         launch->launcher_index = t->index;
         station_clear(&t->station);
@@ -89,7 +137,11 @@ static void *thread_main(void *data) {
         pthread_mutex_lock(&l->lock);
         t->current = NULL;
         launch->state = LAUNCH_OVER;
+        if (launch->claimant)
+            launch->claimant->under_way--;
         LL_APPEND(l->over, launch);
+        if (l->queue && l->idle > 0)
+            pthread_cond_signal(&l->work); // one that had its share may have room again
         // Not while the lock is held: whoever is woken would only wait for it.
         pthread_mutex_unlock(&l->lock);
         ev_async_send(l->loop, &l->ready);
@@ -133,7 +185,7 @@ static void launcher_balance(struct launcher *l) {
     double now = now_mono();
     size_t stuck = 0;
     pthread_mutex_lock(&l->lock);
-    bool wanting = l->queued > l->idle;
+    bool wanting = launcher_wants(l);
     for (size_t i = 0; i < l->running; i++)
         stuck += l->threads[i].current && now - l->threads[i].since >= LAUNCHER_STUCK;
     pthread_mutex_unlock(&l->lock);
@@ -160,6 +212,7 @@ static void on_ready(struct ev_loop *loop, struct ev_async *async, int events) {
         struct launch *launch = over;
         over = launch->next;
         launch->state = LAUNCH_IDLE;
+        claimant_release(TAKE_PTR(launch->claimant));
         if (launch->plan.stage == STAGE_NONE)
             tree_attach(launch->tree);
         launch->done(launch, launch->data);
@@ -214,6 +267,7 @@ int launcher_new(struct ev_loop *loop, enum spawn_way way, int threads, struct l
     // Slots are descriptors too: with few of them to be had, fewer launchers.
     l->most = (int)MIN(MAX(l->setup.nofile.rlim_max / LAUNCHER_SHARE, (rlim_t)2), (rlim_t)SLOTS_LAUNCHERS);
     l->normal = MIN(threads, l->most);
+    l->share = MAX(l->most - l->most / 4, 1);
     if (r == 0)
         r = slots_reserve(l->most, l->slots);
     if (r == 0 && (l->null = open("/dev/null", O_RDWR | O_CLOEXEC)) < 0)
@@ -272,7 +326,11 @@ void launcher_submit(struct launcher *l, struct launch *launch) {
         launch->state = LAUNCH_QUEUED;
         LL_APPEND(l->queue, launch);
         l->queued++;
+        if (launch->claimant)
+            launch->claimant->queued++;
     }
+    if (launch->claimant)
+        launch->claimant->references++;
     bool short_of = l->queued > l->idle;
     pthread_mutex_unlock(&l->lock);
     pthread_cond_signal(&l->work);
@@ -284,11 +342,12 @@ bool launcher_cancel(struct launcher *l, struct launch *launch) {
     pthread_mutex_lock(&l->lock);
     bool queued = launch->state == LAUNCH_QUEUED;
     if (queued) {
-        LL_DELETE(l->queue, launch);
-        l->queued--;
+        launcher_unqueue(l, launch);
         launch->state = LAUNCH_IDLE;
     }
     pthread_mutex_unlock(&l->lock);
+    if (queued)
+        claimant_release(TAKE_PTR(launch->claimant));
     return queued;
 }
 
@@ -312,6 +371,14 @@ size_t launcher_queued(const struct launcher *launcher) {
     struct launcher *l = (struct launcher *)(uintptr_t)launcher;
     pthread_mutex_lock(&l->lock);
     size_t queued = l->queued;
+    pthread_mutex_unlock(&l->lock);
+    return queued;
+}
+
+size_t launcher_queued_for(const struct launcher *launcher, const struct claimant *claimant) {
+    struct launcher *l = (struct launcher *)(uintptr_t)launcher;
+    pthread_mutex_lock(&l->lock);
+    size_t queued = claimant->queued;
     pthread_mutex_unlock(&l->lock);
     return queued;
 }

@@ -16,9 +16,16 @@ enum spawn_way { SPAWN_FAST, SPAWN_PLAIN };
 
 struct launcher;
 
+// Whoever asks for launches, a client: it has no more than its share of the launchers under way at once, so that
+// launches of one that hang leave some to the others. References are counted, on the loop's thread.
+struct claimant;
+struct claimant *claimant_new(void);              // with one reference; NULL when memory is out
+void claimant_release(struct claimant *claimant); // NULL is allowed
+
 struct launch {
-    struct plan plan;  // owned by the launch
-    struct tree *tree; // borrowed; outlives the launch. Watched (tree callbacks) from `done` on
+    struct plan plan;          // owned by the launch
+    struct tree *tree;         // borrowed; outlives the launch. Watched (tree callbacks) from `done` on
+    struct claimant *claimant; // for whom, or NULL. Borrowed until it is submitted
 
     // Called once on the loop. On success plan.stage is STAGE_NONE and the fields below are set; on
     // failure nothing of the child is left, pid is 0 and descriptors are -1.
@@ -52,5 +59,7 @@ void launcher_kill(struct launcher *launcher, struct launch *launch);
 
 enum spawn_way launcher_way(const struct launcher *launcher);
 size_t launcher_queued(const struct launcher *launcher);
+// Of them, those for the claimant.
+size_t launcher_queued_for(const struct launcher *launcher, const struct claimant *claimant);
 // How many descriptors all launches together may have open at once that are theirs only until they are done.
 int64_t launcher_descriptors(const struct launcher *launcher);

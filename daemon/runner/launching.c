@@ -164,7 +164,7 @@ static enum tree_rest tree_rest_of(const struct spec *spec) {
                                                    : TREE_REST_KILL;
 }
 
-int run_launch(struct run *run) {
+int run_launch(struct run *run, struct claimant *claimant) {
     struct runner *runner = run->runner;
     struct launch *launch = calloc(1, sizeof(*launch));
     if (!launch)
@@ -185,6 +185,7 @@ int run_launch(struct run *run) {
         return 0;
     }
     launch->tree = run->tree;
+    launch->claimant = claimant;
     if (run->job->spec.cpu_timeout > 0)
         tree_want_cpu(run->tree);
     launcher_submit(runner->parts.launcher, launch);

@@ -169,7 +169,8 @@ static int job_new(struct runner *runner, struct spec *spec, uid_t owner, struct
     return 0;
 }
 
-int runner_start(struct runner *runner, struct spec *spec, uid_t owner, struct job **ret_job) {
+int runner_start(struct runner *runner, struct spec *spec, uid_t owner, struct claimant *claimant,
+                 struct job **ret_job) {
     if (runner->stats.live >= runner->parts.live_max)
         return -EUSERS;
     if (!spec->cwd) {
@@ -191,7 +192,7 @@ int runner_start(struct runner *runner, struct spec *spec, uid_t owner, struct j
     *spec = (struct spec){0};
     runner->stats.live++;
     runner->stats.accepted++;
-    r = run_launch(run_of(job));
+    r = run_launch(run_of(job), claimant);
     if (r < 0) {
         job->outcome.stage = STAGE_RESOURCES;
         job->outcome.error = -r;

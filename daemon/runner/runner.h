@@ -54,8 +54,10 @@ int runner_new(const struct runner_parts *parts, const struct runner_listener *l
 void runner_free(struct runner *runner); // forgets all jobs; none is live any more
 
 // Takes the spec over (left empty) and starts the job. Returns 0 and a job that lives in the registry;
+// `claimant`: for whom it is launched, or NULL.
 // -EEXIST: the name is in use; -EMFILE: no descriptors left for one more; -EUSERS: live_max; -ENOMEM. On failure the spec stays the caller's.
-int runner_start(struct runner *runner, struct spec *spec, uid_t owner, struct job **ret_job);
+int runner_start(struct runner *runner, struct spec *spec, uid_t owner, struct claimant *claimant,
+                 struct job **ret_job);
 
 // Ends a job (see lifecycle_stop). `signal` and `grace` negative: the job's own.
 void runner_stop(struct runner *runner, struct job *job, struct cause cause, int signal, double grace);

@@ -157,6 +157,24 @@ def test_many_launches_that_hang_delay_no_other_client(daemon, client):
 
 
 @daemon_test
+def test_more_launches_that_hang_than_there_are_launchers_delay_no_other_client(daemon, client):
+    to = {"file": fifo_of(daemon)}
+    hanging = [client.request("job.run", argv=["true"], stdout=to) for i in range(100)]
+    procs.eventually(lambda: len(daemon.client().call("job.list", states=["starting"])["jobs"]) >= 32, "many hang")
+    other = daemon.client()
+    for i in range(20):
+        assert text(other.run(["echo", str(i)])) == f"{i}\n"
+
+    def all_are_killed():
+        for job in other.call("job.list", states=["starting"])["jobs"]:
+            other.call("job.kill", id=job["id"], grace=0)
+        return len(other.call("job.list", states=["final"], limit=1000)["jobs"]) == 120
+    procs.eventually(all_are_killed, "all are killed")
+    for request in hanging:
+        assert_reason(client.result(request)["job"], "killed")
+
+
+@daemon_test
 def test_a_launch_killed_before_it_began_does_not_hang(daemon, client):
     to = {"file": fifo_of(daemon)}
     for i in range(30):
