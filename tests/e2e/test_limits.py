@@ -81,6 +81,7 @@ def test_out_of_descriptors_by_connections_recovers():
         for other in others[:-1]:
             other.close()
         assert others[-1].result(late)["pid"] == daemon.pid
+        procs.eventually(lambda: client.call("daemon.stats")["clients"]["connected"] == 2, "the others are seen to have left")
         assert text(client.run(["echo", "fine"])) == "fine\n"
 
 
