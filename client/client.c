@@ -7,9 +7,10 @@
 #include "client/exit_code.h"
 #include "client/print.h"
 #include "client/spec_options.h"
+#include "client/version.h"
 #include "common/util.h"
 
-enum { OPTION_SOCKET = 1000, OPTION_USER, OPTION_SYSTEM, OPTION_NO_AUTOSTART, OPTION_JSON, OPTION_HELP };
+enum { OPTION_SOCKET = 1000, OPTION_USER, OPTION_SYSTEM, OPTION_NO_AUTOSTART, OPTION_JSON, OPTION_VERSION, OPTION_HELP };
 
 static const struct argument common_arguments[] = {
     {"json", NULL, "print records as JSON, one a line", OPTION_JSON},
@@ -17,6 +18,7 @@ static const struct argument common_arguments[] = {
     {"user", NULL, "the user's daemon", OPTION_USER},
     {"system", NULL, "the system's daemon", OPTION_SYSTEM},
     {"no-autostart", NULL, "start no daemon where none runs (also $SUPCTL_NO_AUTOSTART)", OPTION_NO_AUTOSTART},
+    {"version", NULL, "the version of supctl", OPTION_VERSION},
     {"h,help", NULL, "this help", OPTION_HELP},
     {NULL},
 };
@@ -49,6 +51,9 @@ int client_option(struct client *client, const char **ret_value) {
         case OPTION_JSON:
             client->json = true;
             break;
+        case OPTION_VERSION:
+            printf("supctl %s\n", SUPCTL_VERSION);
+            exit(0);
         case OPTION_HELP:
             command_help(client->command);
             exit(0);

@@ -248,6 +248,11 @@ def test_help_of_each_command():
         assert command.encode() in every, command
 
 
+def test_version():
+    done = subprocess.run([SUPCTL, "--version"], capture_output=True, timeout=GUARD)
+    assert done.returncode == 0 and done.stdout.startswith(b"supctl "), done
+
+
 def test_help_of_run_knows_the_spec():
     said = subprocess.run([SUPCTL, "run", "--help"], capture_output=True, timeout=GUARD).stdout.decode()
     for option in ("--timeout", "--idle-timeout", "--cpu-timeout", "--grace", "--name", "--env", "--cwd", "--label",
