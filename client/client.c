@@ -10,7 +10,15 @@
 #include "client/version.h"
 #include "common/util.h"
 
-enum { OPTION_SOCKET = 1000, OPTION_USER, OPTION_SYSTEM, OPTION_NO_AUTOSTART, OPTION_JSON, OPTION_VERSION, OPTION_HELP };
+enum {
+    OPTION_SOCKET = 1000,
+    OPTION_USER,
+    OPTION_SYSTEM,
+    OPTION_NO_AUTOSTART,
+    OPTION_JSON,
+    OPTION_VERSION,
+    OPTION_HELP
+};
 
 static const struct argument common_arguments[] = {
     {"json", NULL, "print records as JSON, one a line", OPTION_JSON},
