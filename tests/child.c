@@ -1,5 +1,4 @@
 // child: the program that the tests run as a job. One subcommand for each way in which a program behaves.
-//
 // It prints with write(2) alone, so that what a test sees is what was written, in the order written.
 #include <dirent.h>
 #include <errno.h>
