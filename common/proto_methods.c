@@ -99,6 +99,11 @@ static const struct proto_field input_params[] = {
     {"eof", &proto_bool, 0, "false", "close its stdin after them"},
     {NULL},
 };
+static const struct proto_field resize_params[] = {
+    {"rows", &proto_rows, PF_REQUIRED, NULL, "of its terminal"},
+    {"cols", &proto_rows, PF_REQUIRED, NULL, "of its terminal"},
+    {NULL},
+};
 static const struct proto_field update_params[] = {
     {"timeout", &proto_duration, PF_NULL, NULL, "wall clock, from now; null removes it"},
     {"idle_timeout", &proto_duration, PF_NULL, NULL, "silence, from now; null removes it"},
@@ -196,6 +201,7 @@ const struct proto_method proto_methods[] = {
      &output_result},
     {"job.input", "Gives bytes to a job's stdin; answers once the pipe has taken them.", PT_ONE, false, NULL,
      input_params, &input_result},
+    {"job.resize", "Gives a job's terminal another size.", PT_ONE, false, NULL, resize_params, &proto_empty},
     {"job.update", "Changes the deadlines or the labels of a job.", PT_ONE, false, NULL, update_params, &job_result},
     {"job.lease", "Ties the job to this connection: its end kills the job.", PT_ONE, false, NULL, NULL, &job_result},
     {"job.forget", "Drops final jobs and their output.", PT_MANY, false, NULL, forget_params, &forget_result},

@@ -27,10 +27,11 @@ static const struct proto_type *const stderr_any[] = {&stderr_word, &file_type, 
 static const struct proto_type stdout_type = {PK_ONEOF, .name = "Stdout", .any = stdout_any};
 static const struct proto_type stderr_type = {PK_ONEOF, .name = "Stderr", .any = stderr_any};
 
+static const struct proto_type term_type = {PK_STRING, .min = 1, .max = 256};
 static const struct proto_field pty_fields[] = {
     {"rows", &proto_rows, 0, "24", "rows of the terminal"},
     {"cols", &proto_rows, 0, "80", "columns of the terminal"},
-    {"term", &proto_text, 0, "\"xterm\"", "TERM of the job"},
+    {"term", &term_type, 0, "\"xterm\"", "TERM of the job; without it one in env stands"},
     {NULL},
 };
 static const struct proto_type pty_type = {PK_OBJECT, .fields = pty_fields};
@@ -131,7 +132,7 @@ const struct proto_field proto_spec_fields[] = {
      "null|stream"},
     {"stdout", &stdout_type, 0, "\"capture\"", "where stdout goes", "stdout", "capture|null|[+]PATH"},
     {"stderr", &stderr_type, 0, "\"capture\"", "where stderr goes", "stderr", "capture|null|stdout|[+]PATH"},
-    {"pty", &pty_type, PF_LATER, NULL, "a terminal for the job"},
+    {"pty", &pty_type, 0, NULL, "a terminal as its stdin, stdout and stderr; one stream, stdout; job.input types"},
     {"timeout", &proto_duration, 0, NULL, "wall clock from the leader's start", "timeout", "DURATION"},
     {"idle_timeout", &proto_duration, 0, NULL, "without output on a captured stream", "idle-timeout", "DURATION"},
     {"cpu_timeout", &proto_duration, 0, NULL, "CPU time of the tree", "cpu-timeout", "DURATION"},

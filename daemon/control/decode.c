@@ -91,6 +91,17 @@ static int set_stdin(const json_t *params, struct spec *spec) {
     return spec->stdin_data ? 0 : -ENOMEM;
 }
 
+static int set_pty(const json_t *params, struct spec *spec) {
+    const json_t *pty = json_object_get(params, "pty");
+    const json_t *rows = json_object_get(pty, "rows"), *cols = json_object_get(pty, "cols");
+    if (!pty)
+        return 0;
+    spec->pty = true;
+    spec->rows = rows ? (unsigned)proto_int(rows) : spec->rows;
+    spec->cols = cols ? (unsigned)proto_int(cols) : spec->cols;
+    return set_text(pty, "term", &spec->term);
+}
+
 static void set_output(const json_t *params, struct spec *spec) {
     const json_t *output = json_object_get(params, "output");
     set_bytes(output, "head_bytes", &spec->head_bytes);
@@ -192,13 +203,32 @@ static int set_canonical(const json_t *params, struct spec *spec) {
     return spec->canonical ? 0 : -ENOMEM;
 }
 
-static int check_together(const struct spec *spec, struct refusal *refusal) {
+static int refuse(struct refusal *refusal, const char *field, const char *why) {
+    snprintf(refusal->field, sizeof(refusal->field), "%s", field);
+    snprintf(refusal->why, sizeof(refusal->why), "%s", why);
+    return -EINVAL;
+}
+
+// A terminal is all three streams at once, so none may be something else.
+static int check_pty(struct spec *spec, struct refusal *refusal) {
+    if (spec->stdin_from != STDIN_NULL && spec->stdin_from != STDIN_STREAM)
+        return refuse(refusal, "stdin", "goes with no pty, which is its stdin: give it bytes by job.input");
+    if (spec->streams[STREAM_OUT].sink != SINK_CAPTURE)
+        return refuse(refusal, "stdout", "goes with no pty, which is its stdout");
+    struct spec_stream *err = &spec->streams[STREAM_ERR];
+    if (err->sink != SINK_CAPTURE && err->sink != SINK_STDOUT)
+        return refuse(refusal, "stderr", "goes with no pty, which is its stderr");
+    err->sink = SINK_STDOUT;
+    return 0;
+}
+
+static int check_together(struct spec *spec, struct refusal *refusal) {
+    int r = spec->pty ? check_pty(spec, refusal) : 0;
+    if (r < 0)
+        return r;
     bool captured = spec_captures(spec, STREAM_OUT) || spec_captures(spec, STREAM_ERR);
-    if (spec->idle_timeout > 0 && !captured) {
-        snprintf(refusal->field, sizeof(refusal->field), "idle_timeout");
-        snprintf(refusal->why, sizeof(refusal->why), "needs a captured stream");
-        return -EINVAL;
-    }
+    if (spec->idle_timeout > 0 && !captured)
+        return refuse(refusal, "idle_timeout", "needs a captured stream");
     return 0;
 }
 
@@ -229,6 +259,8 @@ int decode_spec(const json_t *params, bool lease, struct refusal *refusal, struc
         r = set_pairs(params, "env", &spec->env, &spec->env_count);
     if (r == 0)
         r = set_stdin(params, spec);
+    if (r == 0)
+        r = set_pty(params, spec);
     if (r == 0)
         r = set_stream(params, "stdout", &spec->streams[STREAM_OUT]);
     if (r == 0)

@@ -22,6 +22,7 @@ static const struct {
     {"job.signal", method_job_signal},
     {"job.output", method_job_output},
     {"job.input", method_job_input},
+    {"job.resize", method_job_resize},
     {"job.update", method_job_update},
     {"job.lease", method_job_lease},
     {"job.forget", method_job_forget},

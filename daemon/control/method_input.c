@@ -1,8 +1,9 @@
-// Bytes for a job's stdin.
+// Bytes for a job's stdin, and its terminal's size.
 #include <stdio.h>
 #include <utlist.h>
 
 #include "common/bytes.h"
+#include "common/proto.h"
 #include "common/util.h"
 #include "daemon/control/feed.h"
 #include "daemon/control/methods.h"
@@ -66,10 +67,10 @@ static int input_check(struct call *call, const struct job *job, const json_t *p
         snprintf(call->refusal.why, sizeof(call->refusal.why), "is missing, and eof too");
         return -EINVAL;
     }
-    if (job->spec.stdin_from == STDIN_STREAM)
+    if (spec_takes_input(&job->spec))
         return 0;
-    snprintf(call->refusal.what, sizeof(call->refusal.what), "job %lld was started without \"stdin\": \"stream\"",
-             (long long)job->id);
+    snprintf(call->refusal.what, sizeof(call->refusal.what),
+             "job %lld was started without \"stdin\": \"stream\" and without a pty", (long long)job->id);
     return -EBUSY;
 }
 
@@ -102,4 +103,19 @@ int method_job_input(struct call *call, json_t *params, json_t **ret_result) {
                  "more than 8 MiB wait for the job's stdin: wait for the answers to what was given");
     }
     return r;
+}
+
+int method_job_resize(struct call *call, json_t *params, json_t **ret_result) {
+    struct job *job;
+    int r = target_one(call, params, &job);
+    if (r < 0)
+        return r;
+    r = runner_resize(job, (unsigned)proto_int(json_object_get(params, "rows")),
+                      (unsigned)proto_int(json_object_get(params, "cols")));
+    if (r == 0)
+        *ret_result = json_object();
+    else
+        snprintf(call->refusal.what, sizeof(call->refusal.what), "job %lld has %s", (long long)job->id,
+                 r == -ENOTTY ? "no terminal: it was started without a pty" : "ended");
+    return r == -ENOTTY ? -EBUSY : r;
 }

@@ -12,6 +12,7 @@ int method_job_kill(struct call *call, json_t *params, json_t **ret_result);
 int method_job_signal(struct call *call, json_t *params, json_t **ret_result);
 int method_job_output(struct call *call, json_t *params, json_t **ret_result);
 int method_job_input(struct call *call, json_t *params, json_t **ret_result);
+int method_job_resize(struct call *call, json_t *params, json_t **ret_result);
 int method_job_update(struct call *call, json_t *params, json_t **ret_result);
 int method_job_lease(struct call *call, json_t *params, json_t **ret_result);
 int method_job_forget(struct call *call, json_t *params, json_t **ret_result);

@@ -13,6 +13,8 @@ void spec_init(struct spec *spec) {
         .tail_bytes = 512 * 1024,
         .limit_bytes = -1,
         .umask = 022,
+        .rows = 24,
+        .cols = 80,
         .retain = 7 * 24 * 3600,
     };
 }
@@ -52,6 +54,7 @@ void spec_done(struct spec *spec) {
     free(spec->key);
     free(spec->canonical);
     free(spec->cwd);
+    free(spec->term);
     *spec = (struct spec){0};
 }
 
@@ -60,6 +63,10 @@ const char *spec_label(const struct spec *spec, const char *name) {
         if (streq(spec->labels[i].name, name))
             return spec->labels[i].value;
     return NULL;
+}
+
+bool spec_takes_input(const struct spec *spec) {
+    return spec->pty || spec->stdin_from == STDIN_STREAM;
 }
 
 bool spec_captures(const struct spec *spec, int stream) {

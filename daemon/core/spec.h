@@ -43,6 +43,9 @@ struct spec {
     double timeout, idle_timeout, cpu_timeout; // seconds; 0: none
     int stop_signal;
     double grace;
+    bool pty;            // stdin, stdout and stderr are a terminal, captured as stdout
+    unsigned rows, cols; // of it, now
+    char *term;          // its TERM, or NULL: env's, else the protocol's default
     enum spec_descendants descendants;
     int64_t head_bytes, tail_bytes;
     int64_t limit_bytes; // -1: none
@@ -60,5 +63,6 @@ void spec_done(struct spec *spec); // frees what it owns
 void spec_forget_secrets(struct spec *spec);
 void spec_pairs_free(struct spec_pair **pairs, size_t *count); // and empties both
 bool spec_captures(const struct spec *spec, int stream);
+bool spec_takes_input(const struct spec *spec); // by job.input
 // The value of a label, or NULL.
 const char *spec_label(const struct spec *spec, const char *name);

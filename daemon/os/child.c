@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -110,6 +111,8 @@ CHILD _Noreturn void child_run(const struct plan *plan, const struct child_setup
     if (setup->join && syscall(SYS_write, slots[SLOT_PROGRAM], "0", 1ul) < 0)
         child_fail(report, STAGE_RESOURCES, errno);
     syscall(SYS_setsid);
+    if (plan->out.kind == PLAN_PTY && syscall(SYS_ioctl, 0, TIOCSCTTY, 0) < 0)
+        child_fail(report, STAGE_STDIO, errno);
     child_limits(plan, setup, report);
     child_identity(plan, report);
     if (syscall(SYS_chdir, plan->cwd) < 0)

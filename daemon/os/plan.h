@@ -17,7 +17,8 @@ enum plan_out {
     PLAN_CAPTURE, // a pipe; its reading end comes back in the launch
     PLAN_FILE,    // path, opened by the child as the job's user, in its cwd
     PLAN_STDOUT,  // stderr only: the same open file as stdout
-    PLAN_FD,      // a descriptor given in out_fd, owned by the plan
+    PLAN_FD,      // a descriptor given in fd, owned by the plan
+    PLAN_PTY,     // stdout only: a terminal, which is all three streams; its master comes back in the launch
 };
 
 struct plan_stream {
@@ -34,6 +35,7 @@ struct plan {
     char *cwd;    // owned
     int stdin_fd; // owned; -1: /dev/null
     struct plan_stream out, err;
+    unsigned rows, cols; // PLAN_PTY: its size
 
     mode_t umask;
     bool set_nice;

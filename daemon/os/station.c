@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "common/util.h"
+#include "daemon/os/pty.h"
 #include "daemon/os/slots.h"
 #include "daemon/os/spawn.h"
 #include "daemon/os/tree_internal.h"
@@ -72,8 +73,25 @@ static int stream_lay(const struct station *st, const struct plan_stream *stream
     return 0;
 }
 
+static int pty_lay(const struct station *st, struct launch *launch, const int *slots) {
+    int slave;
+    int master = pty_open(launch->plan.rows, launch->plan.cols, &slave);
+    if (master < 0) {
+        st->report->stage = STAGE_STDIO;
+        return master;
+    }
+    int r = 0;
+    for (int s = SLOT_IN; s <= SLOT_ERR && r == 0; s++)
+        r = slot_lay(slots[s], slave, st->null);
+    close(slave);
+    launch->out_fd = master;
+    return r;
+}
+
 static int launch_lay(const struct station *st, struct launch *launch, const int *slots) {
     struct plan *plan = &launch->plan;
+    if (plan->out.kind == PLAN_PTY)
+        return pty_lay(st, launch, slots);
     int r = plan->stdin_fd >= 0 ? slot_lay(slots[SLOT_IN], plan->stdin_fd, st->null) : 0;
     if (r == 0)
         r = stream_lay(st, &plan->out, slots[SLOT_OUT], &launch->out_fd);
@@ -86,11 +104,12 @@ static int launch_lay(const struct station *st, struct launch *launch, const int
 static void launch_clear(const struct station *st, const struct launch *launch, const int *slots,
                          const struct tree_launch *tree) {
     const struct plan *plan = &launch->plan;
-    if (plan->stdin_fd >= 0)
+    bool pty = plan->out.kind == PLAN_PTY;
+    if (plan->stdin_fd >= 0 || pty)
         slot_lay(slots[SLOT_IN], -1, st->null);
-    if (plan->out.kind == PLAN_CAPTURE || plan->out.kind == PLAN_FD)
+    if (plan->out.kind == PLAN_CAPTURE || plan->out.kind == PLAN_FD || pty)
         slot_lay(slots[SLOT_OUT], -1, st->null);
-    if (plan->err.kind == PLAN_CAPTURE || plan->err.kind == PLAN_FD)
+    if (plan->err.kind == PLAN_CAPTURE || plan->err.kind == PLAN_FD || pty)
         slot_lay(slots[SLOT_ERR], -1, st->null);
     if (tree->control >= 0)
         slot_lay(slots[SLOT_CONTROL], -1, st->null);

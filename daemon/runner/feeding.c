@@ -3,6 +3,7 @@
 #include <utlist.h>
 
 #include "common/util.h"
+#include "daemon/os/pty.h"
 #include "daemon/runner/run.h"
 
 enum {
@@ -14,7 +15,8 @@ struct input {
     struct run *run;
     char *bytes; // owned
     size_t size, taken;
-    bool eof; // close stdin after it
+    size_t given; // of them the client's: the rest tells a terminal of the end
+    bool eof;     // close stdin after it
     input_over over;
     void *data;
     struct input *prev, *next;
@@ -25,7 +27,7 @@ static void input_end(struct input *input, int error) {
     DL_DELETE(run->inputs, input);
     run->input_bytes -= input->size;
     if (input->over)
-        input->over(input, error, input->taken, input->data);
+        input->over(input, error, MIN(input->taken, input->given), input->data);
     explicit_bzero(input->bytes, input->size);
     free(input->bytes);
     free(input);
@@ -74,6 +76,12 @@ static void on_writable(struct ev_loop *loop, struct ev_io *io, int events) {
     run_feed(io->data);
 }
 
+static void run_input_watch(struct run *run, int fd) {
+    run->in_fd = fd;
+    ev_io_init(&run->in_io, on_writable, fd, EV_WRITE);
+    run->in_io.data = run;
+}
+
 int run_input_open(struct run *run, int *ret_reader) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0)
@@ -84,11 +92,34 @@ int run_input_open(struct run *run, int *ret_reader) {
         close(ends[1]);
         return r;
     }
-    run->in_fd = ends[1];
-    ev_io_init(&run->in_io, on_writable, ends[1], EV_WRITE);
-    run->in_io.data = run;
+    run_input_watch(run, ends[1]);
     *ret_reader = ends[0];
     return 0;
+}
+
+// A terminal's master is read and written; each side has a descriptor of its own, to be closed when it likes.
+void run_input_join(struct run *run, const struct launch *launch) {
+    const struct spec *spec = &run->job->spec;
+    if (!spec->pty)
+        return;
+    if (spec->rows != launch->plan.rows || spec->cols != launch->plan.cols)
+        pty_resize(launch->out_fd, spec->rows, spec->cols);
+    int fd = fcntl(launch->out_fd, F_DUPFD_CLOEXEC, 0);
+    if (fd >= 0)
+        run_input_watch(run, fd);
+    else
+        run_input_close(run);
+}
+
+int runner_resize(struct job *job, unsigned rows, unsigned cols) {
+    struct run *run = run_of(job);
+    if (!job->spec.pty)
+        return -ENOTTY;
+    if (job_is_final(job))
+        return -ESRCH;
+    job->spec.rows = rows;
+    job->spec.cols = cols;
+    return run->in_fd < 0 ? 0 : pty_resize(run->in_fd, rows, cols);
 }
 
 void run_input_begin(struct run *run) {
@@ -96,20 +127,36 @@ void run_input_begin(struct run *run) {
         run_feed(run);
 }
 
+// A terminal stays open at the end of its input: whoever reads is told as by somebody who types.
+static int input_type_eof(const struct run *run, char **bytes, size_t size, bool line_begun) {
+    char character;
+    int count = pty_eof(run->in_fd, line_begun, &character);
+    char *more = realloc(*bytes, size + (size_t)count);
+    if (!more)
+        return -ENOMEM;
+    memset(more + size, character, (size_t)count);
+    *bytes = more;
+    return count;
+}
+
 int runner_input(struct job *job, char **bytes, size_t size, bool eof, input_over over, void *data,
                  struct input **ret_input) {
     struct run *run = run_of(job);
-    if (run->in_fd < 0 || run->in_over)
+    if (run->in_over)
         return -EPIPE;
     if (run->input_bytes + size > FEED_MAX)
         return -EDQUOT;
-    struct input *input = calloc(1, sizeof(*input));
+    bool line_begun = size > 0 ? (*bytes)[size - 1] != '\n' : run->in_line;
+    int more = job->spec.pty && eof ? input_type_eof(run, bytes, size, line_begun) : 0;
+    struct input *input = more >= 0 ? calloc(1, sizeof(*input)) : NULL;
     if (!input)
         return -ENOMEM;
-    *input = (struct input){
-        .run = run, .bytes = TAKE_PTR(*bytes), .size = size, .eof = eof, .over = over, .data = data};
-    run->input_bytes += size;
-    run->in_over = eof;
+    *input = (struct input){.run = run, .size = size + (size_t)more, .given = size, .over = over, .data = data};
+    input->bytes = TAKE_PTR(*bytes);
+    input->eof = eof && !job->spec.pty;
+    run->input_bytes += input->size;
+    run->in_line = line_begun && more == 0;
+    run->in_over = input->eof;
     DL_APPEND(run->inputs, input);
     *ret_input = input;
     // Until the leader runs the pipe's end may still be a launcher's: then nobody's absence means anything.

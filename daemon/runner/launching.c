@@ -92,6 +92,21 @@ static char **environment_build(const struct spec *spec, const struct identity *
     return NULL;
 }
 
+// What was said for the terminal comes after what was said in general.
+static int spec_set_term(struct spec *spec) {
+    bool named = false;
+    for (size_t i = 0; i < spec->env_count; i++)
+        named = named || streq(spec->env[i].name, "TERM");
+    if (named && !spec->term)
+        return 0;
+    struct spec_pair *env = realloc(spec->env, (spec->env_count + 1) * sizeof(*env));
+    if (!env)
+        return -ENOMEM;
+    spec->env = env;
+    env[spec->env_count] = (struct spec_pair){strdup("TERM"), strdup(spec->term ? spec->term : "xterm")};
+    return env[spec->env_count].name && env[spec->env_count++].value ? 0 : -ENOMEM;
+}
+
 static int plan_stream_fill(struct plan_stream *to, struct spec_stream *from) {
     static const enum plan_out kinds[] = {
         [SINK_CAPTURE] = PLAN_CAPTURE, [SINK_NULL] = PLAN_NULL, [SINK_FILE] = PLAN_FILE, [SINK_STDOUT] = PLAN_STDOUT};
@@ -104,6 +119,9 @@ static int plan_stream_fill(struct plan_stream *to, struct spec_stream *from) {
 static int plan_fill(struct plan *plan, struct run *run) {
     struct spec *spec = &run->job->spec;
     const struct identity *who = run->runner->parts.identity;
+    int r = spec->pty ? spec_set_term(spec) : 0;
+    if (r < 0)
+        return r;
     plan->argv = strings_copy(spec->argv, spec->argc);
     plan->envp = environment_build(spec, who, run->job->id);
     plan->cwd = strdup(spec->cwd);
@@ -114,8 +132,11 @@ static int plan_fill(struct plan *plan, struct run *run) {
     plan->nice = spec->nice;
     plan_stream_fill(&plan->out, &spec->streams[STREAM_OUT]);
     plan_stream_fill(&plan->err, &spec->streams[STREAM_ERR]);
-    int r = 0;
-    if (spec->stdin_from == STDIN_STREAM)
+    plan->rows = spec->rows;
+    plan->cols = spec->cols;
+    if (spec->pty)
+        plan->out.kind = PLAN_PTY;
+    else if (spec->stdin_from == STDIN_STREAM)
         r = run_input_open(run, &plan->stdin_fd);
     else if (spec->stdin_from == STDIN_DATA)
         r = plan->stdin_fd = stdin_open(spec);
@@ -141,6 +162,7 @@ static void launch_over(struct launch *launch, void *data) {
         job->started_mono = launch->started_mono;
         lifecycle_begun(&job->life, launch->started_mono);
         actions = lifecycle_started(&job->life, now);
+        run_input_join(run, launch);
         run_watch(run, TAKE_FD(launch->out_fd), TAKE_FD(launch->err_fd));
     } else {
         runner->stats.launches_failed++;

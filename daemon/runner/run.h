@@ -33,8 +33,9 @@ struct run {
     struct launch *launch; // owned, while it is under way
     struct tree *tree;     // owned, from before the launch until the end
     struct run_pipe pipes[STREAM_COUNT];
-    int in_fd;    // writing end of a stdin that is a stream; -1: none, or closed
+    int in_fd;    // writing end of a stdin that is a stream, or of a terminal; -1: none, or closed
     bool in_over; // nothing more is taken: its end was given, or it is closed
+    bool in_line; // a line is begun: the last byte given is no newline
     struct ev_io in_io;
     struct input *inputs; // list: what waits to be written
     size_t input_bytes;   // of them
@@ -65,9 +66,10 @@ void run_streams_settle(struct run *run);   // tells the lifecycle once all are 
 extern const struct tree_listener run_tree_listener;
 
 // feeding
-int run_input_open(struct run *run, int *ret_reader); // a pipe for stdin; the reading end is the caller's
-void run_input_begin(struct run *run);                // the leader runs
-void run_input_close(struct run *run);                // what still waits is refused
+int run_input_open(struct run *run, int *ret_reader);              // a pipe for stdin; the reading end is the caller's
+void run_input_join(struct run *run, const struct launch *launch); // the leader runs: its terminal takes input
+void run_input_begin(struct run *run);                             // the same for what waits already
+void run_input_close(struct run *run);                             // what still waits is refused
 
 // ending
 void run_finish_later(struct run *run);

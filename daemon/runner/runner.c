@@ -127,7 +127,7 @@ void run_act(struct run *run, unsigned actions) {
 
 // One for what tells of the tree, one for each captured stream, one for what stdin reads from.
 static int64_t descriptors_of(const struct spec *spec) {
-    int stdin_ends = spec->stdin_from == STDIN_STREAM ? 2 : spec->stdin_from == STDIN_DATA;
+    int stdin_ends = spec->pty ? 1 : spec->stdin_from == STDIN_STREAM ? 2 : spec->stdin_from == STDIN_DATA;
     return 1 + spec_captures(spec, STREAM_OUT) + spec_captures(spec, STREAM_ERR) + stdin_ends;
 }
 
@@ -137,8 +137,9 @@ static struct run *run_new(struct runner *runner, struct job *job) {
         return NULL;
     run->runner = runner;
     run->job = job;
-    run->in_fd = -1;
     const struct spec *spec = &job->spec;
+    run->in_fd = -1;
+    run->in_over = !spec_takes_input(spec);
     for (int s = 0; s < STREAM_COUNT; s++) {
         struct run_pipe *pipe = &run->pipes[s];
         *pipe = (struct run_pipe){.run = run, .stream = s, .fd = -1, .hold = INT64_MAX};

@@ -72,6 +72,8 @@ struct input;
 typedef void (*input_over)(struct input *input, int error, size_t taken, void *data);
 int runner_input(struct job *job, char **bytes, size_t size, bool eof, input_over over, void *data,
                  struct input **ret_input);
+// Gives a job's terminal another size. Returns 0; -ENOTTY: it has none; -ESRCH: it is over.
+int runner_resize(struct job *job, unsigned rows, unsigned cols);
 // Nobody wants to hear of it any more; the bytes are delivered all the same.
 void input_forget(struct input *input);
 

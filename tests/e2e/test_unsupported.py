@@ -3,7 +3,6 @@
 from harness import UNSUPPORTED, assert_refused, child, daemon_test
 
 LATER = {
-    "pty": {"rows": 24, "cols": 80},
     "queue_timeout": 5,
     "limits": {"memory_bytes": 1 << 30},
     "user": "nobody",
@@ -45,7 +44,7 @@ def test_later_fields_that_are_null_are_absent(daemon, client):
 
 @daemon_test
 def test_later_fields_of_a_wrong_type_are_invalid(daemon, client):
-    assert_refused(client.refused("job.start", argv=["true"], pty=5), -32602, "pty")
+    assert_refused(client.refused("job.start", argv=["true"], restart=5), -32602, "restart")
     assert_refused(client.refused("job.start", argv=["true"], priority="high"), -32602, "priority")
     assert_refused(client.refused("job.start", argv=["true"], limits={"unknown": 1}), -32602, "limits.unknown")
 
