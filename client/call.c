@@ -104,6 +104,13 @@ void call_free(struct call *call) {
     free(call);
 }
 
+int call_renew(struct call *call, int fd) {
+    stream_free(TAKE_PTR(call->stream));
+    int r = stream_new(call->host, fd, &call_stream_listener, &call_limits, call, &call->stream);
+    call->is_lost = r < 0;
+    return r;
+}
+
 struct ev_loop *call_loop(struct call *call) {
     return call->loop;
 }

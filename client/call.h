@@ -23,6 +23,8 @@ struct call;
 // Takes the connected descriptor over (closed on failure too). Returns 0 or a negative errno.
 int call_new(int fd, struct call **ret_call);
 void call_free(struct call *call);
+// Goes on over another connection, which is taken over likewise; what was posted before is not answered any more.
+int call_renew(struct call *call, int fd);
 struct ev_loop *call_loop(struct call *call);
 
 // Who is told of posted calls' answers and of notifications. Borrowed; NULL: nobody.

@@ -19,6 +19,7 @@ enum {
     OPTION_VERSION,
     OPTION_HELP
 };
+enum { RECONNECT_WAITS = 200 }; // of 50 ms
 
 static const struct argument common_arguments[] = {
     {"json", NULL, "print records as JSON, one a line", OPTION_JSON},
@@ -107,6 +108,20 @@ int client_connect(struct client *client) {
     if (r < 0)
         print_error("the connection: %s", strerror(-r));
     return r < 0 ? -1 : 0;
+}
+
+int client_reconnect(struct client *client) {
+    struct endpoint endpoint = client->endpoint;
+    char why[1024];
+    int fd;
+    endpoint.no_autostart = true; // another daemon would know nothing of what was lost
+    for (int waits = 0; (fd = endpoint_connect(&endpoint, why)) < 0; waits++) {
+        const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
+        if (waits == RECONNECT_WAITS)
+            return -1;
+        nanosleep(&pause, NULL);
+    }
+    return call_renew(client->call, fd) < 0 ? -1 : 0;
 }
 
 int client_call(struct client *client, const char *what, const char *method, json_t *params, json_t **ret_result) {

@@ -35,7 +35,8 @@ const struct command *command_find(const char *name);
 void command_help(const struct command *command); // NULL: of supctl
 
 extern const struct command command_run, command_start, command_status, command_logs, command_wait, command_kill,
-    command_send, command_events, command_forget, command_info, command_stats, command_rpc, command_help_command;
+    command_attach, command_send, command_resize, command_events, command_forget, command_info, command_stats,
+    command_rpc, command_help_command;
 
 // Begins with the command line of client->command (NULL: of supctl itself). Returns 0 or -ENOMEM.
 int client_parse(struct client *client, int argc, char **argv);
@@ -52,6 +53,9 @@ __attribute__((format(printf, 2, 3))) int client_usage(struct client *client, co
 
 // Connects, starting the daemon where that is due. Returns 0, or -1 after saying why not.
 int client_connect(struct client *client);
+
+// Connects anew after the connection was lost, for as long as a restart may take; starts no daemon. Returns 0 or -1.
+int client_reconnect(struct client *client);
 
 // A call with its answer, connecting first where that was not done. Takes `params` over. Returns 0 and the result, or
 // -1 after saying why not. `what`: whom the error is about; NULL: nobody in particular.

@@ -8,12 +8,17 @@
 #include "client/job_spec.h"
 #include "client/outcome.h"
 #include "client/print.h"
+#include "client/terminal.h"
 #include "common/util.h"
 
-enum { RUN_DETACH = JOB_SPEC_OTHER, RUN_RM };
+enum { RUN_DETACH = JOB_SPEC_OTHER, RUN_RM, RUN_TTY };
+
+#define RUN_TTY_ARGUMENT \
+    { "t,tty", NULL, "give it a terminal; stopped by SIGHUP unless said otherwise", RUN_TTY }
 
 static const struct argument run_arguments[] = {
     {"d,detach", NULL, "print the job's ID and leave it running", RUN_DETACH},
+    RUN_TTY_ARGUMENT,
     {"n,no-stdin", NULL, "the command reads nothing", JOB_SPEC_NO_STDIN},
     {"rm", NULL, "forget the job when it is over", RUN_RM},
     JOB_SPEC_ARGUMENTS,
@@ -21,6 +26,7 @@ static const struct argument run_arguments[] = {
 };
 
 static const struct argument start_arguments[] = {
+    RUN_TTY_ARGUMENT,
     {"n,no-stdin", NULL, "the command reads nothing", JOB_SPEC_NO_STDIN},
     {"rm", NULL, "forget the job when it is over", RUN_RM},
     JOB_SPEC_ARGUMENTS,
@@ -55,13 +61,13 @@ static int run_for_record(struct client *client, json_t *spec) {
     return code;
 }
 
-static int run_attached(struct client *client, json_t *spec) {
+static int run_attached(struct client *client, json_t *spec, bool reads) {
     json_t *job = NULL;
     if (client_connect(client) < 0) {
         json_decref(spec);
         return -1;
     }
-    if (following_run(client->call, spec, &job) < 0)
+    if (following_run(client, spec, reads, &job) < 0)
         return -1;
     outcome_tell(job);
     int code = exit_code(job);
@@ -69,17 +75,38 @@ static int run_attached(struct client *client, json_t *spec) {
     return code;
 }
 
+// A terminal like ours, where we have one.
+static void run_add_tty(json_t *spec) {
+    unsigned rows, cols;
+    const char *term = getenv("TERM");
+    json_t *pty = json_object();
+    if (terminal_size(&rows, &cols)) {
+        json_object_set_new(pty, "rows", json_integer(rows));
+        json_object_set_new(pty, "cols", json_integer(cols));
+    }
+    if (term && *term)
+        json_object_set_new(pty, "term", json_string(term));
+    json_object_set_new(spec, "pty", pty);
+    if (!json_object_get(spec, "stop_signal"))
+        json_object_set_new(spec, "stop_signal", json_string("SIGHUP")); // shells at a terminal ignore SIGTERM
+}
+
 static int run_options(struct client *client, struct job_spec *job, bool *detach) {
     const char *value;
     int id, r = 0;
+    bool tty = false;
     while (r == 0 && (id = client_option(client, &value)) != ARGUMENTS_END) {
         if (id == RUN_DETACH)
             *detach = true;
         else if (id == RUN_RM)
             json_object_set_new(job->spec, "retain", json_integer(0));
+        else if (id == RUN_TTY)
+            tty = true;
         else
             r = job_spec_option(client, job, id, value);
     }
+    if (r == 0 && tty)
+        run_add_tty(job->spec);
     return r;
 }
 
@@ -95,7 +122,7 @@ static int run_any(struct client *client, bool detach) {
     }
     if (detach)
         return run_detached(client, job.spec);
-    return client->json ? run_for_record(client, job.spec) : run_attached(client, job.spec);
+    return client->json ? run_for_record(client, job.spec) : run_attached(client, job.spec, !job.no_stdin);
 }
 
 static int run_run(struct client *client) {
@@ -112,7 +139,8 @@ const struct command command_run = {
     "runs a command with this directory and environment, and leaves with its exit code",
     "Its output comes as it is printed, losslessly. Stdin that is not a terminal is fed to it. SIGINT, SIGTERM, "
     "SIGHUP,\n"
-    "SIGQUIT, SIGUSR1, SIGUSR2 and SIGWINCH go to all its processes. It ends when supctl does.\n",
+    "SIGQUIT, SIGUSR1, SIGUSR2 and SIGWINCH go to all its processes. It ends when supctl does.\n"
+    "With -t it has a terminal, which is driven from this one.\n",
     run_arguments,
     true,
     EXIT_CANNOT,

@@ -45,6 +45,13 @@ bool feeding_answer(struct feeding *f, int64_t id, bool accepted) {
     return true;
 }
 
+bool feeding_renew(struct feeding *f) {
+    bool was_giving = f->request != 0;
+    f->request = 0;
+    f->over = f->over || was_giving;
+    return was_giving;
+}
+
 void feeding_end(struct feeding *f) {
     if (f->call)
         ev_io_stop(call_loop(f->call), &f->readable);

@@ -20,4 +20,7 @@ struct feeding {
 void feeding_begin(struct feeding *feeding, struct call *call, int64_t job);
 // Returns whether the answer was this one's.
 bool feeding_answer(struct feeding *feeding, int64_t id, bool accepted);
+// The connection was made anew. Returns whether bytes were on their way, of which nobody knows whether they arrived: then
+// nothing more is given.
+bool feeding_renew(struct feeding *feeding);
 void feeding_end(struct feeding *feeding);

@@ -5,41 +5,55 @@
 #include <stdio.h>
 
 #include "client/feeding.h"
+#include "client/keyboard.h"
 #include "client/output.h"
 #include "client/print.h"
+#include "client/screen.h"
+#include "client/terminal.h"
 #include "common/proto.h"
 #include "common/util.h"
 
 static const int forwarded[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH};
-enum { FORWARDED = sizeof(forwarded) / sizeof(forwarded[0]) };
+enum { FORWARDED = sizeof(forwarded) / sizeof(forwarded[0]), ATTACH_TAIL = 16384, RECLAIM_MAX = 20 };
 
 struct following {
+    struct client *client;
     struct call *call;
     struct output output;
-    struct feeding feeding; // once the job has started
-    bool feeds;
+    struct feeding feeding;   // once the job has started
+    struct keyboard keyboard; // instead of it, where the job has a terminal and so have we
+    struct screen screen;
+    bool reads, pty, attached;
     struct ev_signal signals[FORWARDED];
-    int64_t request;
-    json_int_t id; // of the job; 0: not started
-    json_t *job;   // once final
+    int64_t request; // whose answer is the final record
+    int64_t follow;  // of a job that was joined: the call whose output is shown
+    json_int_t id;   // of the job; 0: not started
+    json_t *next;    // {stdout, stderr}: what is shown of each
+    json_t *job;     // once final
     struct call_fault fault;
-    bool answered, lost;
+    bool answered, lost, over; // over: the output has ended
+    int signal;                // that ends supctl; 0: none
 };
 
 static bool ends_by_default(int number) {
     return number != SIGWINCH;
 }
 
+static void die_of(int number) {
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
 static void on_signal(struct ev_loop *loop, struct ev_signal *w, int events) {
     struct following *f = w->data;
-    if (f->id > 0) {
+    if (f->attached) {
+        f->signal = ends_by_default(w->signum) ? w->signum : 0;
+    } else if (f->id > 0) {
         call_post(f->call, "job.signal", json_pack("{s:I,s:s}", "id", f->id, "signal", proto_signal_name(w->signum)));
     } else if (ends_by_default(w->signum)) {
         // No process to forward it to yet: it is for supctl, whose lease takes the job along.
-        int number = w->signum;
         ev_signal_stop(loop, w);
-        signal(number, SIG_DFL);
-        raise(number);
+        die_of(w->signum);
     }
 }
 
@@ -65,12 +79,40 @@ static void following_unwatch(struct following *f) {
     }
 }
 
+// Its terminal's size is the keyboard's business from now on, as a signal alone would not tell it.
+static void following_read(struct following *f) {
+    if (!f->reads)
+        return;
+    bool typed = f->pty && isatty(STDIN_FILENO);
+    if (typed && ev_is_active(&f->signals[FORWARDED - 1])) {
+        ev_ref(call_loop(f->call));
+        ev_signal_stop(call_loop(f->call), &f->signals[FORWARDED - 1]);
+    }
+    if (typed && keyboard_begin(&f->keyboard, f->call, f->id, f->attached) == 0)
+        keyboard_resize(f->call, f->id);
+    else
+        feeding_begin(&f->feeding, f->call, f->id);
+}
+
+static void following_take(struct following *f, const json_t *answer) {
+    json_object_update(f->next, json_object_get(answer, "next"));
+    f->over = f->over || json_is_true(json_object_get(answer, "eof"));
+    output_take(&f->output, answer);
+}
+
 static void on_answer(int64_t id, json_t *result, const struct call_fault *fault, void *data) {
     struct following *f = data;
-    if (feeding_answer(&f->feeding, id, result != NULL) || id != f->request)
+    if (feeding_answer(&f->feeding, id, result != NULL) || keyboard_answer(&f->keyboard, id))
+        return;
+    if (id == f->follow && result)
+        following_take(f, result);
+    else if (id == f->follow)
+        f->over = true;
+    if (id != f->request)
         return; // of a signal: a job that is over takes none
+    json_t *job = json_object_get(result, "job");
     f->answered = true;
-    f->job = json_incref(json_object_get(result, "job"));
+    f->job = json_incref(job ? job : json_array_get(json_object_get(result, "jobs"), 0));
     f->fault = *fault;
 }
 
@@ -78,10 +120,9 @@ static void on_notification(const char *method, json_t *params, void *data) {
     struct following *f = data;
     if (streq(method, "job.started")) {
         f->id = json_integer_value(json_object_get(json_object_get(params, "job"), "id"));
-        if (f->feeds)
-            feeding_begin(&f->feeding, f->call, f->id);
+        following_read(f);
     } else if (streq(method, "job.output")) {
-        output_take(&f->output, params);
+        following_take(f, params);
     }
 }
 
@@ -91,9 +132,55 @@ static void on_lost(void *data) {
 
 static const struct call_listener following_listener = {on_answer, on_notification, on_lost};
 
+// Its output from where we are, and its end.
+static void following_join(struct following *f, const char *stream, bool hold) {
+    f->follow = call_post(f->call, "job.output",
+                          json_pack("{s:I,s:s,s:O,s:b,s:b}", "id", f->id, "stream", stream, "offset", f->next, "follow",
+                                    1, "hold", hold));
+    f->request = call_post(f->call, "job.wait", json_pack("{s:I}", "id", f->id));
+    f->over = f->answered = false;
+}
+
+// Connects anew and makes the job ours again, be it that the connection is lost on the way once more.
+static int following_reclaim(struct following *f, struct call_fault *fault) {
+    const char *method = f->attached ? "job.status" : "job.lease";
+    json_t *answer = NULL;
+    int r = -1;
+    *fault = (struct call_fault){.text = "nobody answers at the socket"};
+    for (int i = 0; r < 0 && i < RECLAIM_MAX && fault->code == 0; i++) {
+        if (client_reconnect(f->client) < 0)
+            break;
+        f->lost = false;
+        r = call_sync(f->call, method, json_pack("{s:I}", "id", f->id), &answer, fault);
+    }
+    json_decref(answer);
+    return r;
+}
+
+// The job lives on where the connection alone was lost. Returns whether it is ours again, or says why not.
+static bool following_rejoin(struct following *f) {
+    const char *name = f->client->command->name;
+    struct call_fault fault;
+    if (f->id == 0)
+        return false;
+    call_listen(f->call, NULL, NULL);
+    if (following_reclaim(f, &fault) < 0) {
+        print_error("%s: job %lld: the connection was lost, and now: %s", name, (long long)f->id, fault.text);
+        return false;
+    }
+    call_listen(f->call, &following_listener, f);
+    keyboard_renew(&f->keyboard);
+    if (feeding_renew(&f->feeding))
+        print_error("%s: job %lld: the connection was lost while input was on its way: the rest of stdin is not given",
+                    name, (long long)f->id);
+    following_join(f, "both", !f->attached);
+    return true;
+}
+
 static int following_end(struct following *f, json_t **ret_job) {
+    const char *name = f->client->command->name;
     if (f->output.last_error) {
-        print_error("run: writing the output: %s", strerror(f->output.last_error));
+        print_error("%s: writing the output: %s", name, strerror(f->output.last_error));
         return -1;
     }
     if (f->job) {
@@ -101,32 +188,111 @@ static int following_end(struct following *f, json_t **ret_job) {
         return 0;
     }
     if (f->answered)
-        print_error("run: %s", f->fault.text);
+        print_error("%s: %s", name, f->fault.text);
     else if (f->id > 0)
-        print_error("run: supd closed the connection while job %lld ran: what became of it is not known",
+        print_error("%s: supd closed the connection while job %lld ran: what became of it is not known", name,
                     (long long)f->id);
     else
-        print_error("run: supd closed the connection");
+        print_error("%s: supd closed the connection", name);
     return -1;
 }
 
-int following_run(struct call *call, json_t *spec, json_t **ret_job) {
+static void following_filter(struct output *output, int stream, double at, const char *bytes, size_t size) {
+    struct following *f = output->data;
+    screen_saw(&f->screen, bytes, size);
+    output_write(output, stream, bytes, size);
+}
+
+static void following_begin(struct following *f) {
+    f->call = f->client->call;
+    f->next = json_pack("{s:i,s:i}", "stdout", 0, "stderr", 0);
+    output_init(&f->output, f->call, f);
+    if (f->attached)
+        f->output.filter = following_filter;
+    call_listen(f->call, &following_listener, f);
+    following_watch(f);
+}
+
+static bool following_left(const struct following *f) {
+    return f->keyboard.detached || f->signal;
+}
+
+static void following_loop(struct following *f) {
+    struct ev_loop *loop = call_loop(f->call);
+    while (!(f->answered && (f->over || !f->follow)) && !f->output.last_error && !following_left(f)) {
+        if (f->lost && !following_rejoin(f))
+            break;
+        ev_run(loop, EVRUN_ONCE);
+    }
+    while (!output_is_empty(&f->output) && !f->output.last_error && !following_left(f))
+        ev_run(loop, EVRUN_ONCE);
+    following_unwatch(f);
+    feeding_end(&f->feeding);
+    keyboard_end(&f->keyboard);
+    call_listen(f->call, NULL, NULL);
+}
+
+static void following_done(struct following *f) {
+    output_done(&f->output);
+    json_decref(f->next);
+    json_decref(f->job);
+}
+
+int following_run(struct client *client, json_t *spec, bool reads, json_t **ret_job) {
     const char *stdin_word = json_string_value(json_object_get(spec, "stdin"));
-    struct following f = {.call = call, .feeds = stdin_word && streq(stdin_word, "stream")};
-    output_init(&f.output, call, &f);
-    call_listen(call, &following_listener, &f);
-    following_watch(&f);
+    struct following f = {.client = client, .pty = json_object_get(spec, "pty")};
+    f.reads = reads && (f.pty || (stdin_word && streq(stdin_word, "stream")));
+    following_begin(&f);
     json_object_set_new(spec, "follow", json_true());
-    f.request = call_post(call, "job.run", spec);
-    while (!f.answered && !f.lost && !f.output.last_error)
-        ev_run(call_loop(call), EVRUN_ONCE);
-    while (!output_is_empty(&f.output) && !f.output.last_error)
-        ev_run(call_loop(call), EVRUN_ONCE);
-    following_unwatch(&f);
-    feeding_end(&f.feeding);
-    call_listen(call, NULL, NULL);
+    f.request = call_post(f.call, "job.run", spec);
+    following_loop(&f);
     int r = following_end(&f, ret_job);
-    output_done(&f.output);
-    json_decref(f.job);
+    following_done(&f);
+    return r;
+}
+
+// Whether the job takes a call: it has a terminal, it takes input.
+static bool following_probe(struct following *f, const char *method, json_t *params) {
+    struct call_fault fault;
+    json_t *answer = NULL;
+    int r = call_sync(f->call, method, params, &answer, &fault);
+    json_decref(answer);
+    return r == 0;
+}
+
+// A size that is not yet ours: when ours follows, what runs there draws itself anew even if it had that before.
+static void following_find(struct following *f) {
+    unsigned rows, cols;
+    if (isatty(STDIN_FILENO) && terminal_size(&rows, &cols))
+        f->pty = following_probe(f, "job.resize",
+                                 json_pack("{s:I,s:i,s:i}", "id", f->id, "rows", rows, "cols", MAX(cols - 1, 1u)));
+    f->reads = f->pty || following_probe(f, "job.input", json_pack("{s:I,s:s}", "id", f->id, "data", ""));
+}
+
+static int following_leave(struct following *f) {
+    const char *undo = f->pty && isatty(STDOUT_FILENO) ? screen_leave(&f->screen) : "";
+    printf("%s%s", undo, f->pty ? "\n" : "");
+    print_error("detached from job %lld, which runs on: supctl attach %lld comes back", (long long)f->id,
+                (long long)f->id);
+    if (f->signal && !(f->signal == SIGINT && !f->pty))
+        die_of(f->signal);
+    return FOLLOWING_DETACHED;
+}
+
+int following_attach(struct client *client, const json_t *record, json_t **ret_job) {
+    struct following f = {.client = client, .attached = true, .call = client->call};
+    f.id = json_integer_value(json_object_get(record, "id"));
+    following_find(&f);
+    bool typed = f.pty && isatty(STDIN_FILENO);
+    print_error("attached to job %lld: %s detaches%s", (long long)f.id, typed ? KEYBOARD_DETACH : "Ctrl-C",
+                f.reads ? "" : "; it takes no input");
+    following_begin(&f);
+    json_object_set_new(f.next, "stdout", json_integer(-ATTACH_TAIL));
+    json_object_set_new(f.next, "stderr", json_integer(-ATTACH_TAIL));
+    following_join(&f, "both", false);
+    following_read(&f);
+    following_loop(&f);
+    int r = following_left(&f) && !f.job ? following_leave(&f) : following_end(&f, ret_job);
+    following_done(&f);
     return r;
 }

@@ -89,14 +89,14 @@ char *inherited_read_all(int fd, size_t max, size_t *ret_size) {
     return all.data;
 }
 
-int inherited_stdin(json_t *spec, bool stream, char why[512]) {
+int inherited_stdin(json_t *spec, enum inherited_way way, char why[512]) {
     struct stat st;
     if (fstat(STDIN_FILENO, &st) < 0 || isatty(STDIN_FILENO))
         return 0;
     if (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)) // /dev/null (null(4))
         return 0;
     bool is_small = S_ISREG(st.st_mode) && st.st_size <= INHERITED_STDIN_MAX / 8;
-    if (stream && !is_small)
+    if (way == INHERITED_STREAM || (way == INHERITED_EITHER && !is_small))
         return json_object_set_new(spec, "stdin", json_string("stream"));
     size_t size;
     _cleanup_free_ char *data = inherited_read_all(STDIN_FILENO, INHERITED_STDIN_MAX, &size);

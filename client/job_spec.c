@@ -81,8 +81,10 @@ int job_spec_finish(struct client *client, struct job_spec *job, const char *met
     }
     if (r == 0)
         r = job_spec_check(client, job, method);
-    if (r == 0 && !job->no_stdin && !job->file && !json_object_get(job->spec, "stdin") &&
-        inherited_stdin(job->spec, job->streams, why) < 0) {
+    bool pty = json_object_get(job->spec, "pty"); // takes input while it runs only
+    if (r == 0 && !job->no_stdin && !job->file && !json_object_get(job->spec, "stdin") && (job->streams || !pty) &&
+        inherited_stdin(job->spec, job->streams ? (pty ? INHERITED_STREAM : INHERITED_EITHER) : INHERITED_DATA, why) <
+            0) {
         print_error("%s: %s", client->command->name, why);
         return -1;
     }

@@ -61,7 +61,7 @@ int message_parse(const char *line, size_t size, json_t **ret_value, char why[20
         snprintf(why, 200, "deeper than %d levels", PROTO_DEPTH_MAX);
         return PROTO_INVALID_REQUEST;
     }
-    json_error_t error;
+    json_error_t error = {0}; // out of memory is told by nothing but NULL
     json_t *value = json_loadb(line, size, FLAGS, &error);
     if (!value && json_error_code(&error) == json_error_numeric_overflow)
         value = message_parse_large(line, size, FLAGS | JSON_DECODE_INT_AS_REAL, &error);

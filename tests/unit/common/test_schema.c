@@ -163,7 +163,7 @@ START_TEST(objects_know_their_fields) {
 END_TEST
 
 START_TEST(what_is_for_later_is_unsupported) {
-    UNSUPPORTED("job.run", {"{\"argv\":[\"a\"],\"restart\":{}}", "pty", "not supported"},
+    UNSUPPORTED("job.run", {"{\"argv\":[\"a\"],\"restart\":{}}", "restart", "not supported"},
                 {"{\"argv\":[\"a\"],\"fd\":false}", "fd", "not supported"},
                 {"{\"argv\":[\"a\"],\"stdin\":\"fd\"}", "stdin", "\"fd\""},
                 {"{\"argv\":[\"a\"],\"stdout\":\"fd\"}", "stdout", "\"fd\""},

@@ -177,6 +177,7 @@ static const struct {
     {A "\"retain\": -1}", "retain", PROTO_INVALID_PARAMS},
     {A "\"limits\": {\"memory_bytes\": \"1\"}}", "limits.memory_bytes", PROTO_INVALID_PARAMS},
     {A "\"limits\": {\"open_files\": 5}}", "limits", PROTO_UNSUPPORTED},
+    {A "\"pty\": {\"rows\": 0}}", "pty.rows", PROTO_INVALID_PARAMS},
     {A "\"pty\": {}, \"stdin\": {\"data\": \"x\"}}", "stdin", PROTO_INVALID_PARAMS},
     {A "\"pty\": {}, \"stdout\": \"null\"}", "stdout", PROTO_INVALID_PARAMS},
     {A "\"pty\": {}, \"stderr\": \"null\"}", "stderr", PROTO_INVALID_PARAMS},

@@ -1,0 +1,140 @@
+"""supctl run when its connection is lost and the daemon lives."""
+
+import os
+import socket
+import subprocess
+import threading
+
+import procs
+from harness import GUARD, child, daemon_test
+
+
+class Relay:
+    """Stands between supctl and the daemon. cut() ends supctl's side of every connection; the daemon's side stays
+    until keep() lets go of it, so that its lease goes when the test says."""
+
+    def __init__(self, daemon):
+        self.daemon = daemon
+        self.path = os.path.join(daemon.directory, "relay")
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.path)
+        self.listener.listen()
+        self.near, self.far = [], []
+        self.answered = []  # connections over which the daemon has said something
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                near, _ = self.listener.accept()
+            except OSError:
+                return
+            far = socket.socket(socket.AF_UNIX)
+            far.connect(self.daemon.socket)
+            self.near.append(near)
+            self.far.append(far)
+            for source, sink in ((near, far), (far, near)):
+                threading.Thread(target=self.carry, args=(source, sink), daemon=True).start()
+
+    def carry(self, source, sink):
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+                if source in self.far and source not in self.answered:
+                    self.answered.append(source)
+        except OSError:
+            pass
+
+    def cut(self):
+        present, self.near = self.near, []  # supctl is back at once, by another connection
+        for near in present:
+            near.shutdown(socket.SHUT_RDWR)
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.cut()
+        for far in self.far:
+            far.close()
+
+
+def run(daemon, relay, *words, **more):
+    words = daemon.supctl_words("run", *words)
+    words[words.index(daemon.socket)] = relay.path
+    return subprocess.Popen(words, stdin=more.pop("stdin", subprocess.DEVNULL), stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, **more)
+
+
+def live(client):
+    jobs = client.call("job.list", states=["running"])["jobs"]
+    return jobs[0] if jobs else None
+
+
+@daemon_test
+def test_goes_on_without_a_byte_lost_or_doubled(daemon, client):
+    relay = Relay(daemon)
+    go = os.path.join(daemon.directory, "go")
+    os.mkfifo(go)
+    process = run(daemon, relay, "--", "sh", "-c", f"seq 1 5000; cat {go}; seq 5001 90000; exit 5")
+    job = procs.eventually(lambda: live(client), "the job runs")
+    for _ in range(3):
+        procs.eventually(lambda: relay.near, "supctl is connected")
+        relay.cut()
+    procs.eventually(lambda: len(relay.far) >= 4, "supctl is connected again")
+    with open(go, "w", encoding="utf-8"):
+        pass
+    out, err = process.communicate(timeout=GUARD)
+    relay.close()
+    assert out.split() == [b"%d" % i for i in range(1, 90001)], (len(out), out[-100:])
+    assert process.returncode == 5 and err == b"", (process.returncode, err)
+    assert client.status(job)["result"]["exit_code"] == 5
+
+
+@daemon_test
+def test_the_lease_is_taken_along(daemon, client):
+    relay = Relay(daemon)
+    process = run(daemon, relay, "--", *child("sleep", 1000))
+    job = procs.eventually(lambda: live(client), "the job runs")
+    relay.cut()
+    procs.eventually(lambda: len(relay.answered) == 2, "supctl has its lease again")
+    relay.far[0].shutdown(socket.SHUT_RDWR)  # the first connection's lease means nothing any more
+    procs.eventually(lambda: client.call("daemon.stats")["clients"]["connected"] == 2,
+                     "the first connection is gone")
+    assert client.status(job)["state"] == "running"
+    process.kill()
+    process.communicate()
+    relay.far[1].shutdown(socket.SHUT_RDWR)
+    relay.close()
+    assert client.wait(job)["result"]["killed_by"]["by"] == "lease"
+
+
+@daemon_test
+def test_a_job_that_ended_meanwhile_is_told(daemon, client):
+    relay = Relay(daemon)
+    process = run(daemon, relay, "--", *child("sleep", 1000))
+    job = procs.eventually(lambda: live(client), "the job runs")
+    relay.listener.shutdown(socket.SHUT_RDWR)
+    relay.cut()
+    client.kill(job, grace=0)
+    client.wait(job)
+    os.unlink(relay.path)
+    os.symlink(daemon.socket, relay.path)
+    process.communicate(timeout=GUARD)
+    assert process.returncode == 137
+    relay.far[0].shutdown(socket.SHUT_RDWR)
+
+
+@daemon_test
+def test_input_on_its_way_is_not_given_twice(daemon, client):
+    relay = Relay(daemon)
+    process = run(daemon, relay, "--", "sh", "-c", "sleep 1000; cat", stdin=subprocess.PIPE)
+    procs.eventually(lambda: live(client), "the job runs")
+    process.stdin.write(b"x" * 150_000)  # more than the pipes of supctl and of the job hold: a call is on its way
+    process.stdin.flush()
+    relay.cut()
+    line = process.stderr.readline()
+    assert b"input was on its way" in line, line
+    process.kill()
+    process.stdin.close()
+    process.wait()
+    relay.close()
