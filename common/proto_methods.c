@@ -35,7 +35,7 @@ static const struct proto_type budget = {PK_INT, .min = 0, .max = 4194304};
 static const struct proto_field run_params[] = {
     {"inline_bytes", &budget, 0, "262144", "output per stream in the answer, head and tail halves"},
     {"follow", &proto_bool, 0, "false", "job.started and job.output notifications before the answer, lossless"},
-    {"fd", &proto_bool, PF_LATER, "false", "descriptors of the stored streams"},
+    {"fd", &proto_bool, 0, "false", "with follow: descriptors of the stored streams come with job.started"},
     {NULL},
 };
 
@@ -89,7 +89,7 @@ static const struct proto_field output_params[] = {
     {"limit_bytes", &piece, 0, "65536", "decoded bytes in one answer"},
     {"encoding", &proto_encoding, 0, NULL, "base64 forces it"},
     {"follow", &proto_bool, 0, "false", "job.output notifications until eof"},
-    {"fd", &proto_bool, PF_LATER, "false", "descriptors of the stored streams"},
+    {"fd", &proto_bool, 0, "false", "descriptors of the streams asked for, stdout first"},
     {"hold", &proto_bool, 0, "false", "lossless: for the holder of the job's lease, with follow"},
     {NULL},
 };
@@ -158,12 +158,23 @@ static const struct proto_field list_answer[] = {
     {NULL},
 };
 static const struct proto_type list_result = {PK_OBJECT, .fields = list_answer};
+static const struct proto_field extents_fields[] = {
+    {"stdout", &proto_ranges, 0, NULL, "of stdout"},
+    {"stderr", &proto_ranges, 0, NULL, "of stderr"},
+    {NULL},
+};
+static const struct proto_type extents_both = {PK_OBJECT, .fields = extents_fields};
+static const struct proto_type *const extents_any[] = {&proto_ranges, &extents_both, NULL};
+static const struct proto_type extents_type = {PK_ONEOF, .any = extents_any};
 static const struct proto_field output_answer[] = {
     {"chunks", &proto_chunks, 0, NULL, "in the order in which supd read them"},
     {"next", &proto_next, 0, NULL, "where to go on"},
     {"gaps", &proto_gaps, 0, NULL, "ranges skipped by this answer"},
     {"eof", &proto_bool, 0, NULL, "closed, and this reaches the end"},
     {"subscription", &subscription_type, PF_OPTIONAL, NULL, "of a follow"},
+    {"layout", &proto_layout, PF_OPTIONAL, NULL, "with fd, of a live job: where an offset is in a descriptor"},
+    {"extents", &extents_type, PF_OPTIONAL, NULL,
+     "with fd, of a final job: the ranges that stand one after another in the descriptor; for both streams by stream"},
     {NULL},
 };
 static const struct proto_type output_result = {PK_OBJECT, .fields = output_answer};
@@ -220,6 +231,7 @@ static const struct proto_type request_id = {PK_ANY, .doc = "the id of the call"
 static const struct proto_field started_note[] = {
     {"request", &request_id, 0, NULL, "the id of the call"},
     {"job", &proto_job_type, 0, NULL, "its record"},
+    {"layout", &proto_layout, PF_OPTIONAL, NULL, "with fd: where an offset is in the descriptors that come along"},
     {NULL},
 };
 static const struct proto_field output_note[] = {

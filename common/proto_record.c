@@ -120,13 +120,20 @@ const struct proto_type proto_jobs = {PK_ARRAY, .max = 1e9, .item = &proto_job_t
 static const struct proto_field chunk_fields[] = {
     {"stream", &proto_stream_name, 0, NULL, "which"},
     {"offset", &proto_count, 0, NULL, "of its first byte"},
-    {"data", &proto_string, 0, NULL, "the bytes"},
-    {"encoding", &proto_encoding, 0, NULL, "of data"},
+    {"data", &proto_string, PF_OPTIONAL, NULL, "the bytes; with fd they are in the descriptor"},
+    {"encoding", &proto_encoding, PF_OPTIONAL, NULL, "of data"},
+    {"end", &proto_count, PF_OPTIONAL, NULL, "with fd: offset behind its last byte"},
     {"at", &proto_instant, PF_NULL, NULL, "when supd read it; null where no longer known"},
     {NULL},
 };
 static const struct proto_type chunk_type = {PK_OBJECT, .name = "Chunk", .fields = chunk_fields};
 const struct proto_type proto_chunks = {PK_ARRAY, .max = 1e6, .item = &chunk_type};
+static const struct proto_field layout_fields[] = {
+    {"head_bytes", &proto_size, 0, NULL, "an offset o below it is at o"},
+    {"ring_bytes", &proto_size, 0, NULL, "any other is at head_bytes + (o - head_bytes) mod ring_bytes"},
+    {NULL},
+};
+const struct proto_type proto_layout = {PK_OBJECT, .name = "Layout", .fields = layout_fields};
 static const struct proto_field next_fields[] = {
     {"stdout", &proto_count, PF_NULL, NULL, "offset to go on from"},
     {"stderr", &proto_count, PF_NULL, NULL, "offset to go on from"},

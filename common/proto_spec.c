@@ -5,17 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const stdin_words[] = {"null", "stream", NULL};
-static const char *const stdin_later[] = {"fd", NULL};
-static const struct proto_type stdin_word = {PK_ENUM, .values = stdin_words, .later = stdin_later};
+static const char *const stdin_words[] = {"null", "stream", "fd", NULL};
+static const struct proto_type stdin_word = {PK_ENUM, .values = stdin_words};
 static const struct proto_type *const stdin_any[] = {&stdin_word, &proto_bytes, NULL};
 static const struct proto_type stdin_type = {PK_ONEOF, .name = "Stdin", .any = stdin_any};
 
-static const char *const fd_later[] = {"fd", NULL};
-static const char *const stdout_words[] = {"capture", "null", NULL};
-static const char *const stderr_words[] = {"capture", "null", "stdout", NULL};
-static const struct proto_type stdout_word = {PK_ENUM, .values = stdout_words, .later = fd_later};
-static const struct proto_type stderr_word = {PK_ENUM, .values = stderr_words, .later = fd_later};
+static const char *const stdout_words[] = {"capture", "null", "fd", NULL};
+static const char *const stderr_words[] = {"capture", "null", "stdout", "fd", NULL};
+static const struct proto_type stdout_word = {PK_ENUM, .values = stdout_words};
+static const struct proto_type stderr_word = {PK_ENUM, .values = stderr_words};
 static const struct proto_field file_fields[] = {
     {"file", &proto_arg, PF_REQUIRED, NULL, "path, opened as the job's user in its cwd"},
     {"append", &proto_bool, 0, "false", "append instead of replacing what is there"},
@@ -128,10 +126,12 @@ const struct proto_field proto_spec_fields[] = {
     {"labels", &proto_labels, 0, "{}", "for finding it", "l,label", "KEY=VALUE"},
     {"cwd", &cwd_type, 0, NULL, "working directory; default: the user's home, else /", "C,cwd", "DIR"},
     {"env", &env_type, 0, "{}", "variables on top of the job's plain environment; null unsets", "e,env", "KEY=VALUE"},
-    {"stdin", &stdin_type, 0, "\"null\"", "what the job reads; stream: what job.input gives it", "stdin",
-     "null|stream"},
-    {"stdout", &stdout_type, 0, "\"capture\"", "where stdout goes", "stdout", "capture|null|[+]PATH"},
-    {"stderr", &stderr_type, 0, "\"capture\"", "where stderr goes", "stderr", "capture|null|stdout|[+]PATH"},
+    {"stdin", &stdin_type, 0, "\"null\"",
+     "what the job reads; stream: what job.input gives it; fd: a descriptor sent along", "stdin", "null|stream"},
+    {"stdout", &stdout_type, 0, "\"capture\"", "where stdout goes; fd: to a descriptor sent along", "stdout",
+     "capture|null|[+]PATH"},
+    {"stderr", &stderr_type, 0, "\"capture\"", "where stderr goes; fd: to a descriptor sent along", "stderr",
+     "capture|null|stdout|[+]PATH"},
     {"pty", &pty_type, 0, NULL, "a terminal as its stdin, stdout and stderr; one stream, stdout; job.input types"},
     {"timeout", &proto_duration, 0, NULL, "wall clock from the leader's start", "timeout", "DURATION"},
     {"idle_timeout", &proto_duration, 0, NULL, "without output on a captured stream", "idle-timeout", "DURATION"},

@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "common/passing.h"
 #include "common/util.h"
 
 enum {
@@ -31,6 +32,8 @@ struct stream {
     int fd; // -1 once dead
     struct ev_io reader, writer;
     struct buffer in, out;
+    uint64_t out_offset; // of its first byte, since the start
+    struct passing passing;
     bool above_low, is_dirty, is_dead, input_over, told_closed, watches_hup;
     bool is_held;   // by its owner: see stream_read
     size_t scanned; // of `in`: without a newline
@@ -51,6 +54,7 @@ static void stream_broken(struct stream *s) {
     stream_stop(s);
     s->input_over = true;
     buffer_done(&s->out);
+    passing_done(&s->passing);
     if (s->told_closed || s->is_dead)
         return;
     s->told_closed = true;
@@ -77,6 +81,7 @@ static void stream_overlong(struct stream *s) {
     s->input_over = true;
     ev_io_stop(s->host->loop, &s->reader);
     buffer_done(&s->in);
+    passing_leave(&s->passing);
     s->listener->overlong(s, s->data);
 }
 
@@ -99,8 +104,10 @@ static bool stream_lines(struct stream *s) {
         s->scanned = 0;
         s->lines++;
         s->listener->line(s, line, size, s->data);
-        if (!s->is_dead)
-            buffer_consume(&s->in, size + 1);
+        if (s->is_dead)
+            break;
+        buffer_consume(&s->in, size + 1);
+        passing_leave(&s->passing);
     }
     return false;
 }
@@ -115,12 +122,18 @@ static void stream_pace(struct stream *s) {
 // Writes what can be written. Returns 0 or a negative errno that ends the stream.
 static int stream_write(struct stream *s) {
     while (buffer_size(&s->out) > 0) {
-        ssize_t n = send(s->fd, buffer_head(&s->out), buffer_size(&s->out), MSG_NOSIGNAL | MSG_DONTWAIT);
+        size_t room;
+        const struct passing_out *set = passing_next(&s->passing, s->out_offset, &room);
+        ssize_t n = ancillary_send(s->fd, buffer_head(&s->out), MIN(buffer_size(&s->out), room), set ? set->fds : NULL,
+                                   set ? set->count : 0);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
             return errno == EAGAIN ? 0 : -errno;
+        if (set)
+            passing_gone(&s->passing);
         buffer_consume(&s->out, (size_t)n);
+        s->out_offset += (size_t)n;
     }
     return 0;
 }
@@ -166,6 +179,7 @@ static void stream_end_input(struct stream *s) {
     s->input_over = true;
     ev_io_stop(s->host->loop, &s->reader);
     buffer_done(&s->in);
+    passing_leave(&s->passing);
     struct pollfd p = {.fd = s->fd};
     if (poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR))) {
         stream_broken(s);
@@ -177,14 +191,25 @@ static void stream_end_input(struct stream *s) {
         stream_broken(s);
 }
 
+// Takes a piece in. Returns 0 or -ENOMEM.
+static int stream_append(struct stream *s, size_t size, struct ancillary *along) {
+    int r = buffer_append(&s->in, s->host->scratch, size);
+    if (r < 0)
+        ancillary_close(along);
+    else if (along->count > 0 || along->too_many)
+        passing_in(&s->passing, along);
+    return r;
+}
+
 static void stream_on_read(struct ev_loop *loop, struct ev_io *w, int events) {
     struct stream *s = w->data;
     if (stream_full(s)) { // since the last turn: the bottom of this one stops the watcher
         stream_send(s);
         return;
     }
-    ssize_t n = recv(s->fd, s->host->scratch, STREAM_READ_MAX, MSG_DONTWAIT);
-    if (n > 0 && buffer_append(&s->in, s->host->scratch, (size_t)n) < 0)
+    struct ancillary along;
+    ssize_t n = ancillary_recv(s->fd, s->host->scratch, STREAM_READ_MAX, buffer_size(&s->in) == 0, &along);
+    if (n > 0 && stream_append(s, (size_t)n, &along) < 0)
         stream_overlong(s);
     else if (n > 0)
         stream_pace(s);
@@ -277,6 +302,8 @@ int stream_new(struct stream_host *host, int fd, const struct stream_listener *l
         return -ENOMEM;
     *s = (struct stream){.host = host, .listener = listener, .limits = limits, .data = data};
     s->fd = TAKE_FD(owned);
+    s->passing.account = listener->account;
+    s->passing.data = data;
     ev_io_init(&s->reader, stream_on_read, s->fd, EV_READ);
     ev_io_init(&s->writer, stream_on_write, s->fd, EV_WRITE);
     s->reader.data = s->writer.data = s;
@@ -291,6 +318,7 @@ void stream_free(struct stream *stream) {
     stream_stop(stream);
     if (!stream->told_closed)
         stream_write(stream);
+    passing_done(&stream->passing); // its account goes with the owner
     stream->fd = fd_close(stream->fd);
     stream->is_dead = true;
     stream->next_dead = stream->host->dead;
@@ -307,6 +335,14 @@ void stream_send(struct stream *stream) {
     stream->is_dirty = true;
     stream->next_dirty = stream->host->dirty;
     stream->host->dirty = stream;
+}
+
+int stream_give(struct stream *stream, size_t at, const int *fds, int count) {
+    return passing_give(&stream->passing, stream->out_offset + at, fds, count);
+}
+
+struct ancillary stream_take(struct stream *stream) {
+    return passing_take(&stream->passing);
 }
 
 size_t stream_queued(const struct stream *stream) {

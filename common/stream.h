@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/ancillary.h"
 #include "common/buffer.h"
 
 struct stream;
@@ -24,6 +25,9 @@ struct stream_listener {
     void (*drained)(struct stream *stream, void *data);
     // Nothing more can be read or written; the owner calls stream_free.
     void (*closed)(struct stream *stream, void *data);
+    // Whether `count` more descriptors that came may be kept (0 or a negative errno); below 0: so many have gone, of
+    // those and of what was given to be sent. NULL: nobody counts.
+    int (*account)(void *data, int count);
 };
 
 struct stream_limits {
@@ -45,6 +49,11 @@ void stream_free(struct stream *stream);
 // The queue to append whole lines to; call stream_send after it.
 struct buffer *stream_out(struct stream *stream);
 void stream_send(struct stream *stream);
+// Sends descriptors beside the byte that stands at `at` of the queue: behind those of earlier calls. They are taken over
+// on success, and were counted by the caller. Returns 0 or -ENOMEM.
+int stream_give(struct stream *stream, size_t at, const int *fds, int count);
+// In `line`: the descriptors that came with its first bytes, now the caller's. What nobody takes is closed.
+struct ancillary stream_take(struct stream *stream);
 size_t stream_queued(const struct stream *stream);
 
 // Whether lines are read (true at first). The peer's end is not seen while they are not.

@@ -39,7 +39,16 @@ static void batch_settle(struct batch *batch, struct session *session) {
     free(batch);
 }
 
+static void call_close(struct call *call) {
+    for (int i = 0; i < call->fd_count; i++)
+        close(call->fds[i]);
+    if (call->session)
+        session_account(call->session, -call->fd_count);
+    call->fd_count = 0;
+}
+
 static void call_free(struct call *call) {
+    call_close(call);
     if (call->session)
         call->session->open_calls--;
     if (call->batch)
@@ -48,11 +57,19 @@ static void call_free(struct call *call) {
     free(call);
 }
 
+static void call_send_with(struct call *call, json_t *message) {
+    int count = call->fd_count;
+    call->fd_count = 0;
+    session_send_with(call->session, message, call->fds, count);
+}
+
 // Sends the message as this call's answer; NULL, when memory is out, as the one error that needs none.
 static void call_finish(struct call *call, json_t *message) {
     if (call->id && call->session) {
         if (call->batch)
             json_array_append(call->batch->answers, message);
+        else if (call->fd_count > 0)
+            call_send_with(call, message);
         else
             session_send(call->session, message);
     }

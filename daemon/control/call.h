@@ -24,6 +24,8 @@ struct call {
     const struct proto_method *method;
     json_t *id;          // owned; NULL: a notification, not answered
     struct batch *batch; // borrowed, or NULL; freed with its last answer
+    int fds[3];          // owned: to be sent along with the answer, in the session's account; none in a batch
+    int fd_count;
     struct refusal refusal;
 };
 

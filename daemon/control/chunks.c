@@ -57,6 +57,14 @@ static json_t *chunk_record(int stream, int64_t offset, const char *data, size_t
     return NULL;
 }
 
+// A piece that is read elsewhere, up to `end`. Returns its size; 0: memory is out.
+static size_t piece_point(json_t *chunks, int64_t offset, int stream, int64_t end, double at) {
+    json_t *time = at > 0 ? json_real(round(at * 1e6) / 1e6) : json_null();
+    json_t *record = json_pack("{s:s,s:I,s:I,s:o}", "stream", names[stream], "offset", (json_int_t)offset, "end",
+                               (json_int_t)end, "at", time);
+    return record && json_array_append_new(chunks, record) == 0 ? (size_t)(end - offset) : 0;
+}
+
 // One piece at the cursor, at most `limit` bytes and not beyond `end`. Returns its size; 0: it is to wait.
 static size_t piece_add(json_t *chunks, const struct spool *spool, const struct cursor *cursor, int stream, int64_t end,
                         size_t limit, bool more, double at) {
@@ -109,11 +117,15 @@ json_t *chunks_build(const struct job *job, struct cursor *cursor, size_t limit)
         if (gap_skip(gaps, spool, cursor, stream))
             continue;
         bool more = !runner_stream_eof(job, stream);
-        size_t n = piece_add(chunks, spool, cursor, stream, MIN(end, total[stream]), limit, more, at);
+        end = MIN(end, total[stream]);
+        if (cursor->bare)
+            end = MIN(end, spool_gap_after(spool, cursor->next[stream]));
+        size_t n = cursor->bare ? piece_point(chunks, cursor->next[stream], stream, end, at)
+                                : piece_add(chunks, spool, cursor, stream, end, limit, more, at);
         if (n == 0)
             break;
         cursor->next[stream] += (int64_t)n;
-        limit -= n;
+        limit -= MIN(n, limit);
     }
     json_t *next = json_object();
     for (int s = 0; s < STREAM_COUNT; s++)

@@ -10,6 +10,7 @@ struct cursor {
     int64_t next[STREAM_COUNT]; // first offset that was not shown
     size_t hint;                // into the reading order
     bool base64;                // forced
+    bool bare;                  // offsets only: whoever reads has the stored stream itself
 };
 
 // Resolves an offset as given: negative counts from the stream's present end.

@@ -75,7 +75,10 @@ static int set_stream(const json_t *params, const char *key, struct spec_stream 
         return stream->path ? 0 : -ENOMEM;
     }
     const char *word = json_string_value(value);
-    stream->sink = streq(word, "null") ? SINK_NULL : streq(word, "stdout") ? SINK_STDOUT : SINK_CAPTURE;
+    stream->sink = streq(word, "null")     ? SINK_NULL
+                   : streq(word, "stdout") ? SINK_STDOUT
+                   : streq(word, "fd")     ? SINK_FD
+                                           : SINK_CAPTURE;
     return 0;
 }
 
@@ -84,6 +87,8 @@ static int set_stdin(const json_t *params, struct spec *spec) {
     const char *word = json_string_value(value);
     if (word && streq(word, "stream"))
         spec->stdin_from = STDIN_STREAM;
+    if (word && streq(word, "fd"))
+        spec->stdin_from = STDIN_FD;
     if (!json_is_object(value))
         return 0;
     spec->stdin_data = bytes_from_json(value, &spec->stdin_size);

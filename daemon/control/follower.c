@@ -5,6 +5,7 @@
 
 #include "common/util.h"
 #include "daemon/control/record.h"
+#include "daemon/control/streams.h"
 #include "daemon/control/wait.h"
 
 enum { FOLLOWER_PIECE = 65536 };
@@ -16,7 +17,9 @@ struct follower {
     json_t *request; // owned
     int64_t subscription;
     bool hold, tell_start, start_told;
-    struct wait *wait; // borrowed: ends after it, or is dropped after it
+    bool by_descriptor;
+    int64_t taken[STREAM_COUNT]; // by_descriptor: acknowledged
+    struct wait *wait;           // borrowed: ends after it, or is dropped after it
     struct follower *prev, *next;
 };
 
@@ -44,7 +47,7 @@ static void follower_set_hold(struct job *job, struct runner *runner, const stru
         DL_FOREACH(audience->watches, watch) {
             const struct follower *f = container_of(watch, struct follower, watch);
             if (watch->notify == follower_notify && f != leaving && f->hold && (f->cursor.mask & (1u << s)))
-                lowest = MIN(lowest, f->cursor.next[s]);
+                lowest = MIN(lowest, f->by_descriptor ? f->taken[s] : f->cursor.next[s]);
         }
         runner_set_hold(runner, job, s, lowest);
     }
@@ -80,6 +83,27 @@ struct follower *follower_new(struct session *session, struct job *job, const st
     return follower;
 }
 
+void follower_by_descriptor(struct follower *follower) {
+    follower->by_descriptor = follower->cursor.bare = true;
+    memcpy(follower->taken, follower->cursor.next, sizeof(follower->taken));
+}
+
+struct follower *follower_reading(struct session *session, const struct job *job) {
+    struct follower *follower;
+    DL_FOREACH(session->followers, follower) {
+        if (follower->by_descriptor && follower->watch.job == job)
+            return follower;
+    }
+    return NULL;
+}
+
+void follower_acknowledge(struct follower *follower, const int64_t offset[STREAM_COUNT]) {
+    for (int s = 0; s < STREAM_COUNT; s++)
+        follower->taken[s] = MAX(follower->taken[s], MIN(offset[s], follower->cursor.next[s]));
+    if (follower->hold)
+        follower_set_hold(follower->watch.job, follower->session->control->runner, NULL);
+}
+
 void follower_free(struct follower *follower) {
     struct session *session = follower->session;
     if (follower->hold)
@@ -98,13 +122,34 @@ static void follower_send(struct follower *follower, const char *method, json_t 
     json_decref(message);
 }
 
+// With the descriptors; without them, where there are none to be had, it goes on by chunks.
+static void follower_start_with(struct follower *follower, json_t *params) {
+    struct session *session = follower->session;
+    int fds[STREAM_COUNT];
+    json_t *layout = NULL;
+    int count = streams_open_live(session, follower->watch.job, follower->cursor.mask, fds, &layout);
+    if (count < 0) {
+        follower->by_descriptor = follower->cursor.bare = false;
+        follower_send(follower, "job.started", params);
+        return;
+    }
+    json_object_set_new(params, "layout", layout);
+    json_t *message = params ? message_notification("job.started", params) : NULL;
+    session_send_with(session, message, fds, count);
+    json_decref(message);
+}
+
 static void follower_tell_start(struct follower *follower) {
     const struct job *job = follower->watch.job;
     if (!follower->tell_start || follower->start_told || job->started_at <= 0)
         return;
     follower->start_told = true;
     json_t *record = record_job(follower->session->control, job, -1, now_mono());
-    follower_send(follower, "job.started", json_pack("{s:O,s:o}", "request", follower->request, "job", record));
+    json_t *params = json_pack("{s:O,s:o}", "request", follower->request, "job", record);
+    if (follower->by_descriptor)
+        follower_start_with(follower, params);
+    else
+        follower_send(follower, "job.started", params);
 }
 
 // Sends the next piece. False: there is none, or only the start of a character whose rest is to come.
@@ -112,7 +157,7 @@ static bool follower_send_piece(struct follower *follower) {
     const struct job *job = follower->watch.job;
     int64_t before[STREAM_COUNT];
     memcpy(before, follower->cursor.next, sizeof(before));
-    json_t *params = chunks_build(job, &follower->cursor, FOLLOWER_PIECE);
+    json_t *params = chunks_build(job, &follower->cursor, follower->cursor.bare ? INT32_MAX : FOLLOWER_PIECE);
     bool news = memcmp(before, follower->cursor.next, sizeof(before)) != 0 || chunks_eof(job, &follower->cursor);
     if (!news) {
         json_decref(params);
@@ -157,6 +202,8 @@ void followers_release(struct session *session) {
         if (!follower->hold)
             continue;
         follower->hold = false;
+        if (follower->by_descriptor) // who reads on must not find other bytes there
+            runner_keep(follower->watch.job);
         follower_set_hold(follower->watch.job, session->control->runner, NULL);
     }
 }

@@ -11,6 +11,13 @@ struct wait;
 // it. `wait`: a job.run whose answer comes after everything; it is told of the job's start too. NULL when memory is out.
 struct follower *follower_new(struct session *session, struct job *job, const struct cursor *cursor, json_t *request,
                               bool hold, struct wait *wait);
+// From now on its notifications carry offsets only, and what it holds is what it was told and has not acknowledged. For
+// one of job.run the descriptors come with job.started; where they can't be had it stays as it is.
+void follower_by_descriptor(struct follower *follower);
+// Of the session, the one that reads the job by descriptors, or NULL.
+struct follower *follower_reading(struct session *session, const struct job *job);
+// What was told up to there is read: `offset[s]` of each stream; lower ones than before mean nothing.
+void follower_acknowledge(struct follower *follower, const int64_t offset[STREAM_COUNT]);
 int64_t follower_subscription(const struct follower *follower);
 struct follower *follower_find(struct session *session, int64_t subscription);
 void follower_free(struct follower *follower);

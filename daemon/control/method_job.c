@@ -21,7 +21,7 @@ static double seconds_or(const json_t *params, const char *key, double fallback)
 }
 
 // Starts the job of a checked spec, or finds the one that its key already has.
-static int spec_start(struct call *call, struct spec *spec, struct job **ret_job, bool *ret_new) {
+static int spec_start(struct call *call, struct spec *spec, struct start *start, struct job **ret_job, bool *ret_new) {
     struct session *session = call->session;
     struct control *control = session->control;
     struct refusal *refusal = &call->refusal;
@@ -38,7 +38,7 @@ static int spec_start(struct call *call, struct spec *spec, struct job **ret_job
     }
     if (control->stopping)
         return -ESHUTDOWN;
-    int r = runner_start(control->runner, spec, session->uid, session->claimant, ret_job);
+    int r = runner_start(control->runner, spec, start, ret_job);
     if (r == -EEXIST) {
         job = registry_find_name(control->registry, session->uid, spec->name);
         snprintf(refusal->what, sizeof(refusal->what), "name: live job %lld has it", job ? (long long)job->id : 0LL);
@@ -57,37 +57,97 @@ static int start_wait(struct call *call, struct job *job, bool run, int64_t inli
     return wait_new(call, &job, 1, &spec);
 }
 
+// What the spec needs has come with the request's first byte, or not as much, or more.
+static int take_descriptors(struct call *call, const struct spec *spec, struct ancillary *ret_along) {
+    struct refusal *refusal = &call->refusal;
+    int wanted = spec_descriptors(spec);
+    if (wanted == 0)
+        return 0;
+    struct ancillary along = call->batch ? (struct ancillary){0} : stream_take(call->session->stream);
+    *ret_along = along;
+    if (along.count == wanted)
+        return 0;
+    const char *field = spec->stdin_from == STDIN_FD                ? "stdin"
+                        : spec->streams[STREAM_OUT].sink == SINK_FD ? "stdout"
+                                                                    : "stderr";
+    snprintf(refusal->field, sizeof(refusal->field), "%s", field);
+    const char *plural = wanted > 1 ? "s" : "";
+    if (call->batch)
+        snprintf(refusal->why, sizeof(refusal->why), "descriptors do not come with batches");
+    else if (along.too_many)
+        snprintf(refusal->why, sizeof(refusal->why), "%d descriptor%s must come; more did, or none can be kept now",
+                 wanted, plural);
+    else
+        snprintf(refusal->why, sizeof(refusal->why), "%d descriptor%s must come with the request's first byte; %d came",
+                 wanted, plural, along.count);
+    return -EINVAL;
+}
+
 // The answer comes after everything that is followed; what is held back for it is its lease's.
-static int run_follow(struct call *call, struct job *job, bool fresh) {
+static int run_follow(struct call *call, struct job *job, bool fresh, bool by_descriptor) {
     struct session *session = call->session;
     struct wait *wait = wait_last(session);
     const struct cursor cursor = {.mask = 1u << STREAM_OUT | 1u << STREAM_ERR};
     if (fresh)
         runner_widen(job);
-    if (!follower_new(session, job, &cursor, call->id, fresh, wait))
+    struct follower *follower = follower_new(session, job, &cursor, call->id, fresh, wait);
+    if (!follower)
         return -ENOMEM;
+    if (fresh && by_descriptor)
+        follower_by_descriptor(follower);
     wait_for_follower(wait, true);
     return 0;
 }
 
-static int job_submit(struct call *call, const json_t *params, bool run) {
+// Decodes the params, takes what came with them and starts the job, or finds it by its key.
+static int job_begin(struct call *call, const json_t *params, bool run, struct job **ret_job, bool *ret_new) {
+    struct session *session = call->session;
     struct spec spec;
+    struct ancillary along = {0};
+    struct start start = {
+        .owner = session->uid,
+        .claimant = session->claimant,
+        .by_descriptor = json_is_true(json_object_get(params, "fd")),
+    };
+    int r = decode_spec(params, run, &call->refusal, &spec);
+    if (r == 0)
+        r = take_descriptors(call, &spec, &along);
+    memcpy(start.fds, along.fds, sizeof(start.fds));
+    bool lease = spec.lease;
+    if (r == 0)
+        r = spec_start(call, &spec, &start, ret_job, ret_new);
+    session_account(session, -along.count); // the job has its own
+    if (r < 0 || !*ret_new)
+        ancillary_close(&along);
+    spec_done(&spec);
+    if (r == 0 && *ret_new)
+        session_launches(session);
+    if (r == 0 && *ret_new && lease)
+        session_lease(session, *ret_job);
+    return r;
+}
+
+static int fd_check(struct call *call, const json_t *params, bool follow) {
+    if (!json_is_true(json_object_get(params, "fd")) || (follow && !call->batch))
+        return 0;
+    snprintf(call->refusal.field, sizeof(call->refusal.field), "fd");
+    snprintf(call->refusal.why, sizeof(call->refusal.why),
+             follow ? "descriptors do not come with batches" : "needs follow");
+    return -EINVAL;
+}
+
+static int job_submit(struct call *call, const json_t *params, bool run) {
     struct job *job = NULL;
     bool fresh = false;
     bool follow = json_is_true(json_object_get(params, "follow"));
-    int r = decode_spec(params, run, &call->refusal, &spec);
-    bool lease = spec.lease;
+    int r = fd_check(call, params, follow);
     if (r == 0)
-        r = spec_start(call, &spec, &job, &fresh);
-    spec_done(&spec);
+        r = job_begin(call, params, run, &job, &fresh);
     if (r < 0)
         return r;
-    if (fresh)
-        session_launches(call->session);
-    if (fresh && lease)
-        session_lease(call->session, job);
     r = start_wait(call, job, run, run ? int_or(params, "inline_bytes", 262144) : -1);
-    if (r == CALL_LATER && run && follow && run_follow(call, job, fresh) < 0)
+    bool by_descriptor = json_is_true(json_object_get(params, "fd"));
+    if (r == CALL_LATER && run && follow && run_follow(call, job, fresh, by_descriptor) < 0)
         return r; // it runs; it is answered, if not followed
     return r;
 }

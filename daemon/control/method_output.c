@@ -6,6 +6,7 @@
 #include "daemon/control/follower.h"
 #include "daemon/control/methods.h"
 #include "daemon/control/session.h"
+#include "daemon/control/streams.h"
 #include "daemon/control/target.h"
 
 static void cursor_decode(struct cursor *cursor, const struct job *job, const json_t *params) {
@@ -37,6 +38,65 @@ static int hold_check(struct call *call, struct job *job, const json_t *params) 
     return -EBUSY;
 }
 
+// Whether descriptors may come with the answer. The stored stream of a live job is its lease holder's to read.
+static int fd_check(struct call *call, struct job *job) {
+    const struct audience *audience = job->audience;
+    if (call->batch) {
+        snprintf(call->refusal.field, sizeof(call->refusal.field), "fd");
+        snprintf(call->refusal.why, sizeof(call->refusal.why), "descriptors do not come with batches");
+        return -EINVAL;
+    }
+    if (job_is_final(job) || (audience && audience->lease == call->session))
+        return 0;
+    snprintf(call->refusal.what, sizeof(call->refusal.what),
+             "fd: this connection does not hold the lease of live job %lld: follow it by chunks", (long long)job->id);
+    return -EBUSY;
+}
+
+static int fd_refuse(struct call *call, int error) {
+    struct refusal *refusal = &call->refusal;
+    if (error == -EMFILE)
+        refusal->limit = "descriptors";
+    if (error == -EFBIG || error == -EOPNOTSUPP)
+        snprintf(refusal->field, sizeof(refusal->field), "fd");
+    snprintf(refusal->what, sizeof(refusal->what),
+             "fd: no descriptors of this output are to be had: read it by chunks");
+    return error == -EFBIG ? -EOPNOTSUPP : error;
+}
+
+static int output_follow(struct call *call, struct job *job, const struct cursor *cursor, const json_t *params,
+                         json_t *result) {
+    bool hold = (json_is_true(json_object_get(params, "hold")) || cursor->bare) && !job_is_final(job);
+    struct follower *follower = follower_new(call->session, job, cursor, call->id, hold, NULL);
+    if (!follower)
+        return -ENOMEM;
+    if (cursor->bare)
+        follower_by_descriptor(follower);
+    json_object_set_new(result, "subscription", json_integer(follower_subscription(follower)));
+    return 0;
+}
+
+// What is kept of a final job is all in the descriptors; what there is and will be of a live one is told by the follow.
+static int output_by_descriptor(struct call *call, struct job *job, struct cursor *cursor, json_t **ret_result) {
+    json_t *where = NULL;
+    int r = fd_check(call, job);
+    if (r < 0)
+        return r;
+    bool final = job_is_final(job);
+    r = final ? streams_open_final(call->session, job, cursor->mask, call->fds, &where)
+              : streams_open_live(call->session, job, cursor->mask, call->fds, &where);
+    if (r < 0)
+        return fd_refuse(call, r);
+    call->fd_count = r;
+    cursor->bare = true;
+    for (int s = 0; final && s < STREAM_COUNT; s++)
+        cursor->next[s] = runner_spool(job, s)->total;
+    json_t *result = chunks_build(job, cursor, 0);
+    json_object_set_new(result, final ? "extents" : "layout", where);
+    *ret_result = result;
+    return result ? 0 : -ENOMEM;
+}
+
 int method_job_output(struct call *call, json_t *params, json_t **ret_result) {
     struct job *job;
     int r = target_one(call, params, &job);
@@ -46,18 +106,24 @@ int method_job_output(struct call *call, json_t *params, json_t **ret_result) {
         return r;
     struct cursor cursor = {0};
     cursor_decode(&cursor, job, params);
-    const json_t *limit = json_object_get(params, "limit_bytes");
-    json_t *result = chunks_build(job, &cursor, limit ? (size_t)proto_int(limit) : 65536);
     bool follow = json_is_true(json_object_get(params, "follow"));
-    if (result && follow && !chunks_eof(job, &cursor)) {
-        bool hold = json_is_true(json_object_get(params, "hold")) && !job_is_final(job);
-        struct follower *follower = follower_new(call->session, job, &cursor, call->id, hold, NULL);
-        if (!follower) {
-            json_decref(result);
-            return -ENOMEM;
-        }
-        json_object_set_new(result, "subscription", json_integer(follower_subscription(follower)));
+    bool by_descriptor = json_is_true(json_object_get(params, "fd"));
+    struct follower *reading = follow || by_descriptor ? NULL : follower_reading(call->session, job);
+    if (reading) {
+        follower_acknowledge(reading, cursor.next);
+        cursor.bare = true;
     }
-    *ret_result = result;
-    return result ? 0 : -ENOMEM;
+    const json_t *limit = json_object_get(params, "limit_bytes");
+    json_t *result = NULL;
+    if (by_descriptor)
+        r = output_by_descriptor(call, job, &cursor, &result);
+    else
+        result = chunks_build(job, &cursor, limit ? (size_t)proto_int(limit) : 65536);
+    if (r == 0 && result && follow && !chunks_eof(job, &cursor))
+        r = output_follow(call, job, &cursor, params, result);
+    if (r < 0)
+        json_decref(result);
+    else
+        *ret_result = result;
+    return r < 0 ? r : result ? 0 : -ENOMEM;
 }

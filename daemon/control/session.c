@@ -19,6 +19,27 @@ enum {
     LAUNCHES_FEW = 8,
 };
 
+int session_account(struct session *session, int count) {
+    struct descriptors *descriptors = session->control->descriptors;
+    if (count > 0)
+        return descriptors_take(descriptors, count, descriptors_for_clients());
+    descriptors_give(descriptors, -count);
+    return 0;
+}
+
+void session_send_with(struct session *session, const json_t *message, int *fds, int count) {
+    struct buffer *out = stream_out(session->stream);
+    size_t before = buffer_size(out);
+    if (message && stream_give(session->stream, before, fds, count) == 0) {
+        session_send(session, message);
+        return;
+    }
+    for (int i = 0; i < count; i++)
+        close(fds[i]);
+    session_account(session, -count);
+    session_send(session, NULL);
+}
+
 void session_send(struct session *session, const json_t *message) {
     struct buffer *out = stream_out(session->stream);
     size_t before = buffer_size(out);
@@ -109,8 +130,12 @@ static void on_closed(struct stream *stream, void *data) {
     session_end(data);
 }
 
+static int on_account(void *data, int count) {
+    return session_account(data, count);
+}
+
 static const struct stream_listener session_listener = {
-    .line = on_line, .overlong = on_overlong, .drained = on_drained, .closed = on_closed};
+    .line = on_line, .overlong = on_overlong, .drained = on_drained, .closed = on_closed, .account = on_account};
 
 int session_new(struct control *control, int fd, uid_t uid, pid_t pid) {
     struct session *session = calloc(1, sizeof(*session));

@@ -31,6 +31,10 @@ int session_new(struct control *control, int fd, uid_t uid, pid_t pid);
 void session_end(struct session *session); // drops everything, kills leased jobs, frees at the loop's bottom
 
 void session_send(struct session *session, const json_t *message);
+// Takes descriptors for its account, for as long as they wait to be sent or taken. Returns 0 or -EMFILE.
+int session_account(struct session *session, int count);
+// Sends descriptors along, which were taken for its account, and are taken over.
+void session_send_with(struct session *session, const json_t *message, int *fds, int count);
 // Answers that are ready and output that is there go out at the bottom of this turn.
 void session_wake(struct session *session);
 // More than this unsent: answers and notifications wait.

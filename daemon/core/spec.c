@@ -65,6 +65,11 @@ const char *spec_label(const struct spec *spec, const char *name) {
     return NULL;
 }
 
+int spec_descriptors(const struct spec *spec) {
+    return (spec->stdin_from == STDIN_FD) + (spec->streams[STREAM_OUT].sink == SINK_FD) +
+           (spec->streams[STREAM_ERR].sink == SINK_FD);
+}
+
 bool spec_takes_input(const struct spec *spec) {
     return spec->pty || spec->stdin_from == STDIN_STREAM;
 }

@@ -8,7 +8,7 @@
 
 enum { STREAM_OUT, STREAM_ERR, STREAM_COUNT };
 
-enum spec_sink { SINK_CAPTURE, SINK_NULL, SINK_FILE, SINK_STDOUT };
+enum spec_sink { SINK_CAPTURE, SINK_NULL, SINK_FILE, SINK_STDOUT, SINK_FD };
 
 struct spec_stream {
     enum spec_sink sink;
@@ -16,7 +16,7 @@ struct spec_stream {
     bool append;
 };
 
-enum spec_stdin { STDIN_NULL, STDIN_DATA, STDIN_STREAM };
+enum spec_stdin { STDIN_NULL, STDIN_DATA, STDIN_STREAM, STDIN_FD };
 
 enum spec_descendants { DESCENDANTS_KILL, DESCENDANTS_WAIT, DESCENDANTS_KEEP };
 
@@ -63,6 +63,7 @@ void spec_done(struct spec *spec); // frees what it owns
 void spec_forget_secrets(struct spec *spec);
 void spec_pairs_free(struct spec_pair **pairs, size_t *count); // and empties both
 bool spec_captures(const struct spec *spec, int stream);
+int spec_descriptors(const struct spec *spec);  // that it needs beside it: of stdin, stdout and stderr, in this order
 bool spec_takes_input(const struct spec *spec); // by job.input
 // The value of a label, or NULL.
 const char *spec_label(const struct spec *spec, const char *name);

@@ -107,17 +107,33 @@ static int spec_set_term(struct spec *spec) {
     return env[spec->env_count].name && env[spec->env_count++].value ? 0 : -ENOMEM;
 }
 
-static int plan_stream_fill(struct plan_stream *to, struct spec_stream *from) {
-    static const enum plan_out kinds[] = {
-        [SINK_CAPTURE] = PLAN_CAPTURE, [SINK_NULL] = PLAN_NULL, [SINK_FILE] = PLAN_FILE, [SINK_STDOUT] = PLAN_STDOUT};
+static void plan_stream_fill(struct plan_stream *to, struct spec_stream *from) {
+    static const enum plan_out kinds[] = {[SINK_CAPTURE] = PLAN_CAPTURE,
+                                          [SINK_NULL] = PLAN_NULL,
+                                          [SINK_FILE] = PLAN_FILE,
+                                          [SINK_STDOUT] = PLAN_STDOUT,
+                                          [SINK_FD] = PLAN_FD};
     to->kind = kinds[from->sink];
     to->append = from->append;
     to->path = TAKE_PTR(from->path);
-    return 0;
 }
 
-static int plan_fill(struct plan *plan, struct run *run) {
+// What came along, in the order of the fields that asked for it.
+static void plan_take(struct plan *plan, bool takes_stdin, struct start *start) {
+    int n = 0;
+    if (takes_stdin)
+        plan->stdin_fd = TAKE_FD(start->fds[n++]);
+    if (plan->out.kind == PLAN_FD)
+        plan->out.fd = TAKE_FD(start->fds[n++]);
+    if (plan->err.kind == PLAN_FD)
+        plan->err.fd = TAKE_FD(start->fds[n++]);
+}
+
+static int plan_fill(struct plan *plan, struct run *run, struct start *start) {
     struct spec *spec = &run->job->spec;
+    plan_stream_fill(&plan->out, &spec->streams[STREAM_OUT]);
+    plan_stream_fill(&plan->err, &spec->streams[STREAM_ERR]);
+    plan_take(plan, spec->stdin_from == STDIN_FD, start); // first: on failure too they are the plan's
     const struct identity *who = run->runner->parts.identity;
     int r = spec->pty ? spec_set_term(spec) : 0;
     if (r < 0)
@@ -130,8 +146,6 @@ static int plan_fill(struct plan *plan, struct run *run) {
     plan->umask = spec->umask;
     plan->set_nice = spec->has_nice;
     plan->nice = spec->nice;
-    plan_stream_fill(&plan->out, &spec->streams[STREAM_OUT]);
-    plan_stream_fill(&plan->err, &spec->streams[STREAM_ERR]);
     plan->rows = spec->rows;
     plan->cols = spec->cols;
     if (spec->pty)
@@ -176,6 +190,9 @@ static void launch_over(struct launch *launch, void *data) {
         runner->listener->started(job, runner->data);
     launch_done(launch);
     free(launch);
+    int64_t passed = spec_descriptors(&job->spec);
+    run->descriptors -= passed;
+    descriptors_give(runner->parts.descriptors, passed);
     if (started)
         run_input_begin(run);
 }
@@ -186,7 +203,7 @@ static enum tree_rest tree_rest_of(const struct spec *spec) {
                                                    : TREE_REST_KILL;
 }
 
-int run_launch(struct run *run, struct claimant *claimant) {
+int run_launch(struct run *run, struct start *start) {
     struct runner *runner = run->runner;
     struct launch *launch = calloc(1, sizeof(*launch));
     if (!launch)
@@ -195,7 +212,7 @@ int run_launch(struct run *run, struct claimant *claimant) {
     launch->done = launch_over;
     launch->data = run;
     run->launch = launch;
-    int r = plan_fill(&launch->plan, run);
+    int r = plan_fill(&launch->plan, run, start);
     if (r == 0)
         r = tree_new(runner->parts.trees, tree_rest_of(&run->job->spec), &run_tree_listener, run, &run->tree);
     if (run->tree)
@@ -207,7 +224,7 @@ int run_launch(struct run *run, struct claimant *claimant) {
         return 0;
     }
     launch->tree = run->tree;
-    launch->claimant = claimant;
+    launch->claimant = start->claimant;
     if (run->job->spec.cpu_timeout > 0)
         tree_want_cpu(run->tree);
     launcher_submit(runner->parts.launcher, launch);

@@ -54,9 +54,8 @@ static inline struct run *run_of(const struct job *job) {
 void run_act(struct run *run, unsigned actions);
 
 // launching
-int run_launch(
-    struct run *run,
-    struct claimant *claimant); // on failure the launch has failed in the lifecycle's terms later: 0 or -ENOMEM
+// On failure of a step the launch has failed, in the lifecycle's terms. Returns 0 or -ENOMEM.
+int run_launch(struct run *run, struct start *start);
 
 // watching
 void run_watch(struct run *run, int out_fd, int err_fd);

@@ -125,10 +125,10 @@ void run_act(struct run *run, unsigned actions) {
     run_rearm(run);
 }
 
-// One for what tells of the tree, one for each captured stream, one for what stdin reads from.
+// One for what tells of the tree, one for each captured stream, those for what stdin reads from, and what came along.
 static int64_t descriptors_of(const struct spec *spec) {
     int stdin_ends = spec->pty ? 1 : spec->stdin_from == STDIN_STREAM ? 2 : spec->stdin_from == STDIN_DATA;
-    return 1 + spec_captures(spec, STREAM_OUT) + spec_captures(spec, STREAM_ERR) + stdin_ends;
+    return 1 + spec_captures(spec, STREAM_OUT) + spec_captures(spec, STREAM_ERR) + stdin_ends + spec_descriptors(spec);
 }
 
 static struct run *run_new(struct runner *runner, struct job *job) {
@@ -170,8 +170,7 @@ static int job_new(struct runner *runner, struct spec *spec, uid_t owner, struct
     return 0;
 }
 
-int runner_start(struct runner *runner, struct spec *spec, uid_t owner, struct claimant *claimant,
-                 struct job **ret_job) {
+int runner_start(struct runner *runner, struct spec *spec, struct start *start, struct job **ret_job) {
     if (runner->stats.live >= runner->parts.live_max)
         return -EUSERS;
     if (!spec->cwd) {
@@ -184,7 +183,7 @@ int runner_start(struct runner *runner, struct spec *spec, uid_t owner, struct c
     if (r < 0)
         return r;
     struct job *job;
-    r = job_new(runner, spec, owner, &job);
+    r = job_new(runner, spec, start->owner, &job);
     if (r < 0) {
         descriptors_give(runner->parts.descriptors, descriptors);
         return r;
@@ -193,7 +192,9 @@ int runner_start(struct runner *runner, struct spec *spec, uid_t owner, struct c
     *spec = (struct spec){0};
     runner->stats.live++;
     runner->stats.accepted++;
-    r = run_launch(run_of(job), claimant);
+    if (start->by_descriptor)
+        runner_share(job); // where that can't be, it is followed by chunks
+    r = run_launch(run_of(job), start);
     if (r < 0) {
         job->outcome.stage = STAGE_RESOURCES;
         job->outcome.error = -r;
@@ -225,6 +226,20 @@ int runner_signal(struct runner *runner, struct job *job, int signal, bool leade
 void runner_widen(struct job *job) {
     for (int s = 0; s < STREAM_COUNT; s++)
         spool_widen(&run_of(job)->pipes[s].spool, HOLD_WINDOW);
+}
+
+void runner_keep(struct job *job) {
+    for (int s = 0; s < STREAM_COUNT; s++)
+        spool_stop(&run_of(job)->pipes[s].spool);
+}
+
+int runner_share(struct job *job) {
+    int r = 0;
+    runner_widen(job);
+    for (int s = 0; s < STREAM_COUNT && r == 0; s++)
+        if (spec_captures(&job->spec, s))
+            r = spool_share(&run_of(job)->pipes[s].spool);
+    return r;
 }
 
 const struct spool *runner_spool(const struct job *job, int stream) {

@@ -53,11 +53,17 @@ int runner_new(const struct runner_parts *parts, const struct runner_listener *l
                struct runner **ret_runner);
 void runner_free(struct runner *runner); // forgets all jobs; none is live any more
 
+// For whom a job is started, and with what.
+struct start {
+    uid_t owner;
+    struct claimant *claimant; // for whom it is launched, or NULL
+    int fds[3];                // as many as spec_descriptors says; taken over (and set to -1) on success
+    bool by_descriptor;        // its output will be read from its stored streams: see runner_share
+};
+
 // Takes the spec over (left empty) and starts the job. Returns 0 and a job that lives in the registry;
-// `claimant`: for whom it is launched, or NULL.
 // -EEXIST: the name is in use; -EMFILE: no descriptors left for one more; -EUSERS: live_max; -ENOMEM. On failure the spec stays the caller's.
-int runner_start(struct runner *runner, struct spec *spec, uid_t owner, struct claimant *claimant,
-                 struct job **ret_job);
+int runner_start(struct runner *runner, struct spec *spec, struct start *start, struct job **ret_job);
 
 // Ends a job (see lifecycle_stop). `signal` and `grace` negative: the job's own.
 void runner_stop(struct runner *runner, struct job *job, struct cause cause, int signal, double grace);
@@ -89,6 +95,11 @@ void runner_release(struct runner *runner, struct job *job);
 void runner_set_hold(struct runner *runner, struct job *job, int stream, int64_t offset);
 // Before the first byte: a stream that will be held needs a window even with no budget.
 void runner_widen(struct job *job);
+
+// What is stored stays as it is, and what comes from now on is not kept.
+void runner_keep(struct job *job);
+// Makes both stored streams files whose layout stays as it is, to be opened by spool_open. Returns 0 or a negative errno.
+int runner_share(struct job *job);
 
 const struct spool *runner_spool(const struct job *job, int stream);
 const struct order *runner_order(const struct job *job);

@@ -53,6 +53,10 @@ static int64_t place(const struct spool *s, int64_t offset) {
 // head and ring can end here; later everything is allocated already.
 static void spool_freeze(struct spool *s) {
     int64_t have = (int64_t)s->allocated;
+    if (s->shared) {
+        s->limit_bytes = have;
+        return;
+    }
     s->head_bytes = MIN(s->head_bytes, have);
     s->ring_bytes = MAX(have - s->head_bytes, 0);
     s->tail_bytes = MIN(s->tail_bytes, s->ring_bytes);
@@ -75,7 +79,7 @@ static int spool_grow(struct spool *s, int fd, size_t end) {
 }
 
 static int spool_allocate(struct spool *s, size_t end) {
-    _cleanup_close_ int fd = spool_host_open(s->host, s->file);
+    _cleanup_close_ int fd = spool_host_open(s->host, s->file, O_RDWR);
     return fd < 0 ? fd : spool_grow(s, fd, end);
 }
 
@@ -144,6 +148,22 @@ char *spool_room(struct spool *s, size_t max, int64_t hold, size_t *ret_room) {
     return s->map + at;
 }
 
+int spool_share(struct spool *s) {
+    if (s->head_bytes + s->ring_bytes == 0 || s->sealed || (!s->map && s->total > 0))
+        return -EOPNOTSUPP;
+    int r = s->map ? 0 : spool_create(s, 0);
+    s->shared = r == 0;
+    return r;
+}
+
+void spool_stop(struct spool *s) {
+    s->limit_bytes = s->stored;
+}
+
+int spool_open(const struct spool *s) {
+    return s->file ? spool_host_open(s->host, s->file, O_RDONLY) : -ENOENT;
+}
+
 static int spool_begin(struct spool *s, size_t size) {
     int r = spool_create(s, size);
     if (r < 0)
@@ -191,6 +211,11 @@ int64_t spool_skip_gap(const struct spool *s, int64_t offset) {
     return offset >= s->stored ? s->total : offset;
 }
 
+int64_t spool_gap_after(const struct spool *s, int64_t offset) {
+    bool before_ring = offset < s->head_bytes && ring_start(s) > s->head_bytes;
+    return before_ring ? MIN(s->head_bytes, s->stored) : s->stored;
+}
+
 size_t spool_peek(const struct spool *s, int64_t offset, const char **ret_data) {
     if (offset < 0 || offset >= s->stored || (offset >= s->head_bytes && offset < ring_start(s)))
         return 0;
@@ -235,7 +260,7 @@ void spool_seal(struct spool *s) {
         return;
     }
     size_t used = (size_t)MIN(s->stored, s->head_bytes + s->ring_bytes);
-    _cleanup_close_ int fd = spool_host_open(s->host, s->file);
+    _cleanup_close_ int fd = spool_host_open(s->host, s->file, O_RDWR);
     if (fd < 0 || used >= s->allocated || ftruncate(fd, (off_t)used) < 0)
         return;
     spool_host_account(s->host, -(int64_t)(s->allocated - used));
@@ -244,4 +269,46 @@ void spool_seal(struct spool *s) {
 
 int64_t spool_taken(const struct spool *s) {
     return s->small ? s->stored : (int64_t)s->allocated;
+}
+
+// What is kept as a file of its own, in order. Returns its descriptor, written and still writable.
+static int spool_copy(const struct spool *s, int64_t extents[2][2], int count) {
+    _cleanup_close_ int fd = memfd_create("output", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return -errno;
+    for (int i = 0; i < count; i++)
+        for (int64_t at = extents[i][0]; at < extents[i][1];) {
+            const char *data;
+            size_t n = MIN(spool_peek(s, at, &data), (size_t)(extents[i][1] - at));
+            ssize_t written = n > 0 ? write(fd, data, n) : -1;
+            if (written < 0)
+                return n > 0 ? -errno : -EIO;
+            at += written;
+        }
+    if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
+        return -errno;
+    return TAKE_FD(fd);
+}
+
+int spool_export(const struct spool *s, int64_t extents[2][2], int *ret_count) {
+    int count = 0;
+    int64_t kept = 0;
+    for (int64_t at = spool_skip_gap(s, 0); at < s->total; at = spool_skip_gap(s, extents[count++][1])) {
+        int64_t end = spool_gap_after(s, at);
+        extents[count][0] = at;
+        extents[count][1] = end;
+        kept += end - at;
+    }
+    *ret_count = count;
+    if (s->map && count == 1 && extents[0][0] == 0) // head and first lap of the ring: places are offsets
+        return spool_host_open(s->host, s->file, O_RDONLY);
+    if (kept > SPOOL_COPY_MAX)
+        return -EFBIG;
+    _cleanup_close_ int fd = spool_copy(s, extents, count);
+    if (fd < 0)
+        return fd;
+    char path[32];
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    int reader = open(path, O_RDONLY | O_CLOEXEC);
+    return reader < 0 ? -errno : reader;
 }

@@ -25,6 +25,7 @@ struct spool {
     size_t map_size, allocated;
     uint64_t file; // number of the file, 0: none
     bool sealed;
+    bool shared; // somebody reads the file: its layout stays as it is
     char *small; // owned: what is kept of a sealed log that is short
 };
 
@@ -52,10 +53,23 @@ void spool_commit(struct spool *spool, size_t size);
 int spool_gaps(const struct spool *spool, int64_t gaps[2][2]);
 // The first stored byte at `offset` or after it; spool->total where there is none.
 int64_t spool_skip_gap(const struct spool *spool, int64_t offset);
+// Where the stored bytes from `offset`, one of them, end: at a gap or at the end.
+int64_t spool_gap_after(const struct spool *spool, int64_t offset);
 // Bytes at `offset`, as many as lie together (at most to the next gap or the ring's seam); 0 in a gap or at the end.
 size_t spool_peek(const struct spool *spool, int64_t offset, const char **ret_data);
 // Copies up to `max` bytes from `offset` on, over the seam but not over a gap. Returns how many.
 size_t spool_read(const struct spool *spool, int64_t offset, char *data, size_t max);
+
+// Makes the file now, whose layout (head_bytes, ring_bytes) stays as it is from here on: where no more is to be had the
+// log ends. For those who read it by spool_open. Returns 0 or a negative errno; -EOPNOTSUPP: nothing is kept at all.
+int spool_share(struct spool *spool);
+void spool_stop(struct spool *spool); // nothing more is stored: what comes is a gap
+// A read-only descriptor of a shared log's file, or a negative errno.
+int spool_open(const struct spool *spool);
+// A read-only descriptor of what a sealed log keeps, one range after another: *ret_count extents [start, end).
+// Or a negative errno; -EFBIG: its ring, which must be copied, is larger than SPOOL_COPY_MAX.
+enum { SPOOL_COPY_MAX = 16 * 1024 * 1024 };
+int spool_export(const struct spool *spool, int64_t extents[2][2], int *ret_count);
 
 // Nothing more will come: short logs leave their file, the surplus of others is given back.
 void spool_seal(struct spool *spool);

@@ -110,9 +110,9 @@ int spool_host_create(struct spool_host *host, uint64_t *ret_file) {
     return fd;
 }
 
-int spool_host_open(struct spool_host *host, uint64_t file) {
+int spool_host_open(struct spool_host *host, uint64_t file, int access) {
     char name[24];
-    int fd = openat(host->fd, file_name(file, name), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    int fd = openat(host->fd, file_name(file, name), access | O_NOFOLLOW | O_CLOEXEC);
     return fd < 0 ? -errno : fd;
 }
 

@@ -7,7 +7,7 @@
 
 // A new file. Returns its descriptor and number, or a negative errno.
 int spool_host_create(struct spool_host *host, uint64_t *ret_file);
-int spool_host_open(struct spool_host *host, uint64_t file);
+int spool_host_open(struct spool_host *host, uint64_t file, int access); // O_RDWR or O_RDONLY
 void spool_host_remove(struct spool_host *host, uint64_t file);
 
 // Takes bytes of the cap. Returns 0 or -ENOSPC.

@@ -4,6 +4,7 @@ OpenRPC document, and every job record within against records.py."""
 import base64
 import collections
 import json
+import os
 import socket
 import time
 
@@ -68,6 +69,7 @@ class Client:
         self.methods = {}  # of the calls under way, and their params, by id
         self.answers = {}
         self.notifications = collections.deque()
+        self.fds = []  # descriptors that came, for the test to take
         self.batches = collections.deque()  # answers to batches that were sent by send()
 
     def __enter__(self):
@@ -78,6 +80,13 @@ class Client:
 
     def close(self):
         self.socket.close()
+        for fd in self.take_fds():
+            os.close(fd)
+
+    def take_fds(self):
+        """The descriptors that have come; to be closed by the caller."""
+        fds, self.fds = self.fds, []
+        return fds
 
     def shut_writing(self):
         self.socket.shutdown(socket.SHUT_WR)
@@ -85,6 +94,15 @@ class Client:
     def send_raw(self, data):
         self.socket.settimeout(self.guard)
         self.socket.sendall(data)
+
+    def request_with(self, fds, method, /, **params):
+        """Sends a call with descriptors beside its first byte, without waiting. Returns its id."""
+        message = self.compose(method, params)
+        self.socket.settimeout(self.guard)
+        line = json.dumps(message).encode() + b"\n"
+        sent = socket.send_fds(self.socket, [line], fds)
+        self.socket.sendall(line[sent:])
+        return message["id"]
 
     def send(self, message):
         self.send_raw(json.dumps(message).encode() + b"\n")
@@ -116,7 +134,8 @@ class Client:
             self.scanned = len(self.buffer)
             self.socket.settimeout(max(0.001, until - time.monotonic()))
             try:
-                data = self.socket.recv(1 << 20)
+                data, fds, _flags, _address = socket.recv_fds(self.socket, 1 << 20, 16)
+                self.fds.extend(fds)
             except ConnectionResetError:
                 data = b""
             if not data:

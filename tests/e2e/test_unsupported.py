@@ -12,9 +12,6 @@ LATER = {
     "priority": 5,
     "after": [1],
     "delay": 1,
-    "stdin": "fd",
-    "stdout": "fd",
-    "stderr": "fd",
 }
 
 
@@ -47,13 +44,6 @@ def test_later_fields_of_a_wrong_type_are_invalid(daemon, client):
     assert_refused(client.refused("job.start", argv=["true"], restart=5), -32602, "restart")
     assert_refused(client.refused("job.start", argv=["true"], priority="high"), -32602, "priority")
     assert_refused(client.refused("job.start", argv=["true"], limits={"unknown": 1}), -32602, "limits.unknown")
-
-
-@daemon_test
-def test_descriptors_are_refused(daemon, client):
-    assert_refused(client.refused("job.run", argv=["true"], fd=True), UNSUPPORTED, "fd")
-    job = client.run(["true"])
-    assert_refused(client.refused("job.output", id=job["id"], fd=True), UNSUPPORTED, "fd")
 
 
 @daemon_test

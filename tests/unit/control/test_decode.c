@@ -182,8 +182,6 @@ static const struct {
     {A "\"pty\": {}, \"stdout\": \"null\"}", "stdout", PROTO_INVALID_PARAMS},
     {A "\"pty\": {}, \"stderr\": \"null\"}", "stderr", PROTO_INVALID_PARAMS},
     {A "\"user\": \"root\"}", "user", PROTO_UNSUPPORTED},
-    {A "\"stdin\": \"fd\"}", "stdin", PROTO_UNSUPPORTED},
-    {A "\"stdout\": \"fd\"}", "stdout", PROTO_UNSUPPORTED},
     {A "\"queue_timeout\": 1}", "queue_timeout", PROTO_UNSUPPORTED},
     {A "\"restart\": {}}", "restart", PROTO_UNSUPPORTED},
     {A "\"ready\": {}}", "ready", PROTO_UNSUPPORTED},

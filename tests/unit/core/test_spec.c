@@ -103,7 +103,7 @@ START_TEST(a_label_is_found_by_its_whole_name) {
 END_TEST
 
 START_TEST(only_a_captured_stream_is_captured) {
-    for (int sink = SINK_CAPTURE; sink <= SINK_STDOUT; sink++) {
+    for (int sink = SINK_CAPTURE; sink <= SINK_FD; sink++) {
         spec.streams[STREAM_ERR].sink = (enum spec_sink)sink;
         ck_assert_int_eq(spec_captures(&spec, STREAM_ERR), sink == SINK_CAPTURE);
         ck_assert(!spec_captures(&spec, STREAM_OUT));

@@ -127,8 +127,8 @@ START_TEST(files_have_numbers_of_their_own) {
     fd_close(first);
     fd_close(second);
     spool_host_remove(host, a);
-    ck_assert_int_eq(spool_host_open(host, a), -ENOENT);
-    second = spool_host_open(host, b);
+    ck_assert_int_eq(spool_host_open(host, a, O_RDWR), -ENOENT);
+    second = spool_host_open(host, b, O_RDWR);
     ck_assert_int_ge(second, 0);
     fd_close(second);
     spool_host_remove(host, b);

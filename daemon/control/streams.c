@@ -1,0 +1,91 @@
+// Opening stored streams.
+#include "daemon/control/streams.h"
+
+#include <fcntl.h>
+
+#include "common/util.h"
+
+typedef int (*stream_opener)(const struct job *job, int stream, json_t *notes);
+
+// Opens all of the mask by `open_one`, or none.
+static int streams_open(struct session *session, const struct job *job, unsigned mask, stream_opener open_one,
+                        int fds[STREAM_COUNT], json_t *notes) {
+    int count = 0;
+    int wanted = __builtin_popcount(mask);
+    int r = session_account(session, wanted);
+    if (r < 0)
+        return r;
+    for (int s = 0; s < STREAM_COUNT && r >= 0; s++) {
+        if (!(mask & (1u << s)))
+            continue;
+        r = open_one(job, s, notes);
+        if (r >= 0)
+            fds[count++] = r;
+    }
+    if (r >= 0)
+        return count;
+    while (count > 0)
+        close(fds[--count]);
+    session_account(session, -wanted);
+    return r;
+}
+
+static int open_nothing(void) {
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+static int open_live(const struct job *job, int stream, json_t *layout) {
+    const struct spool *spool = runner_spool(job, stream);
+    if (!spec_captures(&job->spec, stream))
+        return open_nothing();
+    // Both have the same one, unless a lack of space has cut one short before it was shared.
+    const json_t *head = json_object_get(layout, "head_bytes"), *ring = json_object_get(layout, "ring_bytes");
+    if (head && (json_integer_value(head) != spool->head_bytes || json_integer_value(ring) != spool->ring_bytes))
+        return -EOPNOTSUPP;
+    json_object_set_new(layout, "head_bytes", json_integer(spool->head_bytes));
+    json_object_set_new(layout, "ring_bytes", json_integer(spool->ring_bytes));
+    return spool_open(spool);
+}
+
+int streams_open_live(struct session *session, struct job *job, unsigned mask, int fds[STREAM_COUNT],
+                      json_t **ret_layout) {
+    json_t *layout = json_object();
+    int r = runner_share(job);
+    if (r == 0)
+        r = streams_open(session, job, mask, open_live, fds, layout);
+    if (r >= 0 && !json_object_get(layout, "head_bytes")) // nothing is captured
+        r = json_object_set_new(layout, "head_bytes", json_integer(0)) |
+                    json_object_set_new(layout, "ring_bytes", json_integer(0))
+                ? -ENOMEM
+                : r;
+    if (r >= 0)
+        *ret_layout = layout;
+    else
+        json_decref(layout);
+    return r;
+}
+
+static int open_final(const struct job *job, int stream, json_t *extents) {
+    static const char *const names[] = {"stdout", "stderr"};
+    int64_t ranges[2][2];
+    int count = 0;
+    int fd = spool_export(runner_spool(job, stream), ranges, &count);
+    json_t *list = json_array();
+    for (int i = 0; i < count; i++)
+        json_array_append_new(list, json_pack("[I,I]", (json_int_t)ranges[i][0], (json_int_t)ranges[i][1]));
+    json_object_set_new(extents, names[stream], list);
+    return fd;
+}
+
+int streams_open_final(struct session *session, const struct job *job, unsigned mask, int fds[STREAM_COUNT],
+                       json_t **ret_extents) {
+    json_t *extents = json_object();
+    int r = streams_open(session, job, mask, open_final, fds, extents);
+    if (r == 1) // of one stream its ranges alone
+        *ret_extents = json_incref(json_object_iter_value(json_object_iter(extents)));
+    else if (r > 1)
+        *ret_extents = json_incref(extents);
+    json_decref(extents);
+    return r;
+}
