@@ -1,6 +1,7 @@
 // Calls over a stream of lines.
 #include "client/call.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 
 #include "common/message.h"
@@ -15,6 +16,8 @@ struct call {
     void *data;
     int64_t last_id;
     bool is_lost;
+    const int *lent; // borrowed, until the next request
+    int lent_count;
     int64_t sync_id; // waited for by call_sync; 0: none
     json_t *sync_result;
     struct call_fault *sync_fault;
@@ -120,14 +123,43 @@ void call_listen(struct call *call, const struct call_listener *listener, void *
     call->data = data;
 }
 
-int64_t call_post(struct call *call, const char *method, json_t *params) {
-    json_t *request = json_pack("{s:s,s:I,s:s,s:o*}", "jsonrpc", "2.0", "id", (json_int_t)++call->last_id, "method",
-                                method, "params", params);
-    if (request)
-        message_append(stream_out(call->stream), request);
+void call_lend(struct call *call, const int *fds, int count) {
+    call->lent = fds;
+    call->lent_count = count;
+}
+
+struct ancillary call_take(struct call *call) {
+    return stream_take(call->stream);
+}
+
+// One that can't be lent is missed by the daemon, which says so.
+static void call_give(struct call *call, size_t at) {
+    int fds[ANCILLARY_MAX], count = 0;
+    while (count < call->lent_count && (fds[count] = fcntl(call->lent[count], F_DUPFD_CLOEXEC, 3)) >= 0)
+        count++;
+    call->lent_count = 0;
+    if (count > 0 && stream_give(call->stream, at, fds, count) == 0)
+        return;
+    while (count > 0)
+        close(fds[--count]);
+}
+
+static void call_send(struct call *call, json_t *request) {
+    size_t before = stream_queued(call->stream);
+    if (request && message_append(stream_out(call->stream), request) == 0 && call->lent_count > 0)
+        call_give(call, before);
     stream_send(call->stream);
     json_decref(request);
+}
+
+int64_t call_post(struct call *call, const char *method, json_t *params) {
+    call_send(call, json_pack("{s:s,s:I,s:s,s:o*}", "jsonrpc", "2.0", "id", (json_int_t)++call->last_id, "method",
+                              method, "params", params));
     return call->last_id;
+}
+
+void call_notify(struct call *call, const char *method, json_t *params) {
+    call_send(call, json_pack("{s:s,s:s,s:o*}", "jsonrpc", "2.0", "method", method, "params", params));
 }
 
 int call_sync(struct call *call, const char *method, json_t *params, json_t **ret_result, struct call_fault *fault) {

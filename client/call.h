@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/ancillary.h"
+
 struct call_fault {
     int code;       // of the protocol (enum proto_error_code); 0: the connection itself failed
     char text[512]; // what, and why
@@ -32,6 +34,14 @@ void call_listen(struct call *call, const struct call_listener *listener, void *
 
 // Sends a request without waiting; its answer goes to the listener. Takes `params` over (NULL: none). Returns its id.
 int64_t call_post(struct call *call, const char *method, json_t *params);
+
+// The same without an answer.
+void call_notify(struct call *call, const char *method, json_t *params);
+
+// The next request takes these descriptors along; they stay the caller's.
+void call_lend(struct call *call, const int *fds, int count);
+// During a callback: the descriptors that came with what it tells, now the caller's.
+struct ancillary call_take(struct call *call);
 
 // Sends a request and runs the loop until it is answered. Takes `params` over. Returns 0 and the result, to be
 // json_decref'ed, or -1 with `fault` filled.

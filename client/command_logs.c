@@ -31,6 +31,7 @@ struct logs {
     json_t *id;
     json_t *stored; // {stdout, stderr}: where what was stored at the start ends
     json_t *next;   // {stdout, stderr}
+    json_t *extents;
     bool eof, lost;
 };
 
@@ -125,6 +126,52 @@ static int logs_follow(struct logs *logs) {
     return logs->lost ? -1 : 0;
 }
 
+// Whether the stored bytes can be written as they are: of a job that is over, and of one stream alone, as descriptors
+// do not tell in which order two were written.
+static bool logs_are_plain(const struct logs *logs, const json_t *job) {
+    bool whole = logs->lines.keep < 0 && !logs->lines.timestamps && logs->since <= 0 && !logs->client->json;
+    const char *state = json_string_value(json_object_get(job, "state"));
+    bool one = !streq(logs->stream, "both") || json_integer_value(json_object_get(logs->stored, "stdout")) == 0 ||
+               json_integer_value(json_object_get(logs->stored, "stderr")) == 0;
+    return whole && one && state && streq(state, "final");
+}
+
+static void on_stored(int64_t id, json_t *result, const struct call_fault *fault, void *data) {
+    struct logs *logs = data;
+    struct ancillary descriptors = call_take(logs->client->call);
+    logs->lost = !result || stored_open(&logs->output.stored, NULL, &descriptors) < 0;
+    ancillary_close(&descriptors);
+    logs->extents = json_incref(json_object_get(result, "extents"));
+    logs->eof = true;
+}
+
+static void on_nothing(const char *method, json_t *params, void *data) {
+}
+
+// The stream that has bytes, from its descriptor. Returns 0, -1 after saying why not, or 1: it is to be read by chunks.
+static int logs_by_descriptor(struct logs *logs) {
+    static const struct call_listener listener = {on_stored, on_nothing, on_lost};
+    bool is_err = streq(logs->stream, "stderr") ||
+                  (streq(logs->stream, "both") && json_integer_value(json_object_get(logs->stored, "stdout")) == 0);
+    call_listen(logs->client->call, &listener, logs);
+    call_post(logs->client->call, "job.output",
+              json_pack("{s:O,s:s,s:b}", "id", logs->id, "stream", is_err ? "stderr" : "stdout", "fd", 1));
+    while (!logs->eof && !logs->lost)
+        ev_run(call_loop(logs->client->call), EVRUN_ONCE);
+    call_listen(logs->client->call, NULL, NULL);
+    if (logs->lost) { // what is in between passes none on, or there is too much to be copied
+        logs->lost = logs->eof = false;
+        return 1;
+    }
+    return output_extents(&logs->output, is_err, logs->extents,
+                          json_integer_value(json_object_get(logs->stored, is_err ? "stderr" : "stdout")));
+}
+
+static int logs_read(struct logs *logs, bool plain) {
+    int r = plain ? logs_by_descriptor(logs) : 1;
+    return r <= 0 ? r : logs->follow ? logs_follow(logs) : logs_pages(logs);
+}
+
 static int logs_print(struct logs *logs, const char *word) {
     json_t *answer = NULL;
     if (client_call(logs->client, word, "job.status", client_job(word), &answer) < 0)
@@ -134,10 +181,11 @@ static int logs_print(struct logs *logs, const char *word) {
     logs->stored = json_pack("{s:O,s:O}", "stdout", json_object_get(json_object_get(job, "stdout"), "bytes"), "stderr",
                              json_object_get(json_object_get(job, "stderr"), "bytes"));
     logs->next = json_object();
+    bool plain = logs_are_plain(logs, job);
     json_decref(answer);
     output_init(&logs->output, logs->client->call, logs);
     logs->output.filter = logs_filter;
-    int r = logs->follow ? logs_follow(logs) : logs_pages(logs);
+    int r = logs_read(logs, plain);
     if (r == 0 && output_drain(&logs->output) == 0)
         lines_release(&logs->lines, true);
     r = r < 0 || output_drain(&logs->output) < 0 ? -1 : 0;
@@ -145,6 +193,7 @@ static int logs_print(struct logs *logs, const char *word) {
     lines_done(&logs->lines);
     json_decref(logs->id);
     json_decref(logs->stored);
+    json_decref(logs->extents);
     json_decref(logs->next);
     return r;
 }

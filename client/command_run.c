@@ -11,13 +11,16 @@
 #include "client/terminal.h"
 #include "common/util.h"
 
-enum { RUN_DETACH = JOB_SPEC_OTHER, RUN_RM, RUN_TTY };
+enum { RUN_DETACH = JOB_SPEC_OTHER, RUN_RM, RUN_TTY, RUN_PIPE };
 
+#define RUN_PIPE_ARGUMENT \
+    { "pipe", NULL, "it gets the stdin, stdout and stderr of this command itself: nothing is captured", RUN_PIPE }
 #define RUN_TTY_ARGUMENT \
     { "t,tty", NULL, "give it a terminal; stopped by SIGHUP unless said otherwise", RUN_TTY }
 
 static const struct argument run_arguments[] = {
     {"d,detach", NULL, "print the job's ID and leave it running", RUN_DETACH},
+    RUN_PIPE_ARGUMENT,
     RUN_TTY_ARGUMENT,
     {"n,no-stdin", NULL, "the command reads nothing", JOB_SPEC_NO_STDIN},
     {"rm", NULL, "forget the job when it is over", RUN_RM},
@@ -26,6 +29,7 @@ static const struct argument run_arguments[] = {
 };
 
 static const struct argument start_arguments[] = {
+    RUN_PIPE_ARGUMENT,
     RUN_TTY_ARGUMENT,
     {"n,no-stdin", NULL, "the command reads nothing", JOB_SPEC_NO_STDIN},
     {"rm", NULL, "forget the job when it is over", RUN_RM},
@@ -63,10 +67,6 @@ static int run_for_record(struct client *client, json_t *spec) {
 
 static int run_attached(struct client *client, json_t *spec, bool reads) {
     json_t *job = NULL;
-    if (client_connect(client) < 0) {
-        json_decref(spec);
-        return -1;
-    }
     if (following_run(client, spec, reads, &job) < 0)
         return -1;
     outcome_tell(job);
@@ -91,10 +91,29 @@ static void run_add_tty(json_t *spec) {
         json_object_set_new(spec, "stop_signal", json_string("SIGHUP")); // shells at a terminal ignore SIGTERM
 }
 
+// Those streams that are not said to be something else are ours: which, and how many.
+static int run_lend(const json_t *spec, int fds[3]) {
+    static const char *const names[] = {"stdin", "stdout", "stderr"};
+    int count = 0;
+    for (int i = 0; i < 3; i++) {
+        const char *word = json_string_value(json_object_get(spec, names[i]));
+        if (word && streq(word, "fd"))
+            fds[count++] = i;
+    }
+    return count;
+}
+
+static void run_add_pipe(struct job_spec *job) {
+    static const char *const names[] = {"stdin", "stdout", "stderr"};
+    for (int i = 0; i < 3; i++)
+        if (!json_object_get(job->spec, names[i]) && !(i == 0 && job->no_stdin))
+            json_object_set_new(job->spec, names[i], json_string("fd"));
+}
+
 static int run_options(struct client *client, struct job_spec *job, bool *detach) {
     const char *value;
     int id, r = 0;
-    bool tty = false;
+    bool tty = false, pipe = false;
     while (r == 0 && (id = client_option(client, &value)) != ARGUMENTS_END) {
         if (id == RUN_DETACH)
             *detach = true;
@@ -102,11 +121,17 @@ static int run_options(struct client *client, struct job_spec *job, bool *detach
             json_object_set_new(job->spec, "retain", json_integer(0));
         else if (id == RUN_TTY)
             tty = true;
+        else if (id == RUN_PIPE)
+            pipe = true;
         else
             r = job_spec_option(client, job, id, value);
     }
+    if (r == 0 && tty && pipe)
+        r = client_usage(client, "-t and --pipe do not go together: a terminal is all three streams");
     if (r == 0 && tty)
         run_add_tty(job->spec);
+    if (r == 0 && pipe)
+        run_add_pipe(job);
     return r;
 }
 
@@ -120,6 +145,12 @@ static int run_any(struct client *client, bool detach) {
         json_decref(job.spec);
         return r;
     }
+    int fds[3], count = run_lend(job.spec, fds);
+    if (client_connect(client) < 0) {
+        json_decref(job.spec);
+        return -1;
+    }
+    call_lend(client->call, fds, count);
     if (detach)
         return run_detached(client, job.spec);
     return client->json ? run_for_record(client, job.spec) : run_attached(client, job.spec, !job.no_stdin);
@@ -140,7 +171,9 @@ const struct command command_run = {
     "Its output comes as it is printed, losslessly. Stdin that is not a terminal is fed to it. SIGINT, SIGTERM, "
     "SIGHUP,\n"
     "SIGQUIT, SIGUSR1, SIGUSR2 and SIGWINCH go to all its processes. It ends when supctl does.\n"
-    "With -t it has a terminal, which is driven from this one.\n",
+    "With -t it has a terminal, which is driven from this one. With --pipe it reads and writes where this command "
+    "does,\n"
+    "at no cost; -n and --stdin, --stdout, --stderr say what is not to be handed over.\n",
     run_arguments,
     true,
     EXIT_CANNOT,

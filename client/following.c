@@ -32,6 +32,7 @@ struct following {
     json_t *job;     // once final
     struct call_fault fault;
     bool answered, lost, over; // over: the output has ended
+    bool relayed;              // something between us and supd passes no descriptors on: by chunks instead
     int signal;                // that ends supctl; 0: none
 };
 
@@ -100,6 +101,33 @@ static void following_take(struct following *f, const json_t *answer) {
     output_take(&f->output, answer);
 }
 
+// Its output from where we are.
+static void following_by_chunks(struct following *f) {
+    f->follow = call_post(f->call, "job.output",
+                          json_pack("{s:I,s:O,s:b,s:b}", "id", f->id, "offset", f->next, "follow", 1, "hold",
+                                    !f->attached));
+    f->over = false;
+}
+
+// The stored streams themselves, where they came along.
+static void following_open(struct following *f, const json_t *layout) {
+    struct ancillary descriptors = call_take(f->call);
+    f->output.job = f->id;
+    f->relayed = layout && stored_open(&f->output.stored, layout, &descriptors) < 0;
+    ancillary_close(&descriptors);
+    if (f->relayed)
+        following_by_chunks(f);
+}
+
+// Once the chunks are on their way, nobody waits any more for what the descriptors would have shown.
+static bool following_ignores(struct following *f, const json_t *params) {
+    if (!f->relayed || json_integer_value(json_object_get(params, "request")) == f->follow)
+        return false;
+    json_t *subscription = json_object_get(params, "subscription");
+    call_post(f->call, "event.unsubscribe", json_pack("{s:O}", "subscription", subscription));
+    return true;
+}
+
 static void on_answer(int64_t id, json_t *result, const struct call_fault *fault, void *data) {
     struct following *f = data;
     if (feeding_answer(&f->feeding, id, result != NULL) || keyboard_answer(&f->keyboard, id))
@@ -120,8 +148,9 @@ static void on_notification(const char *method, json_t *params, void *data) {
     struct following *f = data;
     if (streq(method, "job.started")) {
         f->id = json_integer_value(json_object_get(json_object_get(params, "job"), "id"));
+        following_open(f, json_object_get(params, "layout"));
         following_read(f);
-    } else if (streq(method, "job.output")) {
+    } else if (streq(method, "job.output") && !following_ignores(f, params)) {
         following_take(f, params);
     }
 }
@@ -133,12 +162,10 @@ static void on_lost(void *data) {
 static const struct call_listener following_listener = {on_answer, on_notification, on_lost};
 
 // Its output from where we are, and its end.
-static void following_join(struct following *f, const char *stream, bool hold) {
-    f->follow = call_post(f->call, "job.output",
-                          json_pack("{s:I,s:s,s:O,s:b,s:b}", "id", f->id, "stream", stream, "offset", f->next, "follow",
-                                    1, "hold", hold));
+static void following_join(struct following *f) {
+    following_by_chunks(f);
     f->request = call_post(f->call, "job.wait", json_pack("{s:I}", "id", f->id));
-    f->over = f->answered = false;
+    f->answered = false;
 }
 
 // Connects anew and makes the job ours again, be it that the connection is lost on the way once more.
@@ -173,7 +200,8 @@ static bool following_rejoin(struct following *f) {
     if (feeding_renew(&f->feeding))
         print_error("%s: job %lld: the connection was lost while input was on its way: the rest of stdin is not given",
                     name, (long long)f->id);
-    following_join(f, "both", !f->attached);
+    output_rewind(&f->output, f->next);
+    following_join(f);
     return true;
 }
 
@@ -244,6 +272,7 @@ int following_run(struct client *client, json_t *spec, bool reads, json_t **ret_
     f.reads = reads && (f.pty || (stdin_word && streq(stdin_word, "stream")));
     following_begin(&f);
     json_object_set_new(spec, "follow", json_true());
+    json_object_set_new(spec, "fd", json_true());
     f.request = call_post(f.call, "job.run", spec);
     following_loop(&f);
     int r = following_end(&f, ret_job);
@@ -289,7 +318,7 @@ int following_attach(struct client *client, const json_t *record, json_t **ret_j
     following_begin(&f);
     json_object_set_new(f.next, "stdout", json_integer(-ATTACH_TAIL));
     json_object_set_new(f.next, "stderr", json_integer(-ATTACH_TAIL));
-    following_join(&f, "both", false);
+    following_join(&f);
     following_read(&f);
     following_loop(&f);
     int r = following_left(&f) && !f.job ? following_leave(&f) : following_end(&f, ret_job);

@@ -7,6 +7,7 @@
 
 #include "client/call.h"
 #include "client/sink.h"
+#include "client/stored.h"
 
 struct output {
     struct call *call; // borrowed
@@ -19,6 +20,9 @@ struct output {
     // What to do with bytes instead of writing them out at once; it may call output_write. NULL: output_write.
     void (*filter)(struct output *output, int stream, double at, const char *bytes, size_t size);
     void *data;
+    struct stored stored; // open: chunks tell offsets in it, and what is written out is acknowledged
+    int64_t job;          // then: whose
+    json_t *taken;        // owned: {stdout, stderr}, to be acknowledged; or NULL
 };
 
 void output_init(struct output *output, struct call *call, void *data);
@@ -26,8 +30,13 @@ void output_done(struct output *output);
 
 // Takes chunks and gaps of an answer or notification of job.output.
 void output_take(struct output *output, const json_t *answer);
+// What waits in the stored streams is forgotten, as nobody keeps it there any more; `next` is set back to before it.
+void output_rewind(struct output *output, json_t *next);
 // `stream`: 0 is stdout, 1 stderr.
 void output_write(struct output *output, int stream, const char *bytes, size_t size);
+// Writes out what a final job's stream keeps, from `stored`, and tells its gaps up to `total`. Runs the loop. Returns 0 or
+// -1 after saying why it failed.
+int output_extents(struct output *output, int stream, const json_t *extents, int64_t total);
 bool output_is_empty(const struct output *output);
 // Runs the loop until everything is written, or writing fails. Returns 0, or -1 after saying why it failed.
 int output_drain(struct output *output);

@@ -6,6 +6,7 @@ import subprocess
 import threading
 
 import procs
+from client import data_of
 from harness import GUARD, child, daemon_test
 
 
@@ -13,8 +14,9 @@ class Relay:
     """Stands between supctl and the daemon. cut() ends supctl's side of every connection; the daemon's side stays
     until keep() lets go of it, so that its lease goes when the test says."""
 
-    def __init__(self, daemon):
+    def __init__(self, daemon, descriptors=True):
         self.daemon = daemon
+        self.descriptors = descriptors  # whether they are passed on; what goes over a network passes none
         self.path = os.path.join(daemon.directory, "relay")
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(self.path)
@@ -38,8 +40,14 @@ class Relay:
 
     def carry(self, source, sink):
         try:
-            while data := source.recv(65536):
-                sink.sendall(data)
+            while True:
+                data, fds, _flags, _address = socket.recv_fds(source, 65536, 16)
+                if not data:
+                    return
+                sent = socket.send_fds(sink, [data], fds if self.descriptors else [])
+                sink.sendall(data[sent:])
+                for fd in fds:
+                    os.close(fd)
                 if source in self.far and source not in self.answered:
                     self.answered.append(source)
         except OSError:
@@ -65,6 +73,11 @@ def run(daemon, relay, *words, **more):
                             stderr=subprocess.PIPE, **more)
 
 
+def client_bytes(client, job):
+    answer = client.call("job.output", id=job["id"], stream="stdout", limit_bytes=4 << 20)
+    return b"".join(data_of(chunk) for chunk in answer["chunks"])
+
+
 def live(client):
     jobs = client.call("job.list", states=["running"])["jobs"]
     return jobs[0] if jobs else None
@@ -88,6 +101,39 @@ def test_goes_on_without_a_byte_lost_or_doubled(daemon, client):
     assert out.split() == [b"%d" % i for i in range(1, 90001)], (len(out), out[-100:])
     assert process.returncode == 5 and err == b"", (process.returncode, err)
     assert client.status(job)["result"]["exit_code"] == 5
+
+
+@daemon_test
+def test_where_no_descriptors_pass_it_goes_by_chunks(daemon, client):
+    relay = Relay(daemon, descriptors=False)
+    process = run(daemon, relay, "--", "sh", "-c", "seq 1 300000; seq 1 10 >&2; exit 6")
+    out, err = process.communicate(timeout=GUARD)
+    assert out.split() == [b"%d" % i for i in range(1, 300001)], (len(out), out[-100:])
+    assert process.returncode == 6 and err.split() == [b"%d" % i for i in range(1, 11)], (process.returncode, err)
+    job = client.run(["seq", "1", "300000"])
+    words = daemon.supctl_words("logs", job["id"])
+    words[words.index(daemon.socket)] = relay.path
+    done = subprocess.run(words, capture_output=True, timeout=GUARD, check=False)
+    assert done.stdout == client_bytes(client, job)
+    relay.close()
+
+
+@daemon_test
+def test_what_was_told_and_not_written_yet_is_not_lost(daemon, client):
+    relay = Relay(daemon)
+    process = run(daemon, relay, "--", "seq", "1", "1000000")
+    job = procs.eventually(lambda: live(client), "the job runs")
+    until = [0]
+
+    def stands():
+        before, until[0] = until[0], client.status(job)["stdout"]["bytes"]
+        return before == until[0] > 1_000_000
+
+    procs.eventually(stands, "nobody reads what supctl writes: all is full")
+    relay.cut()
+    out, err = process.communicate(timeout=GUARD)
+    relay.close()
+    assert out.split() == [b"%d" % i for i in range(1, 1000001)], (len(out), out[-100:], err)
 
 
 @daemon_test

@@ -269,3 +269,20 @@ def test_usage_errors_are_2(daemon, client):
         done = daemon.supctl(*words)
         assert done.returncode == 2 and done.stderr.startswith(b"supctl: ") and done.stdout == b"", (words, done)
     assert client.call("job.list")["jobs"] == []
+
+
+@daemon_test
+def test_logs_of_one_stream_are_the_stored_bytes(daemon, client):
+    big = b"".join(b"%d\n" % i for i in range(1, 150001))
+    job = client.run(["seq", "1", "150000"])
+    assert daemon.supctl("logs", job["id"]).stdout == big
+    job = client.run(["sh", "-c", "seq 1 150000 >&2; echo out"])
+    done = daemon.supctl("logs", "--stderr", job["id"])
+    assert done.stderr == big and done.stdout == b""
+    job = client.run(["seq", "1", "150000"], output={"head_bytes": 1000, "tail_bytes": 2000})
+    done = daemon.supctl("logs", job["id"])
+    assert done.stdout == big[:1000] + big[-2000:]
+    assert b"%d bytes are not kept (from 1000 to %d)" % (len(big) - 3000, len(big) - 2000) in done.stderr, done.stderr
+    job = client.run(["seq", "1", "150000"], output={"limit_bytes": 10})
+    done = daemon.supctl("logs", job["id"])
+    assert done.stdout == big[:10] and b"(from 10 to %d)" % len(big) in done.stderr, done

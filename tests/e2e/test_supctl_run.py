@@ -5,6 +5,7 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import time
 
@@ -291,3 +292,47 @@ def test_closed_standard_streams_are_nobodys(daemon, client):
     assert done.returncode == 7
     job = client.call("job.status", name="mute", inline_bytes=100)["job"]
     assert (job["stdout"]["data"], job["stderr"]["data"]) == ("x\n", "y\n")
+
+
+@daemon_test
+def test_pipe_hands_over_its_own_three(daemon, client):
+    done = run(daemon, "--pipe", "--", "sh", "-c", "cat; echo error >&2; exit 9", input=b"given\n")
+    assert done.returncode == 9 and done.stdout == b"given\n" and done.stderr == b"error\n", done
+    (job,) = client.call("job.list")["jobs"]
+    assert job["stdout"]["bytes"] == 0 and job["stderr"]["bytes"] == 0
+    done = run(daemon, "--pipe", "--stderr", "stdout", "-n", "--", "sh", "-c", "cat; echo error >&2", input=b"given\n")
+    assert done.returncode == 0 and done.stdout == b"error\n" and done.stderr == b"", done
+    assert code(daemon, "--pipe", "-t", "--", "true") == 2
+
+
+@daemon_test
+def test_pipe_with_a_file_and_a_socket(daemon, client):
+    near, far = socket.socketpair()
+    with near, far, open(os.path.join(daemon.directory, "in"), "w+b") as file:
+        file.write(b"from a file")
+        file.seek(0)
+        process = daemon.supctl_start("run", "--pipe", "--", "cat", stdin=file, stdout=far)
+        assert process.wait(GUARD) == 0
+        assert near.recv(100) == b"from a file"
+
+
+@daemon_test
+def test_start_with_pipe_leaves_the_job_its_streams(daemon, client):
+    reader, writer = os.pipe()
+    process = daemon.supctl_start("start", "--pipe", "--stdout", "capture", "--", "sh", "-c", "cat; echo later >&2",
+                                  stdin=reader)
+    number = first_line(process)
+    assert process.wait(GUARD) == 0
+    os.write(writer, b"text")
+    os.close(writer)
+    os.close(reader)
+    job = client.wait({"id": int(number)}, inline_bytes=100)
+    assert job["stdout"]["data"] == "text" and process.stderr.read() == b"later\n"
+
+
+@daemon_test
+def test_pipe_forwards_signals_and_dies_with_its_job(daemon, client):
+    process = daemon.supctl_start("run", "--pipe", "--", "sh", "-c", "trap 'exit 7' INT; echo up; sleep 1000 & wait")
+    first_line(process)
+    process.send_signal(signal.SIGINT)  # its own where it comes before supctl knows of the start
+    assert process.wait(GUARD) in (7, -signal.SIGINT)
