@@ -14,7 +14,7 @@
 #include "common/util.h"
 
 static const int forwarded[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH};
-enum { FORWARDED = sizeof(forwarded) / sizeof(forwarded[0]), ATTACH_TAIL = 16384, RECLAIM_MAX = 20 };
+enum { FORWARDED = sizeof(forwarded) / sizeof(forwarded[0]), ATTACH_TAIL = 16384, REJOINS_MAX = 20 };
 
 struct following {
     struct client *client;
@@ -26,6 +26,8 @@ struct following {
     bool reads, pty, attached;
     struct ev_signal signals[FORWARDED];
     int64_t request; // whose answer is the final record
+    int64_t lease;   // the call that takes it again
+    int rejoins;     // in a row
     int64_t follow;  // of a job that was joined: the call whose output is shown
     json_int_t id;   // of the job; 0: not started
     json_t *next;    // {stdout, stderr}: what is shown of each
@@ -132,11 +134,13 @@ static void on_answer(int64_t id, json_t *result, const struct call_fault *fault
     struct following *f = data;
     if (feeding_answer(&f->feeding, id, result != NULL) || keyboard_answer(&f->keyboard, id))
         return;
+    if (result)
+        f->rejoins = 0;
     if (id == f->follow && result)
         following_take(f, result);
     else if (id == f->follow)
         f->over = true;
-    if (id != f->request)
+    if (id != f->request && (id != f->lease || result))
         return; // of a signal: a job that is over takes none
     json_t *job = json_object_get(result, "job");
     f->answered = true;
@@ -168,39 +172,18 @@ static void following_join(struct following *f) {
     f->answered = false;
 }
 
-// Connects anew and makes the job ours again, be it that the connection is lost on the way once more.
-static int following_reclaim(struct following *f, struct call_fault *fault) {
-    const char *method = f->attached ? "job.status" : "job.lease";
-    json_t *answer = NULL;
-    int r = -1;
-    *fault = (struct call_fault){.text = "nobody answers at the socket"};
-    for (int i = 0; r < 0 && i < RECLAIM_MAX && fault->code == 0; i++) {
-        if (client_reconnect(f->client) < 0)
-            break;
-        f->lost = false;
-        r = call_sync(f->call, method, json_pack("{s:I}", "id", f->id), &answer, fault);
-    }
-    json_decref(answer);
-    return r;
-}
-
-// The job lives on where the connection alone was lost. Returns whether it is ours again, or says why not.
+// The job lives on where the connection alone was lost. Its lease and its output are asked for in one piece, so that the job
+// writes nothing in between that nobody holds. Returns false where nobody answers.
 static bool following_rejoin(struct following *f) {
-    const char *name = f->client->command->name;
-    struct call_fault fault;
-    if (f->id == 0)
+    if (f->id == 0 || f->rejoins++ == REJOINS_MAX || client_reconnect(f->client) < 0)
         return false;
-    call_listen(f->call, NULL, NULL);
-    if (following_reclaim(f, &fault) < 0) {
-        print_error("%s: job %lld: the connection was lost, and now: %s", name, (long long)f->id, fault.text);
-        return false;
-    }
-    call_listen(f->call, &following_listener, f);
+    f->lost = false;
     keyboard_renew(&f->keyboard);
     if (feeding_renew(&f->feeding))
         print_error("%s: job %lld: the connection was lost while input was on its way: the rest of stdin is not given",
-                    name, (long long)f->id);
+                    f->client->command->name, (long long)f->id);
     output_rewind(&f->output, f->next);
+    f->lease = f->attached ? 0 : call_post(f->call, "job.lease", json_pack("{s:I}", "id", f->id));
     following_join(f);
     return true;
 }
@@ -215,7 +198,9 @@ static int following_end(struct following *f, json_t **ret_job) {
         *ret_job = TAKE_PTR(f->job);
         return 0;
     }
-    if (f->answered)
+    if (f->answered && f->lease)
+        print_error("%s: job %lld: the connection was lost, and now: %s", name, (long long)f->id, f->fault.text);
+    else if (f->answered)
         print_error("%s: %s", name, f->fault.text);
     else if (f->id > 0)
         print_error("%s: supd closed the connection while job %lld ran: what became of it is not known", name,

@@ -196,6 +196,16 @@ void followers_pump(struct session *session) {
     }
 }
 
+void followers_let_go(struct session *session, const struct job *job) {
+    struct follower *follower;
+    DL_FOREACH(session->followers, follower) {
+        if (!follower->hold || follower->watch.job != job)
+            continue;
+        follower->hold = follower->by_descriptor = follower->cursor.bare = false;
+        follower_set_hold(follower->watch.job, session->control->runner, NULL);
+    }
+}
+
 void followers_release(struct session *session) {
     struct follower *follower;
     DL_FOREACH(session->followers, follower) {

@@ -23,5 +23,7 @@ struct follower *follower_find(struct session *session, int64_t subscription);
 void follower_free(struct follower *follower);
 // Sends what there is for all followers of the session, as far as it takes it. Frees each behind its eof.
 void followers_pump(struct session *session);
+// The job's lease has gone to another session: this one holds nothing back any more, and is followed by chunks.
+void followers_let_go(struct session *session, const struct job *job);
 // The daemon is stopping: nobody holds a job's pipes back any more.
 void followers_release(struct session *session);

@@ -204,6 +204,8 @@ void session_lease(struct session *session, struct job *job) {
     struct audience *audience = audience_get(job);
     if (!audience || audience->lease == session || job_is_final(job))
         return;
+    if (audience->lease)
+        followers_let_go(audience->lease, job);
     session_lease_end(job);
     audience->lease = session;
     audience->lease_prev = NULL;
