@@ -58,12 +58,17 @@ static void on_bottom(struct ev_loop *loop, struct ev_prepare *w, int events) {
         session->is_busy = false;
         session_work(session);
     }
+    followers_lag(control);
     sessions_read_on(control);
     ev_idle_stop(loop, &control->again);
 }
 
 static void on_again(struct ev_loop *loop, struct ev_idle *w, int events) {
     // The turn that this makes is all there is to it.
+}
+
+static void on_spare(struct ev_loop *loop, struct ev_idle *w, int events) {
+    followers_catch_up(w->data);
 }
 
 int control_start(struct control *control) {
@@ -76,6 +81,9 @@ int control_start(struct control *control) {
     ev_prepare_init(&control->bottom, on_bottom);
     control->bottom.data = control;
     ev_idle_init(&control->again, on_again);
+    ev_idle_init(&control->spare, on_spare);
+    ev_set_priority(&control->spare, EV_MINPRI);
+    control->spare.data = control;
     ev_prepare_start(control->loop, &control->bottom); // after the runner's bottom, before the streams'
     ev_unref(control->loop);
     return 0;

@@ -42,10 +42,13 @@ struct control {
     struct control_stats stats;
     struct stream_host *streams;
     struct stream_limits stream_limits;
-    struct events *events;    // owned
-    struct session *sessions; // list
-    struct session *busy;     // list: sessions with answers or output to send at the bottom of the turn
-    struct session *held;     // list: sessions that are not read while many launches wait
+    struct events *events;        // owned
+    struct session *sessions;     // list
+    struct session *busy;         // list: sessions with answers or output to send at the bottom of the turn
+    struct session *held;         // list: sessions that are not read while many launches wait
+    struct follower *lagging;     // list: those without a hold that have something to be sent
+    struct ev_idle spare;         // while there are such: what nobody else needs of the loop's time is theirs
+    double lag_credit, lag_since; // seconds of it that are theirs in any case, as of then
     struct ev_prepare bottom;
     struct ev_idle again;         // what came up at the bottom itself is done before the loop sleeps
     bool stopping;                // no new work is taken

@@ -9,6 +9,8 @@
 #include "daemon/control/wait.h"
 
 enum { FOLLOWER_PIECE = 65536 };
+#define LAG_SHARE 0.1  // of the loop's time
+#define LAG_MOST 0.002 // seconds that can be saved up
 
 struct follower {
     struct session *session; // borrowed; frees it
@@ -16,12 +18,16 @@ struct follower {
     struct cursor cursor;
     json_t *request; // owned
     int64_t subscription;
-    bool hold, tell_start, start_told;
+    bool hold, tell_start, start_told, is_lagging;
     bool by_descriptor;
     int64_t taken[STREAM_COUNT]; // by_descriptor: acknowledged
     struct wait *wait;           // borrowed: ends after it, or is dropped after it
     struct follower *prev, *next;
+    struct follower *lag_prev, *lag_next; // of the control's
 };
+
+static void follower_lags(struct follower *follower);
+static void follower_lags_no_more(struct follower *follower);
 
 int64_t follower_subscription(const struct follower *follower) {
     return follower->subscription;
@@ -55,7 +61,10 @@ static void follower_set_hold(struct job *job, struct runner *runner, const stru
 
 static void follower_notify(struct watch *watch, enum watch_event event, const struct piece *piece) {
     struct follower *follower = container_of(watch, struct follower, watch);
-    session_wake(follower->session);
+    if (follower->hold)
+        session_wake(follower->session);
+    else
+        follower_lags(follower);
 }
 
 struct follower *follower_new(struct session *session, struct job *job, const struct cursor *cursor, json_t *request,
@@ -109,6 +118,7 @@ void follower_free(struct follower *follower) {
     if (follower->hold)
         follower_set_hold(follower->watch.job, session->control->runner, follower);
     watch_end(&follower->watch, session->control->runner);
+    follower_lags_no_more(follower);
     DL_DELETE(session->followers, follower);
     if (follower->wait)
         wait_for_follower(follower->wait, false);
@@ -172,27 +182,79 @@ static bool follower_send_piece(struct follower *follower) {
     return true;
 }
 
-static void follower_pump(struct follower *follower) {
+enum step { STEP_MORE, STEP_NOTHING, STEP_GONE };
+
+// Sends the next piece. Behind the last one the follower is gone.
+static enum step follower_step(struct follower *follower) {
     struct job *job = follower->watch.job;
     follower_tell_start(follower);
     bool over = job_is_final(job) && job->started_at <= 0; // never started: nothing to tell
-    while (!over && !session_congested(follower->session)) {
-        if (!chunks_waiting(job, &follower->cursor) && !chunks_eof(job, &follower->cursor))
-            break;
-        if (!follower_send_piece(follower))
-            break;
-        over = chunks_eof(job, &follower->cursor);
-    }
+    bool news = !over && (chunks_waiting(job, &follower->cursor) || chunks_eof(job, &follower->cursor));
+    bool sent = news && follower_send_piece(follower);
+    over = over || (sent && chunks_eof(job, &follower->cursor));
     if (over)
         follower_free(follower);
-    else if (follower->hold)
-        follower_set_hold(job, follower->session->control->runner, NULL);
+    return over ? STEP_GONE : sent ? STEP_MORE : STEP_NOTHING;
+}
+
+static void follower_pump(struct follower *follower) {
+    const struct session *session = follower->session;
+    enum step step = STEP_MORE;
+    while (step == STEP_MORE && !session_congested(session))
+        step = follower_step(follower);
+    if (step != STEP_GONE)
+        follower_set_hold(follower->watch.job, session->control->runner, NULL);
+}
+
+static void follower_lags(struct follower *follower) {
+    struct control *control = follower->session->control;
+    if (follower->is_lagging || stream_queued(follower->session->stream) > control->stream_limits.low_mark)
+        return; // once it has drained
+    follower->is_lagging = true;
+    DL_APPEND2(control->lagging, follower, lag_prev, lag_next);
+    ev_idle_start(control->loop, &control->spare);
+}
+
+static void follower_lags_no_more(struct follower *follower) {
+    struct control *control = follower->session->control;
+    if (!follower->is_lagging)
+        return;
+    follower->is_lagging = false;
+    DL_DELETE2(control->lagging, follower, lag_prev, lag_next);
+    if (!control->lagging)
+        ev_idle_stop(control->loop, &control->spare);
+}
+
+void followers_catch_up(struct control *control) {
+    struct follower *follower = control->lagging;
+    if (!follower)
+        return;
+    follower_lags_no_more(follower);
+    if (follower_step(follower) == STEP_MORE)
+        follower_lags(follower);
+}
+
+void followers_lag(struct control *control) {
+    if (!control->lagging)
+        return;
+    double now = now_mono(), credit = control->lag_credit + (now - control->lag_since) * LAG_SHARE;
+    control->lag_credit = MIN(credit, LAG_MOST);
+    while (control->lagging && control->lag_credit > 0) {
+        followers_catch_up(control);
+        double then = now;
+        now = now_mono();
+        control->lag_credit -= now - then;
+    }
+    control->lag_since = now;
 }
 
 void followers_pump(struct session *session) {
     struct follower *follower, *next;
     DL_FOREACH_SAFE(session->followers, follower, next) {
-        follower_pump(follower);
+        if (!follower->hold)
+            follower_lags(follower);
+        else
+            follower_pump(follower);
     }
 }
 
@@ -203,6 +265,7 @@ void followers_let_go(struct session *session, const struct job *job) {
             continue;
         follower->hold = follower->by_descriptor = follower->cursor.bare = false;
         follower_set_hold(follower->watch.job, session->control->runner, NULL);
+        follower_lags(follower);
     }
 }
 
@@ -215,5 +278,6 @@ void followers_release(struct session *session) {
         if (follower->by_descriptor) // who reads on must not find other bytes there
             runner_keep(follower->watch.job);
         follower_set_hold(follower->watch.job, session->control->runner, NULL);
+        follower_lags(follower);
     }
 }

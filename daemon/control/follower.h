@@ -21,8 +21,13 @@ void follower_acknowledge(struct follower *follower, const int64_t offset[STREAM
 int64_t follower_subscription(const struct follower *follower);
 struct follower *follower_find(struct session *session, int64_t subscription);
 void follower_free(struct follower *follower);
-// Sends what there is for all followers of the session, as far as it takes it. Frees each behind its eof.
+// Sends what there is for those of the session that hold, as far as it takes it. Frees each behind its eof. The others
+// wait for their turn.
 void followers_pump(struct session *session);
+// Of the loop's time those without a hold have what is spare, a piece for one of them at a time; and a small share of it
+// in any case, at the bottom of a turn. So however many they are, they neither stall the job they follow nor anybody.
+void followers_catch_up(struct control *control);
+void followers_lag(struct control *control);
 // The job's lease has gone to another session: this one holds nothing back any more, and is followed by chunks.
 void followers_let_go(struct session *session, const struct job *job);
 // The daemon is stopping: nobody holds a job's pipes back any more.
