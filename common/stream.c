@@ -13,6 +13,7 @@ enum {
     STREAM_READ_MAX = 65536,
     STREAM_TURN_LINES = 16, // of one stream in one turn of the loop, so that nobody waits long for his own
 };
+#define STREAM_TURN_SECONDS 25e-6 // nor for a few that are dear; a line that is begun is done
 
 struct stream_host {
     struct ev_loop *loop;
@@ -39,6 +40,7 @@ struct stream {
     size_t scanned; // of `in`: without a newline
     uint64_t turn;  // in which `lines` were handed out
     int lines;
+    double since; // the first of them
     struct stream *next_dirty, *next_dead;
 };
 
@@ -70,8 +72,9 @@ static bool stream_spent(struct stream *s) {
     if (s->turn != s->host->turn) {
         s->turn = s->host->turn;
         s->lines = 0;
+        s->since = now_mono();
     }
-    if (s->lines < STREAM_TURN_LINES)
+    if (s->lines == 0 || (s->lines < STREAM_TURN_LINES && now_mono() - s->since < STREAM_TURN_SECONDS))
         return false;
     stream_send(s);
     return true;

@@ -9,7 +9,7 @@
 #include "daemon/control/wait.h"
 
 enum { FOLLOWER_PIECE = 65536 };
-#define LAG_SHARE 0.1  // of the loop's time
+#define LAG_SHARE 0.05 // of the loop's time
 #define LAG_MOST 0.002 // seconds that can be saved up
 
 struct follower {

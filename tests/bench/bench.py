@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 
+import rows_crowd
 import rows_deadline
 import rows_flow
 import rows_many
@@ -34,7 +35,9 @@ ROWS = {
     "10": rows_many.row_10,
     "11": rows_deadline.row_11,
     "13": rows_whole.row_13,
+    "16": rows_crowd.row_16,
     "18": rows_rate.row_18,
+    "followers": rows_crowd.row_followers,
 }
 HEADER = ("row", "what", "measured", "compared with", "ratio", "target", "")
 
@@ -144,7 +147,7 @@ def main():
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
                         help="a setting for every supd")
     parser.add_argument("rows", nargs="*", metavar="ROW",
-                        help=f"some of {' '.join(ROWS)}; without: all but 7")
+                        help=f"some of {' '.join(ROWS)}; without: all")
     options = parser.parse_args()
     unknown = [row for row in options.rows if row not in ROWS]
     if unknown:
@@ -156,7 +159,7 @@ def main():
         describe(bench)
     except Failed as failed:
         sys.exit(f"bench: {failed}")
-    for row in options.rows or [row for row in ROWS if row != "7"]:
+    for row in options.rows or ROWS:
         run_row(bench, row)
     print(table(bench.lines))
     for note in bench.notes:

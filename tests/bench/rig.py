@@ -34,7 +34,7 @@ class Tools:
         self.build = os.path.abspath(build)
         self.supd = self.find("daemon/supd")
         self.supctl = self.find("client/supctl")
-        for name in ("tiny", "sleeper", "flood", "limit", "limit_capture", "client", "runmany"):
+        for name in ("tiny", "sleeper", "flood", "limit", "limit_capture", "client", "crowd", "runmany"):
             setattr(self, name, self.find(f"tests/bench/{name}"))
 
     def find(self, path):
