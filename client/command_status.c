@@ -4,6 +4,7 @@
 #include "client/client.h"
 #include "client/exit_code.h"
 #include "client/print.h"
+#include "client/report.h"
 #include "common/util.h"
 
 enum { STATUS_STATE = 1, STATUS_NAME, STATUS_LABEL, STATUS_LIMIT, STATUS_PAGE = 1000 };
@@ -57,13 +58,16 @@ static int status_some(struct client *client, char **words, int count) {
     int r = 0;
     for (int i = 0; i < count; i++) {
         json_t *answer = NULL;
-        if (client_call(client, words[i], "job.status", client_job(words[i]), &answer) < 0) {
+        json_t *params = client_job(words[i]);
+        if (!client->json)
+            json_object_set_new(params, "inline_bytes", json_integer(REPORT_INLINE));
+        if (client_call(client, words[i], "job.status", params, &answer) < 0) {
             r = EXIT_REFUSED;
             continue;
         }
         if (i > 0 && !client->json)
             putchar('\n');
-        (client->json ? print_json : print_job)(json_object_get(answer, "job"));
+        (client->json ? print_json : report_print)(json_object_get(answer, "job"));
         json_decref(answer);
     }
     return r;

@@ -1,10 +1,12 @@
 // Printing.
 #include "client/print.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 
+#include "client/terminal.h"
 #include "common/buffer.h"
 #include "common/bytes.h"
 #include "common/units.h"
@@ -22,7 +24,7 @@ void print_error(const char *format, ...) {
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     fflush(stdout);
-    fprintf(stderr, "supctl: %s\n", text);
+    fprintf(stderr, "supctl: %s%s\n", text, terminal_is_raw() ? "\r" : "");
 }
 
 void print_json(const json_t *value) {
@@ -50,7 +52,7 @@ void print_outcome(const json_t *job, char text[64]) {
 }
 
 // Control bytes in a command must not drive the terminal that shows it.
-static void append_word(struct buffer *line, const json_t *word) {
+void print_append_word(struct buffer *line, const json_t *word) {
     size_t size = 0;
     _cleanup_free_ char *bytes = bytes_from_json(word, &size);
     bool plain = size > 0;
@@ -72,13 +74,13 @@ static void append_word(struct buffer *line, const json_t *word) {
         buffer_append(line, "'", 1);
 }
 
-static void append_command(struct buffer *line, const json_t *job) {
+void print_append_command(struct buffer *line, const json_t *job) {
     size_t i;
     json_t *word;
     json_array_foreach(json_object_get(job, "argv"), i, word) {
         if (i > 0)
             buffer_append(line, " ", 1);
-        append_word(line, word);
+        print_append_word(line, word);
     }
     buffer_append(line, "", 1);
 }
@@ -93,7 +95,38 @@ static const char *state_colour(const json_t *job) {
     return good ? "" : "\033[31m";
 }
 
-enum { COLUMNS = 6 }; // before the command
+enum { COLUMNS = 7 }; // before the command
+
+// How long ago, in its largest unit.
+static const char *print_age(const json_t *instant, char text[32]) {
+    static const struct {
+        double seconds;
+        char letter;
+    } units[] = {{86400, 'd'}, {3600, 'h'}, {60, 'm'}, {1, 's'}};
+    double age = MAX(now_wall() - json_number_value(instant), 0);
+    size_t u = 0;
+    while (u + 1 < ARRAY_SIZE(units) && age < units[u].seconds)
+        u++;
+    snprintf(text, 32, "%.0f%c", floor(age / units[u].seconds), units[u].letter);
+    return text;
+}
+
+// Of the deadline that comes first.
+static const char *print_left(const json_t *job, char text[32]) {
+    const char *name;
+    json_t *left;
+    double least = INFINITY;
+    bool over = json_is_object(json_object_get(job, "result"));
+    json_object_foreach(json_object_get(job, "deadlines"), name, left) {
+        if (json_is_number(left) && !over)
+            least = fmin(least, json_number_value(left));
+    }
+    if (least < INFINITY)
+        units_duration(least, text);
+    else
+        snprintf(text, 32, "-");
+    return text;
+}
 
 static void row_fill(const json_t *job, char cells[COLUMNS][64]) {
     char text[32];
@@ -103,9 +136,10 @@ static void row_fill(const json_t *job, char cells[COLUMNS][64]) {
     print_outcome(job, cells[3]);
     if (!cells[3][0])
         snprintf(cells[3], 64, "-");
-    snprintf(cells[4], 64, "%s", units_instant(json_number_value(json_object_get(job, "created_at")), text));
+    snprintf(cells[4], 64, "%s", print_age(json_object_get(job, "created_at"), text));
     const json_t *elapsed = json_object_get(job, "elapsed");
     snprintf(cells[5], 64, "%s", json_is_number(elapsed) ? units_duration(json_number_value(elapsed), text) : "-");
+    snprintf(cells[6], 64, "%s", print_left(job, text));
 }
 
 static size_t terminal_width(void) {
@@ -126,7 +160,7 @@ static void row_print(char cells[COLUMNS][64], const int widths[COLUMNS], const 
 }
 
 void print_jobs(const json_t *jobs) {
-    char head[COLUMNS][64] = {"ID", "NAME", "STATE", "RESULT", "CREATED", "TIME"}, cells[COLUMNS][64];
+    char head[COLUMNS][64] = {"ID", "NAME", "STATE", "RESULT", "AGE", "TIME", "LEFT"}, cells[COLUMNS][64];
     int widths[COLUMNS];
     size_t i;
     json_t *job;
@@ -142,7 +176,7 @@ void print_jobs(const json_t *jobs) {
     json_array_foreach(jobs, i, job) {
         struct buffer command = {0};
         row_fill(job, cells);
-        append_command(&command, job);
+        print_append_command(&command, job);
         row_print(cells, widths, colour ? state_colour(job) : "", buffer_head(&command));
         buffer_done(&command);
     }
@@ -184,22 +218,4 @@ static void print_tree(const char *prefix, const json_t *object) {
 
 void print_figures(const json_t *object) {
     print_tree("", object);
-}
-
-void print_job(const json_t *job) {
-    struct buffer command = {0};
-    append_command(&command, job);
-    print_field("command", buffer_head(&command));
-    buffer_done(&command);
-    json_t *rest = json_copy((json_t *)(uintptr_t)job);
-    json_object_del(rest, "argv");
-    char outcome[64], text[32];
-    print_outcome(job, outcome);
-    if (*outcome)
-        print_field("outcome", outcome);
-    const json_t *elapsed = json_object_get(job, "elapsed");
-    if (json_is_number(elapsed))
-        json_object_set_new(rest, "elapsed", json_string(units_duration(json_number_value(elapsed), text)));
-    print_figures(rest);
-    json_decref(rest);
 }

@@ -4,6 +4,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "common/buffer.h"
+
 // Whether colours may be used on stdout: a terminal, and NO_COLOR not set.
 bool print_colour(void);
 
@@ -12,8 +14,10 @@ void print_json(const json_t *value);
 // A table of job records, newest first as given. On a terminal commands are cut at its width.
 void print_jobs(const json_t *jobs);
 
-// One record in full, a field a line.
-void print_job(const json_t *job);
+// Append a word, or the command of a job, as a shell would take it; control bytes are written out, so that what others
+// have given can't drive the terminal. The command ends with a NUL.
+void print_append_word(struct buffer *line, const json_t *word);
+void print_append_command(struct buffer *line, const json_t *job);
 
 // An object of objects, a value a line under its path.
 void print_figures(const json_t *object);

@@ -22,6 +22,7 @@ struct stream_host {
     struct ev_io hup;          // of an epoll of its own: see stream_on_hup
     uint64_t turn;
     struct stream *dirty, *dead;
+    bool handed; // a line, since this was set to false
     char scratch[STREAM_READ_MAX];
 };
 
@@ -106,6 +107,7 @@ static bool stream_lines(struct stream *s) {
         size_t size = s->scanned;
         s->scanned = 0;
         s->lines++;
+        s->host->handed = true;
         s->listener->line(s, line, size, s->data);
         if (s->is_dead)
             break;
@@ -227,6 +229,7 @@ static void stream_host_prepare(struct ev_loop *loop, struct ev_prepare *w, int 
     struct stream_host *host = w->data;
     struct stream *dirty = TAKE_PTR(host->dirty);
     host->turn++;
+    host->handed = false;
     while (dirty) {
         struct stream *s = dirty;
         dirty = s->next_dirty;
@@ -247,7 +250,8 @@ static void stream_host_prepare(struct ev_loop *loop, struct ev_prepare *w, int 
         buffer_done(&s->out);
         free(s);
     }
-    if (host->dirty)
+    // Who runs the loop for one turn is to see what came of a line before it sleeps.
+    if (host->dirty || host->handed)
         ev_idle_start(loop, &host->again);
     else
         ev_idle_stop(loop, &host->again);
