@@ -17,7 +17,12 @@ And on asyncio, the same methods, awaited:
     async with supd.AsyncClient() as client:
         result = await client.run(["uname", "-a"])
 
-Params are the protocol's (docs/protocol.md), by their names; bytes may stand wherever a string may.
+Params are the protocol's (docs/protocol.md), by their names; bytes may stand wherever a string may. A file, or whatever has
+a fileno(), as stdin, stdout or stderr is handed over itself, as a descriptor:
+
+    with open("log", "ab") as log:
+        supd.run(["make"], stdout=log, stderr="stdout")
+
 A job of run() dies with its connection; one of start() lives on.
 """
 
@@ -105,14 +110,18 @@ def decode(piece):
 
 
 def spec_of(argv, params):
-    """argv and params as a spec; `stdin` as bytes or str is data."""
-    spec = {"argv": argv, **params}
+    """argv and params as a spec, and the descriptors for it; `stdin` as bytes or str is data."""
+    spec, fds = {"argv": argv, **params}, []
+    for name in ("stdin", "stdout", "stderr"):
+        if hasattr(spec.get(name), "fileno"):
+            fds.append(spec[name].fileno())
+            spec[name] = "fd"
     stdin = spec.get("stdin")
     if isinstance(stdin, bytes):
         spec["stdin"] = {"data": base64.b64encode(stdin).decode(), "encoding": "base64"}
-    elif isinstance(stdin, str) and stdin not in ("null", "stream"):
+    elif isinstance(stdin, str) and stdin not in ("null", "stream", "fd"):
         spec["stdin"] = {"data": stdin}
-    return encode(spec)
+    return encode(spec), fds
 
 
 def result_of(job):
@@ -152,20 +161,32 @@ def input_of(data, eof):
 class Calls:
     """The methods of both clients: each is one call, whose answer `_call` gives or promises."""
 
-    def _call(self, method, params, pick=None):
+    def _call(self, method, params, pick=None, fds=()):
         raise NotImplementedError
 
-    def call(self, method, **params):
-        """Any method of the protocol. Returns its result."""
-        return self._call(method, encode(params))
+    def call(self, method, *, fds=(), **params):
+        """Any method of the protocol, with descriptors beside it. Returns its result."""
+        return self._call(method, encode(params), None, fds)
 
     def run(self, argv, **params):
         """Runs a job to its end. Returns a Result; what was printed beyond inline_bytes is cut."""
-        return self._call("job.run", spec_of(argv, params), lambda answer: result_of(answer["job"]))
+        spec, fds = spec_of(argv, params)
+        return self._call("job.run", spec, lambda answer: result_of(answer["job"]), fds)
 
     def start(self, argv, **params):
         """Starts a job. Returns its record."""
-        return self._call("job.start", spec_of(argv, params), lambda answer: answer["job"])
+        spec, fds = spec_of(argv, params)
+        return self._call("job.start", spec, lambda answer: answer["job"], fds)
+
+    def output(self, job, **params):
+        """What is stored of its output, from `offset` (0) on, as Chunks and Gaps in a list."""
+        return self._call("job.output", {**target(job), **params}, lambda answer: list(pieces_of(answer)))
+
+    def stored(self, job, stream="stdout"):
+        """What is kept of a final job's stream, as a file opened for reading, and the ranges [start, end) that stand in it
+        one after another."""
+        return self._call("job.output", {**target(job), "stream": stream, "fd": True},
+                          lambda answer: (os.fdopen(self._fds.popleft(), "rb"), answer["extents"]))
 
     def status(self, job, **params):
         return self._call("job.status", {**target(job), **params}, lambda answer: answer["job"])
@@ -201,6 +222,36 @@ class Calls:
         return self._call("job.forget", {"ids": ids}, lambda answer: answer["forgotten"])
 
 
+class Lines:
+    """What comes over a connection: lines, and the descriptors beside them in order."""
+
+    def __init__(self):
+        self._buffer, self._scanned = bytearray(), 0
+        self.fds = collections.deque()
+
+    def receive(self, sock):
+        """Takes what is there. Returns whether the connection goes on."""
+        data, fds, _flags, _address = socket.recv_fds(sock, 1 << 18, 8)
+        self.fds.extend(fds)
+        self._buffer += data
+        return bool(data)
+
+    def take(self):
+        """The next whole line, or None."""
+        end = self._buffer.find(b"\n", self._scanned)
+        if end < 0:
+            self._scanned = len(self._buffer)
+            return None
+        line = bytes(self._buffer[:end])
+        del self._buffer[:end + 1]
+        self._scanned = 0
+        return line
+
+    def close(self):
+        while self.fds:
+            os.close(self.fds.popleft())
+
+
 class Client(Calls):
     """A connection, blocking. Not for several threads at once."""
 
@@ -211,14 +262,15 @@ class Client(Calls):
         except OSError:
             self._socket.close()
             raise
-        self._file = self._socket.makefile("rb")
         self._last = 0
+        self._lines = Lines()
+        self._fds = self._lines.fds
         self._answers = {}
         self._notes = collections.defaultdict(collections.deque)
 
     def close(self):
-        self._file.close()
         self._socket.close()
+        self._lines.close()
 
     def __enter__(self):
         return self
@@ -227,19 +279,21 @@ class Client(Calls):
         self.close()
 
     def _receive(self):
-        line = self._file.readline()
-        if not line.endswith(b"\n"):
-            raise ConnectionError("supd closed the connection")
+        while (line := self._lines.take()) is None:
+            if not self._lines.receive(self._socket):
+                raise ConnectionError("supd closed the connection")
         message = json.loads(line)
         if "method" in message:
             self._notes[message["params"].get("subscription")].append(message["params"])
         else:
             self._answers[message["id"]] = message
 
-    def _call(self, method, params, pick=None):
+    def _call(self, method, params, pick=None, fds=()):
         self._last += 1
         call = {"jsonrpc": "2.0", "id": self._last, "method": method, "params": params}
-        self._socket.sendall(json.dumps(call).encode() + b"\n")
+        line = json.dumps(call).encode() + b"\n"
+        sent = socket.send_fds(self._socket, [line], fds) if fds else 0
+        self._socket.sendall(line[sent:])
         while self._last not in self._answers:
             self._receive()
         answer = self._answers.pop(self._last)
@@ -278,16 +332,21 @@ class AsyncClient(Calls):
         self._last = 0
         self._waiting = {}
         self._notes = collections.defaultdict(asyncio.Queue)
-        self._reading = self._writer = None
+        self._lines = Lines()
+        self._fds = self._lines.fds
+        self._socket = self._sending = None
 
     async def connect(self):
-        reader, self._writer = await asyncio.open_unix_connection(self._path, limit=1 << 28)
-        self._reading = asyncio.create_task(self._read(reader))
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.setblocking(False)
+        self._sending = asyncio.Lock()
+        await asyncio.get_running_loop().sock_connect(self._socket, self._path)
+        asyncio.get_running_loop().add_reader(self._socket, self._receive)
         return self
 
     async def close(self):
-        self._reading.cancel()
-        self._writer.close()
+        self._lost()
+        self._lines.close()
 
     async def __aenter__(self):
         return await self.connect()
@@ -295,30 +354,62 @@ class AsyncClient(Calls):
     async def __aexit__(self, *failure):
         await self.close()
 
-    async def _read(self, reader):
-        try:
-            while (line := await reader.readline()).endswith(b"\n"):
-                message = json.loads(line)
-                if "method" in message:
-                    self._notes[message["params"].get("subscription")].put_nowait(message["params"])
-                elif (future := self._waiting.pop(message["id"], None)) and not future.done():
-                    future.set_result(message)
-        finally:
-            lost = ConnectionError("supd closed the connection")
-            for future in self._waiting.values():
-                if not future.done():
-                    future.set_exception(lost)
-            for queue in self._notes.values():
-                queue.put_nowait(None)
+    def _lost(self):
+        """Nothing more comes: whoever waits is told."""
+        if self._socket is None:
+            return
+        asyncio.get_running_loop().remove_reader(self._socket)
+        self._socket.close()
+        self._socket = None
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(ConnectionError("supd closed the connection"))
+        for queue in self._notes.values():
+            queue.put_nowait(None)
 
-    async def _call(self, method, params, pick=None):
-        if self._reading is None or self._reading.done():
+    def _receive(self):
+        try:
+            goes_on = self._lines.receive(self._socket)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            goes_on = False
+        while (line := self._lines.take()) is not None:
+            self._take(json.loads(line))
+        if not goes_on:
+            self._lost()
+
+    def _take(self, message):
+        if "method" in message:
+            self._notes[message["params"].get("subscription")].put_nowait(message["params"])
+        elif (waiting := self._waiting.pop(message["id"], None)) and not waiting.done():
+            waiting.set_result(message)
+
+    async def _writable(self):
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        loop.add_writer(self._socket, lambda: future.done() or future.set_result(None))
+        try:
+            await future
+        finally:
+            loop.remove_writer(self._socket)
+
+    async def _send(self, line, fds):
+        async with self._sending:
+            while fds:
+                try:
+                    line, fds = line[socket.send_fds(self._socket, [line], fds):], ()
+                except (BlockingIOError, InterruptedError):
+                    await self._writable()
+            await asyncio.get_running_loop().sock_sendall(self._socket, line)
+
+    async def _call(self, method, params, pick=None, fds=()):
+        if self._socket is None:
             raise ConnectionError("not connected to supd")
         self._last += 1
         future = self._waiting[self._last] = asyncio.get_running_loop().create_future()
         call = {"jsonrpc": "2.0", "id": self._last, "method": method, "params": params}
-        self._writer.write(json.dumps(call).encode() + b"\n")
-        await self._writer.drain()
+        await self._send(json.dumps(call).encode() + b"\n", fds)
         answer = await future
         if "error" in answer:
             raise SupdError(answer["error"])

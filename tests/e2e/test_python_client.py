@@ -5,6 +5,7 @@ import hashlib
 import os
 import signal
 import sys
+import tempfile
 
 import procs
 from harness import TOP, child, daemon_test
@@ -102,6 +103,43 @@ def test_asyncio(daemon, client):
                     break
             assert len(set(seen)) == 51
     asyncio.run(scene())
+
+
+@daemon_test
+def test_files_are_handed_over(daemon, client):
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as log:
+        given.write(b"from a file\n")
+        given.flush()
+        for clients in (False, True):
+            given.seek(0)
+            if clients:
+                async def scene():
+                    async with supd.AsyncClient(daemon.socket) as mine:
+                        return await mine.run(["cat"], stdin=given, stdout=log, stderr="stdout")
+                result = asyncio.run(scene())
+            else:
+                result = supd.run(["cat"], path=daemon.socket, stdin=given, stdout=log, stderr="stdout")
+            assert result.status == 0 and result.stdout == b""
+        log.seek(0)
+        assert log.read() == b"from a file\n" * 2
+
+
+@daemon_test
+def test_stored_output_as_a_file(daemon, client):
+    big = b"".join(b"%d\n" % i for i in range(1, 150001))
+    with supd.Client(daemon.socket) as mine:
+        job = mine.run(["seq", "1", "150000"]).job
+        file, extents = mine.stored(job)
+        with file:
+            assert file.read() == big and extents == [[0, len(big)]]
+        assert b"".join(chunk.data for chunk in mine.output(job, limit_bytes=4 << 20)) == big
+
+        async def scene():
+            async with supd.AsyncClient(daemon.socket) as other:
+                file, _extents = await other.stored(job)
+                with file:
+                    return file.read()
+        assert asyncio.run(scene()) == big
 
 
 @daemon_test
