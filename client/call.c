@@ -31,6 +31,8 @@ static void call_fault_from(const json_t *error, struct call_fault *ret_fault) {
     const json_t *data = json_object_get(error, "data");
     const char *name = json_string_value(json_object_get(data, "name"));
     const char *message = json_string_value(json_object_get(error, "message"));
+    const char *field = json_string_value(json_object_get(data, "field"));
+    snprintf(ret_fault->field, sizeof(ret_fault->field), "%s", field ? field : "");
     ret_fault->code = (int)json_integer_value(json_object_get(error, "code"));
     snprintf(ret_fault->text, sizeof(ret_fault->text), "%s: %s", name ? name : "error", message ? message : "");
 }

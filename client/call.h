@@ -11,6 +11,7 @@
 struct call_fault {
     int code;       // of the protocol (enum proto_error_code); 0: the connection itself failed
     char text[512]; // what, and why
+    char field[64]; // the param that is refused, or ""
 };
 
 struct call_listener {

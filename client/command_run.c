@@ -168,7 +168,8 @@ const struct command command_run = {
     "run",
     "[OPTION]... [--] COMMAND [ARGUMENT]...",
     "runs a command with this directory and environment, and leaves with its exit code",
-    "Its output comes as it is printed, losslessly. Stdin that is not a terminal is fed to it. SIGINT, SIGTERM, "
+    "Its output comes as it is printed, losslessly. It reads this command's stdin, unless that is a terminal. SIGINT, "
+    "SIGTERM, "
     "SIGHUP,\n"
     "SIGQUIT, SIGUSR1, SIGUSR2 and SIGWINCH go to all its processes. It ends when supctl does.\n"
     "With -t it has a terminal, which is driven from this one. With --pipe it reads and writes where this command "

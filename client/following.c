@@ -25,6 +25,7 @@ struct following {
     struct screen screen;
     bool reads, pty, attached;
     struct ev_signal signals[FORWARDED];
+    json_t *spec;    // owned; of one that we run
     int64_t request; // whose answer is the final record
     int64_t lease;   // the call that takes it again
     int rejoins;     // in a row
@@ -130,6 +131,17 @@ static bool following_ignores(struct following *f, const json_t *params) {
     return true;
 }
 
+// Something between us and supd passes no descriptors on: then stdin, where that is all, is read here and fed.
+static bool following_feeds_instead(struct following *f, const struct call_fault *fault) {
+    const char *word = json_string_value(json_object_get(f->spec, "stdin"));
+    if (fault->code != PROTO_INVALID_PARAMS || !streq(fault->field, "stdin") || !word || !streq(word, "fd"))
+        return false;
+    json_object_set_new(f->spec, "stdin", json_string("stream"));
+    f->reads = true;
+    f->request = call_post(f->call, "job.run", json_incref(f->spec));
+    return true;
+}
+
 static void on_answer(int64_t id, json_t *result, const struct call_fault *fault, void *data) {
     struct following *f = data;
     if (feeding_answer(&f->feeding, id, result != NULL) || keyboard_answer(&f->keyboard, id))
@@ -142,6 +154,8 @@ static void on_answer(int64_t id, json_t *result, const struct call_fault *fault
         f->over = true;
     if (id != f->request && (id != f->lease || result))
         return; // of a signal: a job that is over takes none
+    if (id == f->request && following_feeds_instead(f, fault))
+        return;
     json_t *job = json_object_get(result, "job");
     f->answered = true;
     f->job = json_incref(job ? job : json_array_get(json_object_get(result, "jobs"), 0));
@@ -249,6 +263,7 @@ static void following_done(struct following *f) {
     output_done(&f->output);
     json_decref(f->next);
     json_decref(f->job);
+    json_decref(f->spec);
 }
 
 int following_run(struct client *client, json_t *spec, bool reads, json_t **ret_job) {
@@ -258,7 +273,8 @@ int following_run(struct client *client, json_t *spec, bool reads, json_t **ret_
     following_begin(&f);
     json_object_set_new(spec, "follow", json_true());
     json_object_set_new(spec, "fd", json_true());
-    f.request = call_post(f.call, "job.run", spec);
+    f.spec = spec;
+    f.request = call_post(f.call, "job.run", json_incref(spec));
     following_loop(&f);
     int r = following_end(&f, ret_job);
     following_done(&f);

@@ -89,28 +89,9 @@ char *inherited_read_all(int fd, size_t max, size_t *ret_size) {
     return all.data;
 }
 
-int inherited_stdin(json_t *spec, enum inherited_way way, char why[512]) {
+bool inherited_has_stdin(void) {
     struct stat st;
     if (fstat(STDIN_FILENO, &st) < 0 || isatty(STDIN_FILENO))
-        return 0;
-    if (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)) // /dev/null (null(4))
-        return 0;
-    bool is_small = S_ISREG(st.st_mode) && st.st_size <= INHERITED_STDIN_MAX / 8;
-    if (way == INHERITED_STREAM || (way == INHERITED_EITHER && !is_small))
-        return json_object_set_new(spec, "stdin", json_string("stream"));
-    size_t size;
-    _cleanup_free_ char *data = inherited_read_all(STDIN_FILENO, INHERITED_STDIN_MAX, &size);
-    if (!data && errno == EFBIG)
-        snprintf(why, 512, "stdin: more than %d MiB: write it to a file that the command reads",
-                 INHERITED_STDIN_MAX >> 20);
-    else if (!data)
-        snprintf(why, 512, "stdin: %s: give -n where the command needs none", strerror(errno));
-    if (!data)
-        return -1;
-    if (size == 0)
-        return 0;
-    json_t *value = json_object();
-    // Text of control characters grows sixfold as JSON; base64 never more than by a third.
-    bytes_to_json(value, data, size, size > INHERITED_STDIN_MAX / 8);
-    return json_object_set_new(spec, "stdin", value);
+        return false;
+    return !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3); // /dev/null (null(4))
 }

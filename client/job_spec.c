@@ -59,6 +59,15 @@ static int job_spec_command(struct client *client, struct job_spec *job) {
     return json_object_set_new(job->spec, "argv", argv);
 }
 
+// A terminal is typed to while it runs. Any other job reads the very stdin that a plain command would.
+static void job_spec_stdin(struct job_spec *job) {
+    bool pty = json_object_get(job->spec, "pty");
+    if (!pty)
+        json_object_set_new(job->spec, "stdin", json_string("fd"));
+    else if (job->streams)
+        json_object_set_new(job->spec, "stdin", json_string("stream"));
+}
+
 // What the daemon would refuse as wrong params is a wrong command line.
 static int job_spec_check(struct client *client, const struct job_spec *job, const char *method) {
     struct schema_error error;
@@ -81,12 +90,7 @@ int job_spec_finish(struct client *client, struct job_spec *job, const char *met
     }
     if (r == 0)
         r = job_spec_check(client, job, method);
-    bool pty = json_object_get(job->spec, "pty"); // takes input while it runs only
-    if (r == 0 && !job->no_stdin && !job->file && !json_object_get(job->spec, "stdin") && (job->streams || !pty) &&
-        inherited_stdin(job->spec, job->streams ? (pty ? INHERITED_STREAM : INHERITED_EITHER) : INHERITED_DATA, why) <
-            0) {
-        print_error("%s: %s", client->command->name, why);
-        return -1;
-    }
+    if (r == 0 && !job->no_stdin && !job->file && !json_object_get(job->spec, "stdin") && inherited_has_stdin())
+        job_spec_stdin(job);
     return r;
 }

@@ -110,6 +110,10 @@ def test_where_no_descriptors_pass_it_goes_by_chunks(daemon, client):
     out, err = process.communicate(timeout=GUARD)
     assert out.split() == [b"%d" % i for i in range(1, 300001)], (len(out), out[-100:])
     assert process.returncode == 6 and err.split() == [b"%d" % i for i in range(1, 11)], (process.returncode, err)
+    process = run(daemon, relay, "--", "wc", "-c", stdin=subprocess.PIPE)
+    assert process.communicate(b"x" * 300_000, timeout=GUARD)[0] == b"300000\n", "stdin is fed instead"
+    process = run(daemon, relay, "--pipe", "--", "true")
+    assert b"descriptors must come" in process.communicate(timeout=GUARD)[1]
     job = client.run(["seq", "1", "300000"])
     words = daemon.supctl_words("logs", job["id"])
     words[words.index(daemon.socket)] = relay.path
@@ -173,7 +177,7 @@ def test_a_job_that_ended_meanwhile_is_told(daemon, client):
 @daemon_test
 def test_input_on_its_way_is_not_given_twice(daemon, client):
     relay = Relay(daemon)
-    process = run(daemon, relay, "--", "sh", "-c", "sleep 1000; cat", stdin=subprocess.PIPE)
+    process = run(daemon, relay, "--stdin", "stream", "--", "sh", "-c", "sleep 1000; cat", stdin=subprocess.PIPE)
     procs.eventually(lambda: live(client), "the job runs")
     process.stdin.write(b"x" * 150_000)  # more than the pipes of supctl and of the job hold: a call is on its way
     process.stdin.flush()

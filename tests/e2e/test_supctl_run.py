@@ -7,6 +7,7 @@ import select
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 import procs
@@ -336,3 +337,19 @@ def test_pipe_forwards_signals_and_dies_with_its_job(daemon, client):
     first_line(process)
     process.send_signal(signal.SIGINT)  # its own where it comes before supctl knows of the start
     assert process.wait(GUARD) in (7, -signal.SIGINT)
+
+
+@daemon_test
+def test_what_the_job_leaves_of_stdin_is_the_next_ones(daemon, client):
+    words = " ".join(daemon.supctl_words("run", "--", "sh", "-c", "'read a; echo $a'"))
+    done = subprocess.run(["sh", "-c", f"{words}; {words}; cat"], input=b"one\ntwo\nthree\n", capture_output=True,
+                          timeout=GUARD, check=False)
+    assert done.stdout == b"one\ntwo\nthree\n", done
+
+
+@daemon_test
+def test_stdin_of_any_length_for_a_job_that_is_left_running(daemon, client):
+    with tempfile.TemporaryFile() as file:
+        file.truncate(20 << 20)
+        number = daemon.supctl("start", "--", "wc", "-c", stdin=file)
+        assert client.wait({"id": int(number.stdout)}, inline_bytes=100)["stdout"]["data"] == f"{20 << 20}\n"

@@ -1,0 +1,49 @@
+#!/usr/bin/env python3
+"""soak.py --build DIR [--size MIB] [--count N]: what takes long: much input and output, many who come and go."""
+
+import argparse
+import os
+import sys
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="soak.py", description=__doc__)
+    parser.add_argument("--build", required=True, metavar="DIR", help="the build directory")
+    parser.add_argument("--size", type=int, default=1024, metavar="MIB", help="bytes to send through (1024)")
+    parser.add_argument("--count", type=int, default=10000, metavar="N", help="how many come and go (10000)")
+    options = parser.parse_args()
+    for name, path in (("SUPD", "daemon/supd"), ("SUPCTL", "client/supctl"), ("SUPD_CHILD", "tests/child")):
+        os.environ.setdefault(name, os.path.join(os.path.abspath(options.build), path))
+    sys.path.insert(0, os.path.join(TOP, "tests/e2e"))
+    import soaking  # the programs it tests are named by now
+    from harness import Daemon
+
+    size, count = options.size << 20, options.count
+    checks = (
+        (f"{options.size} MiB through supctl run -- cat", lambda daemon: soaking.through_supctl(daemon, size)),
+        (f"{options.size} MiB through job.input and job.output",
+         lambda daemon: soaking.through_the_protocol(daemon, size)),
+        (f"{count} times event.subscribe and event.unsubscribe",
+         lambda daemon: soaking.leaves_nothing(daemon, soaking.subscribe_round, count)),
+        (f"{count} connections cut in the middle of a message",
+         lambda daemon: soaking.leaves_nothing(daemon, soaking.leave_round, count)),
+    )
+    failed = 0
+    for what, check in checks:
+        start = time.monotonic()
+        try:
+            with Daemon() as daemon:
+                check(daemon)
+            print(f"ok      {what} ({time.monotonic() - start:.1f} s)", flush=True)
+        except (AssertionError, OSError) as failure:
+            failed += 1
+            print(f"FAILED  {what}: {failure}", flush=True)
+    print(f"{len(checks) - failed} passed, {failed} failed")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
