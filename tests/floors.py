@@ -22,7 +22,7 @@ FLOORS = [  # the first that matches
     (r"daemon/main\.", 6),
     (r"daemon/", 5),
     (r"client/libsup/", 4),
-    (r"client/(call|print)\w*\.", 4),
+    (r"client/(call|print|terminal)\w*\.", 4),
     (r"client/supctl\.", 6),
     (r"client/", 5),
     (r"tests/", 7),

@@ -220,6 +220,7 @@ static void follower_lags_no_more(struct follower *follower) {
     if (!follower->is_lagging)
         return;
     follower->is_lagging = false;
+    // It is in the list. NOLINTNEXTLINE(clang-analyzer-core.NullDereference)
     DL_DELETE2(control->lagging, follower, lag_prev, lag_next);
     if (!control->lagging)
         ev_idle_stop(control->loop, &control->spare);

@@ -63,7 +63,9 @@ static int take_descriptors(struct call *call, const struct spec *spec, struct a
     int wanted = spec_descriptors(spec);
     if (wanted == 0)
         return 0;
-    struct ancillary along = call->batch ? (struct ancillary){0} : stream_take(call->session->stream);
+    struct ancillary along = {0};
+    if (!call->batch)
+        along = stream_take(call->session->stream);
     *ret_along = along;
     if (along.count == wanted)
         return 0;

@@ -32,7 +32,8 @@ int pty_open(unsigned rows, unsigned cols, int *ret_slave) {
 int pty_eof(int master, int line_begun, char *ret_character) {
     struct termios settings; // a master tells those of its slave
     bool known = master >= 0 && tcgetattr(master, &settings) == 0;
-    *ret_character = known && settings.c_cc[VEOF] != _POSIX_VDISABLE ? (char)settings.c_cc[VEOF] : 'D' - '@';
+    unsigned char eof = known ? settings.c_cc[VEOF] : _POSIX_VDISABLE;
+    *ret_character = eof == _POSIX_VDISABLE ? 4 : (char)eof; // Ctrl-D
     bool by_lines = !known || (settings.c_lflag & ICANON);
     return line_begun && by_lines ? 2 : 1;
 }
