@@ -16,7 +16,8 @@ struct call {
     void *data;
     int64_t last_id;
     bool is_lost;
-    const int *lent; // borrowed, until the next request
+    json_t *gathered; // owned: requests of a batch, or NULL
+    const int *lent;  // borrowed, until the next request
     int lent_count;
     int64_t sync_id; // waited for by call_sync; 0: none
     json_t *sync_result;
@@ -53,12 +54,16 @@ static void call_answer(struct call *call, int64_t id, json_t *message) {
 
 static void on_line(struct stream *stream, const char *line, size_t size, void *data) {
     struct call *call = data;
-    json_t *message = json_loadb(line, size, JSON_ALLOW_NUL, NULL);
+    json_t *message = json_loadb(line, size, JSON_ALLOW_NUL, NULL), *member;
+    size_t i;
     const char *method = json_string_value(json_object_get(message, "method"));
     if (method && call->listener)
         call->listener->notification(method, json_object_get(message, "params"), call->data);
-    else if (message && !method)
+    else if (json_is_object(message) && !method)
         call_answer(call, json_integer_value(json_object_get(message, "id")), message);
+    json_array_foreach(message, i, member) {
+        call_answer(call, json_integer_value(json_object_get(member, "id")), member);
+    }
     json_decref(message);
 }
 
@@ -147,11 +152,23 @@ static void call_give(struct call *call, size_t at) {
 }
 
 static void call_send(struct call *call, json_t *request) {
+    if (call->gathered) {
+        json_array_append_new(call->gathered, request);
+        return;
+    }
     size_t before = stream_queued(call->stream);
     if (request && message_append(stream_out(call->stream), request) == 0 && call->lent_count > 0)
         call_give(call, before);
     stream_send(call->stream);
     json_decref(request);
+}
+
+void call_gather(struct call *call) {
+    call->gathered = json_array();
+}
+
+void call_together(struct call *call) {
+    call_send(call, TAKE_PTR(call->gathered));
 }
 
 int64_t call_post(struct call *call, const char *method, json_t *params) {

@@ -36,6 +36,10 @@ void call_listen(struct call *call, const struct call_listener *listener, void *
 // Sends a request without waiting; its answer goes to the listener. Takes `params` over (NULL: none). Returns its id.
 int64_t call_post(struct call *call, const char *method, json_t *params);
 
+// What is posted from here on goes out by call_together, as one batch: supd does it all before anything else happens.
+void call_gather(struct call *call);
+void call_together(struct call *call);
+
 // The same without an answer.
 void call_notify(struct call *call, const char *method, json_t *params);
 

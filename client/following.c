@@ -179,9 +179,7 @@ static void on_lost(void *data) {
 
 static const struct call_listener following_listener = {on_answer, on_notification, on_lost};
 
-// Its output from where we are, and its end.
-static void following_join(struct following *f) {
-    following_by_chunks(f);
+static void following_wait(struct following *f) {
     f->request = call_post(f->call, "job.wait", json_pack("{s:I}", "id", f->id));
     f->answered = false;
 }
@@ -197,8 +195,11 @@ static bool following_rejoin(struct following *f) {
         print_error("%s: job %lld: the connection was lost while input was on its way: the rest of stdin is not given",
                     f->client->command->name, (long long)f->id);
     output_rewind(&f->output, f->next);
+    call_gather(f->call);
     f->lease = f->attached ? 0 : call_post(f->call, "job.lease", json_pack("{s:I}", "id", f->id));
-    following_join(f);
+    following_by_chunks(f);
+    call_together(f->call);
+    following_wait(f);
     return true;
 }
 
@@ -319,7 +320,8 @@ int following_attach(struct client *client, const json_t *record, json_t **ret_j
     following_begin(&f);
     json_object_set_new(f.next, "stdout", json_integer(-ATTACH_TAIL));
     json_object_set_new(f.next, "stderr", json_integer(-ATTACH_TAIL));
-    following_join(&f);
+    following_by_chunks(&f);
+    following_wait(&f);
     following_read(&f);
     following_loop(&f);
     int r = following_left(&f) && !f.job ? following_leave(&f) : following_end(&f, ret_job);

@@ -52,13 +52,13 @@ const struct runner_listener control_runner_listener = {.started = on_started,
 
 static void on_bottom(struct ev_loop *loop, struct ev_prepare *w, int events) {
     struct control *control = w->data;
+    followers_lag(control); // whoever's last piece this is may be answered
     while (control->busy) {
         struct session *session = control->busy;
         control->busy = session->next_busy;
         session->is_busy = false;
         session_work(session);
     }
-    followers_lag(control);
     sessions_read_on(control);
     ev_idle_stop(loop, &control->again);
 }

@@ -7,6 +7,8 @@
 
 #include "common/util.h"
 
+static const char CTRL_D = 4;
+
 int pty_resize(int master, unsigned rows, unsigned cols) {
     const struct winsize size = {.ws_row = (unsigned short)rows, .ws_col = (unsigned short)cols};
     return ioctl(master, TIOCSWINSZ, &size) < 0 ? -errno : 0;
@@ -32,8 +34,9 @@ int pty_open(unsigned rows, unsigned cols, int *ret_slave) {
 int pty_eof(int master, int line_begun, char *ret_character) {
     struct termios settings; // a master tells those of its slave
     bool known = master >= 0 && tcgetattr(master, &settings) == 0;
-    unsigned char eof = known ? settings.c_cc[VEOF] : _POSIX_VDISABLE;
-    *ret_character = eof == _POSIX_VDISABLE ? 4 : (char)eof; // Ctrl-D
+    *ret_character = CTRL_D;
+    if (known && settings.c_cc[VEOF] != _POSIX_VDISABLE)
+        memcpy(ret_character, &settings.c_cc[VEOF], 1);
     bool by_lines = !known || (settings.c_lflag & ICANON);
     return line_begun && by_lines ? 2 : 1;
 }

@@ -9,6 +9,7 @@ import threading
 
 import procs
 from client import Client, data_of
+from harness import is_sanitized
 
 PIECE = 1 << 20
 
@@ -95,4 +96,5 @@ def leaves_nothing(daemon, churn, count):
     churn(daemon, count)
     fds_now, memory_now = settled()
     assert fds_now == fds, f"{fds_now} descriptors, {fds} before"
-    assert memory_now <= memory + (1 << 18), f"{memory_now} bytes, {memory} before"
+    if not is_sanitized():  # whose allocator keeps what is freed
+        assert memory_now <= memory + (1 << 18), f"{memory_now} bytes, {memory} before"

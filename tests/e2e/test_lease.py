@@ -1,6 +1,5 @@
 """The tie of a job to a connection."""
 
-import json
 import os
 import signal
 
@@ -88,20 +87,17 @@ def test_lease_does_not_outlive_the_killed_client():
 @daemon_test
 def test_a_lease_that_is_taken_over_takes_the_hold_along(daemon, client):
     other = daemon.client()
-    for by_descriptor in (False, True):
-        request = other.request("job.run", argv=["seq", "1", "400000"], follow=True, fd=by_descriptor)
-        job = other.notification("job.started")["job"]  # and reads no further
-        calls = [client.compose("job.lease", {"id": job["id"]}),
-                 client.compose("job.output", {"id": job["id"], "stream": "stdout", "follow": True, "hold": True})]
-        client.send_raw(b"".join(json.dumps(call).encode() + b"\n" for call in calls))  # nothing between them
-        data = b""
-        answer = client.result(calls[1]["id"])
-        while True:
-            assert not answer["gaps"], answer["gaps"]
-            data += b"".join(data_of(chunk) for chunk in answer["chunks"])
-            if answer["eof"]:
-                break
-            answer = client.notification("job.output")
-        assert data.split() == [b"%d" % i for i in range(1, 400001)]
-        assert_reason(other.result(request)["job"], "exited", exit_code=0)
-        other.notifications.clear()
+    request = other.request("job.run", argv=["seq", "1", "400000"], follow=True, fd=True)
+    job = other.notification("job.started")["job"]  # and acknowledges nothing
+    answers = client.batch([("job.lease", {"id": job["id"]}),  # in one: nothing happens in between
+                            ("job.output", {"id": job["id"], "stream": "stdout", "follow": True, "hold": True})])
+    data = b""
+    (answer,) = [a["result"] for a in answers.values() if "chunks" in a["result"]]
+    while True:
+        assert not answer["gaps"], answer["gaps"]
+        data += b"".join(data_of(chunk) for chunk in answer["chunks"])
+        if answer["eof"]:
+            break
+        answer = client.notification("job.output")
+    assert data.split() == [b"%d" % i for i in range(1, 400001)]
+    assert_reason(other.result(request)["job"], "exited", exit_code=0)
