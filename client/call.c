@@ -26,7 +26,7 @@ struct call {
 
 // A line of the daemon holds one page or record at most; beyond this it is no daemon.
 static const struct stream_limits call_limits = {
-    .line_max = (size_t)256 << 20, .queue_max = (size_t)256 << 20, .low_mark = 0};
+    .line_max = (size_t)256 << 20, .queue_max = (size_t)256 << 20, .low_mark = 0, .patience = 1e9};
 
 static void call_fault_from(const json_t *error, struct call_fault *ret_fault) {
     const json_t *data = json_object_get(error, "data");

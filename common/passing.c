@@ -9,6 +9,11 @@ void passing_leave(struct passing *p) {
     ancillary_close(&p->in);
 }
 
+void passing_lose(struct passing *p) {
+    passing_leave(p);
+    p->in.too_many = true;
+}
+
 void passing_in(struct passing *p, struct ancillary *what) {
     passing_leave(p);
     if (p->account && what->count > 0 && p->account(p->data, what->count) < 0) {

@@ -31,6 +31,7 @@ void passing_in(struct passing *passing, struct ancillary *what);
 // It is the caller's from now on, in the account too.
 struct ancillary passing_take(struct passing *passing);
 void passing_leave(struct passing *passing); // the line is over: what was not taken is closed
+void passing_lose(struct passing *passing); // they are closed before the line is whole: too many, to whoever takes them
 
 // Sends them with the byte at `at`, which is not sent yet and behind those of earlier sets. They are taken over, and
 // in the account already. Returns 0, or -ENOMEM with them still the caller's.

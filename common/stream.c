@@ -36,6 +36,7 @@ struct stream {
     struct buffer in, out;
     uint64_t out_offset; // of its first byte, since the start
     struct passing passing;
+    struct ev_timer patience; // while descriptors wait for the rest of their line
     bool above_low, is_dirty, is_dead, input_over, told_closed, watches_hup;
     bool is_held;   // by its owner: see stream_read
     size_t scanned; // of `in`: without a newline
@@ -48,6 +49,7 @@ struct stream {
 static void stream_stop(struct stream *s) {
     ev_io_stop(s->host->loop, &s->reader);
     ev_io_stop(s->host->loop, &s->writer);
+    ev_timer_stop(s->host->loop, &s->patience);
     if (s->watches_hup)
         epoll_ctl(s->host->hup.fd, EPOLL_CTL_DEL, s->fd, NULL);
     s->watches_hup = false;
@@ -100,6 +102,8 @@ static bool stream_lines(struct stream *s) {
             stream_overlong(s);
             return false;
         }
+        if (!newline && s->passing.in.count > 0 && !ev_is_active(&s->patience))
+            ev_timer_start(s->host->loop, &s->patience);
         if (!newline)
             return !stream_full(s);
         if (stream_full(s) || stream_spent(s))
@@ -113,6 +117,7 @@ static bool stream_lines(struct stream *s) {
             break;
         buffer_consume(&s->in, size + 1);
         passing_leave(&s->passing);
+        ev_timer_stop(s->host->loop, &s->patience);
     }
     return false;
 }
@@ -160,6 +165,11 @@ static void stream_flush(struct stream *s) {
     stream_pace(s);
     if (drained && !s->is_dead)
         s->listener->drained(s, s->data);
+}
+
+static void stream_on_patience(struct ev_loop *loop, struct ev_timer *w, int events) {
+    struct stream *s = w->data;
+    passing_lose(&s->passing);
 }
 
 static void stream_on_write(struct ev_loop *loop, struct ev_io *w, int events) {
@@ -313,7 +323,8 @@ int stream_new(struct stream_host *host, int fd, const struct stream_listener *l
     s->passing.data = data;
     ev_io_init(&s->reader, stream_on_read, s->fd, EV_READ);
     ev_io_init(&s->writer, stream_on_write, s->fd, EV_WRITE);
-    s->reader.data = s->writer.data = s;
+    ev_timer_init(&s->patience, stream_on_patience, limits->patience, 0);
+    s->reader.data = s->writer.data = s->patience.data = s;
     ev_io_start(host->loop, &s->reader);
     *ret_stream = s;
     return 0;

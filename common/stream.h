@@ -34,6 +34,9 @@ struct stream_limits {
     size_t line_max;  // longest line
     size_t queue_max; // reading stops while more than this is queued to be sent
     size_t low_mark;  // for drained
+    double
+        patience; // seconds that descriptors are kept for the rest of their line: a connection whose own other end was
+                  // sent along would never end meanwhile
 };
 
 // The shared part: a scratch buffer, the streams to flush and those to free. Returns 0 or a negative errno.

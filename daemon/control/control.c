@@ -7,7 +7,7 @@
 #include "daemon/control/follower.h"
 #include "daemon/control/session.h"
 
-enum { QUEUE_MAX = 16 << 20, QUEUE_LOW = 65536 };
+enum { QUEUE_MAX = 16 << 20, QUEUE_LOW = 65536, PATIENCE = 10 };
 
 static void on_started(struct job *job, void *data) {
     event_tell(data, EVENT_STARTED, job);
@@ -76,8 +76,10 @@ int control_start(struct control *control) {
     int r = control->events ? stream_host_new(control->loop, &control->streams) : -ENOMEM;
     if (r < 0)
         return r;
-    control->stream_limits = (struct stream_limits){
-        .line_max = (size_t)control->limits.request_bytes, .queue_max = QUEUE_MAX, .low_mark = QUEUE_LOW};
+    control->stream_limits = (struct stream_limits){.line_max = (size_t)control->limits.request_bytes,
+                                                    .queue_max = QUEUE_MAX,
+                                                    .low_mark = QUEUE_LOW,
+                                                    .patience = PATIENCE};
     ev_prepare_init(&control->bottom, on_bottom);
     control->bottom.data = control;
     ev_idle_init(&control->again, on_again);

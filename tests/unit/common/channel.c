@@ -10,7 +10,7 @@
 enum { TURNS = 50 };
 
 const struct stream_limits channel_limits = {
-    .line_max = CHANNEL_LINE_MAX, .queue_max = CHANNEL_QUEUE_MAX, .low_mark = CHANNEL_LOW_MARK};
+    .line_max = CHANNEL_LINE_MAX, .queue_max = CHANNEL_QUEUE_MAX, .low_mark = CHANNEL_LOW_MARK, .patience = 0.01};
 struct channel channel;
 
 static void told_line(struct stream *s, const char *line, size_t size, void *data) {
