@@ -43,6 +43,8 @@ struct stream {
     uint64_t turn;  // in which `lines` were handed out
     int lines;
     double since; // the first of them
+    int *mark; // borrowed, or NULL
+    int busy;
     struct stream *next_dirty, *next_dead;
 };
 
@@ -148,6 +150,12 @@ static int stream_write(struct stream *s) {
     return 0;
 }
 
+static void stream_rest(struct stream *s) {
+    bool half = buffer_size(&s->in) > 0 || buffer_size(&s->out) > 0 || s->passing.in.count > 0;
+    if (s->mark && !s->is_dead)
+        __atomic_store_n(s->mark, half || s->busy > 0, __ATOMIC_RELEASE);
+}
+
 static void stream_flush(struct stream *s) {
     if (s->told_closed)
         return;
@@ -165,6 +173,8 @@ static void stream_flush(struct stream *s) {
     stream_pace(s);
     if (drained && !s->is_dead)
         s->listener->drained(s, s->data);
+    if (!s->is_dirty)
+        stream_rest(s);
 }
 
 static void stream_on_patience(struct ev_loop *loop, struct ev_timer *w, int events) {
@@ -223,6 +233,7 @@ static void stream_on_read(struct ev_loop *loop, struct ev_io *w, int events) {
         return;
     }
     struct ancillary along;
+    stream_send(s); // marks it, and has the mark taken back at the bottom of the turn
     ssize_t n = ancillary_recv(s->fd, s->host->scratch, STREAM_READ_MAX, buffer_size(&s->in) == 0, &along);
     if (n > 0 && stream_append(s, (size_t)n, &along) < 0)
         stream_overlong(s);
@@ -348,6 +359,8 @@ struct buffer *stream_out(struct stream *stream) {
 }
 
 void stream_send(struct stream *stream) {
+    if (stream->mark)
+        __atomic_store_n(stream->mark, 1, __ATOMIC_RELEASE);
     if (stream->is_dirty || stream->is_dead || stream->told_closed)
         return;
     stream->is_dirty = true;
@@ -361,6 +374,38 @@ int stream_give(struct stream *stream, size_t at, const int *fds, int count) {
 
 struct ancillary stream_take(struct stream *stream) {
     return passing_take(&stream->passing);
+}
+
+void stream_mark(struct stream *stream, int *mark) {
+    stream->mark = mark;
+}
+
+void stream_busy(struct stream *stream, int count) {
+    stream->busy += count;
+    if (count < 0)
+        stream_send(stream);
+    else if (stream->mark)
+        __atomic_store_n(stream->mark, 1, __ATOMIC_RELEASE);
+}
+
+int stream_fd(const struct stream *stream) {
+    return stream->fd;
+}
+
+int stream_preload(struct stream *s, const char *in, size_t in_size, const char *out, size_t out_size) {
+    int r = in_size > 0 ? buffer_append(&s->in, in, in_size) : 0;
+    if (r == 0 && out_size > 0)
+        r = buffer_append(&s->out, out, out_size);
+    stream_send(s);
+    return r;
+}
+
+int stream_unload(const struct stream *s, const struct buffer **ret_in, const struct buffer **ret_out) {
+    if (s->passing.in.count > 0 || s->passing.out || s->busy > 0)
+        return -EBUSY;
+    *ret_in = &s->in;
+    *ret_out = &s->out;
+    return 0;
 }
 
 size_t stream_queued(const struct stream *stream) {

@@ -59,5 +59,15 @@ int stream_give(struct stream *stream, size_t at, const int *fds, int count);
 struct ancillary stream_take(struct stream *stream);
 size_t stream_queued(const struct stream *stream);
 
+// `mark` is set while something is half way in either direction, or while somebody says that it is busy: what is done for it
+// could not be gone on with by another process. Borrowed; NULL: nobody asks.
+void stream_mark(struct stream *stream, int *mark);
+void stream_busy(struct stream *stream, int count); // one more, or less, who says so
+int stream_fd(const struct stream *stream);
+// What another process had read and not handled, and not sent yet. Returns 0 or -ENOMEM.
+int stream_preload(struct stream *stream, const char *in, size_t in_size, const char *out, size_t out_size);
+// What is there of both, to be preloaded: not with descriptors on their way (-EBUSY).
+int stream_unload(const struct stream *stream, const struct buffer **ret_in, const struct buffer **ret_out);
+
 // Whether lines are read (true at first). The peer's end is not seen while they are not.
 void stream_read(struct stream *stream, bool on);

@@ -53,7 +53,11 @@ static long lock_holder(int fd) {
     return n > 0 ? strtol(text, NULL, 10) : 0;
 }
 
-static int lock_take(const char *dir, int *ret_fd, char why[400]) {
+static int lock_take(const char *dir, long holder, int *lock, int *ret_fd, char why[400]) {
+    if (*lock > 0) { // of the worker before us
+        *ret_fd = *lock;
+        return 0;
+    }
     _cleanup_free_ char *path = NULL;
     if (asprintf(&path, "%s/supd.lock", dir) < 0)
         return -ENOMEM;
@@ -68,12 +72,12 @@ static int lock_take(const char *dir, int *ret_fd, char why[400]) {
         return -EADDRINUSE;
     }
     char pid[32];
-    int n = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
+    int n = snprintf(pid, sizeof(pid), "%ld\n", holder);
     if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, (size_t)n, 0) != n) {
         snprintf(why, 400, "%.300s: %s", path, strerror(errno));
         return -EIO;
     }
-    *ret_fd = TAKE_FD(fd);
+    *ret_fd = *lock = TAKE_FD(fd);
     return 0;
 }
 
@@ -85,19 +89,18 @@ static int socket_directory(const char *socket, char why[400]) {
     return r;
 }
 
-int instance_open(struct instance *instance, const char *socket, const char *runtime_dir, const char *state_dir,
-                  char why[400]) {
+int instance_open(struct instance *instance, const struct instance_parts *parts, char why[400]) {
     *instance = (struct instance){.runtime_lock = -1, .state_lock = -1};
     struct stat runtime = {0}, state = {0};
-    int r = directory_own(runtime_dir, &runtime, why);
+    int r = directory_own(parts->runtime_dir, &runtime, why);
     if (r == 0)
-        r = directory_own(state_dir, &state, why);
+        r = directory_own(parts->state_dir, &state, why);
     if (r == 0)
-        r = socket_directory(socket, why);
+        r = socket_directory(parts->socket, why);
     if (r == 0)
-        r = lock_take(runtime_dir, &instance->runtime_lock, why);
+        r = lock_take(parts->runtime_dir, parts->pid, &parts->locks[0], &instance->runtime_lock, why);
     if (r == 0 && (runtime.st_ino != state.st_ino || runtime.st_dev != state.st_dev))
-        r = lock_take(state_dir, &instance->state_lock, why);
+        r = lock_take(parts->state_dir, parts->pid, &parts->locks[1], &instance->state_lock, why);
     snprintf(instance->name, sizeof(instance->name), "supd-%u-%llx-%llx", (unsigned)geteuid(),
              (unsigned long long)runtime.st_dev, (unsigned long long)runtime.st_ino);
     if (r < 0)

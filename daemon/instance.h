@@ -10,6 +10,11 @@ struct instance {
 
 // Makes the directories (0700) where missing, checks whose they are, and locks them. Returns 0, or a
 // negative errno with `why`: -EADDRINUSE names the process that holds one.
-int instance_open(struct instance *instance, const char *socket, const char *runtime_dir, const char *state_dir,
-                  char why[400]);
+// `locks`: those that are held already, 0: none; and that are held from now on. `pid`: to be named to others.
+struct instance_parts {
+    const char *socket, *runtime_dir, *state_dir;
+    int *locks;
+    long pid;
+};
+int instance_open(struct instance *instance, const struct instance_parts *parts, char why[400]);
 void instance_close(struct instance *instance);

@@ -4,6 +4,8 @@
 
 #include "common/message.h"
 #include "common/openrpc.h"
+#include "common/util.h"
+#include "daemon/keeper.h"
 #include "daemon/options.h"
 #include "daemon/version.h"
 #include "daemon/worker.h"
@@ -15,12 +17,52 @@ static int describe(void) {
     return r < 0 || puts("") < 0 ? 1 : 0;
 }
 
+struct daemon {
+    const struct options *options;
+    struct kept kept;
+};
+
+static int work(void *data) {
+    struct daemon *daemon = data;
+    return worker_run(daemon->options, &daemon->kept);
+}
+
+// What the program before us left for us, as it turned into us; or nothing yet.
+static int kept_open(struct kept *ret_kept) {
+    const char *fd = getenv("SUPD_KEPT");
+    if (fd && kept_inherit(ret_kept, atoi(fd)) == 0)
+        return 0;
+    int r = kept_new(ret_kept);
+    char number[16];
+    if (r < 0)
+        return r;
+    snprintf(number, sizeof(number), "%d", ret_kept->head->fd);
+    setenv("SUPD_KEPT", number, 1); // jobs have an environment of their own
+    return 0;
+}
+
+static int serve(const struct options *options, char **argv) {
+    struct log log;
+    struct daemon daemon = {.options = options};
+    log_init(&log, options->log_level);
+    int r = kept_open(&daemon.kept);
+    if (r < 0) {
+        log_error(&log, "memory that is kept: %s", strerror(-r));
+        return WORKER_FAILED;
+    }
+    if (options->no_keeper)
+        return work(&daemon);
+    const struct keeper keeper = {
+        .kept = &daemon.kept, .log = &log, .work = work, .data = &daemon, .argv = argv};
+    return keeper_run(&keeper);
+}
+
 int main(int argc, char **argv) {
     struct options options;
     int r = options_parse(argc, argv, &options);
     int status = r < 0 ? 2 : 0;
     if (r == 0)
-        status = options.describe ? describe() : worker_run(&options);
+        status = options.describe ? describe() : serve(&options, argv);
     options_done(&options);
     return status;
 }

@@ -22,7 +22,7 @@ static const char usage[] = "Usage: supd [OPTION]...\n"
                             "  --set KEY=VALUE      one setting, over those of the file; may be repeated\n"
                             "  --log-level LEVEL    error, warning, info (default) or debug\n"
                             "  --idle-exit SECONDS  leave after that long without a live job or a client\n"
-                            "  --no-keeper          run as one process (always so)\n"
+                            "  --no-keeper          run as one process: jobs die with it (for debuggers)\n"
                             "  --describe           print the protocol as an OpenRPC document\n"
                             "  --version, --help\n\n"
                             "Settings, with their defaults:\n";
@@ -129,6 +129,7 @@ static int parse_one(struct parse *p, int option) {
     case OPT_IDLE:
         return parse_number(optarg, &o->idle_exit);
     case OPT_KEEPER:
+        o->no_keeper = true;
         return 0;
     case OPT_DESCRIBE:
         o->describe = true;

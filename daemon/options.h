@@ -10,6 +10,7 @@ struct options {
     char *socket, *state_dir, *runtime_dir, *config; // owned, absolute
     enum log_level log_level;
     double idle_exit; // seconds; 0: never
+    bool no_keeper;
     bool system;
     bool describe;
     struct config settings;

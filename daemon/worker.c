@@ -6,19 +6,24 @@
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "common/unixsock.h"
 #include "common/util.h"
 #include "daemon/control/control.h"
 #include "daemon/control/listener.h"
+#include "daemon/control/recovery.h"
 #include "daemon/instance.h"
+#include "daemon/keeper.h"
 #include "daemon/notify.h"
+#include "daemon/os/leader.h"
 #include "daemon/version.h"
 
 enum {
-    DESCRIPTORS_MOMENT = 8, // open for a moment: files being read, a log that grows, a client being refused
+    DESCRIPTORS_MOMENT = 9, // open for a moment: files being read, a log that grows, a client being refused
     DESCRIPTORS_LEAST = 5,  // a client with a job
 };
 
@@ -28,6 +33,9 @@ enum { MALLOC_OWN = 256 * 1024 };
 
 struct worker {
     const struct options *options;
+    struct kept *kept;
+    bool resumed; // another worker was here before
+    struct adopted *adopted;
     struct log log;
     struct ev_loop *loop;
     struct instance instance;
@@ -43,12 +51,16 @@ struct worker {
     int reaper_fd;
     struct ev_signal term, interrupt, hangup;
     struct ev_timer idle;
+    struct ev_io keeper; // its end
+    int keeper_fd;
     struct ev_prepare end; // leaves once the last job is final and its answers are queued
-    bool has_socket, stopping;
+    bool stopping;
 };
 
 static void worker_stop(struct worker *w) {
     double grace = w->stopping ? 0 : -1; // told twice, it hurries
+    if (!w->stopping)
+        kept_ask(w->kept->head, KEPT_ASK_STOPPING);
     if (!w->stopping)
         log_info(&w->log, "stopping: ending %lld jobs", (long long)runner_stats(w->runner)->live);
     w->stopping = true;
@@ -65,6 +77,14 @@ static void on_stop_call(void *data) {
 
 static void on_stop_signal(struct ev_loop *loop, struct ev_signal *signal, int events) {
     worker_stop(signal->data);
+}
+
+// Nobody is left to start another worker, and to take the orphans: what runs is ended while somebody is there to do it.
+static void on_keeper(struct ev_loop *loop, struct ev_io *io, int events) {
+    struct worker *w = io->data;
+    ev_io_stop(loop, io);
+    log_error(&w->log, "the keeper (process %d) is gone: ending all jobs, then leaving", (int)w->kept->head->keeper);
+    worker_stop(w);
 }
 
 static void on_hangup(struct ev_loop *loop, struct ev_signal *signal, int events) {
@@ -128,13 +148,41 @@ static int worker_fail(struct worker *w, const char *what, int r) {
     return r;
 }
 
+static int worker_open_stores(struct worker *w) {
+    const struct config *config = &w->options->settings;
+    const struct tree_host_parts trees = {.loop = w->loop,
+                                          .way = config->tree,
+                                          .name = w->instance.name,
+                                          .reaper_fd = w->reaper_fd,
+                                          .descriptors = &w->descriptors,
+                                          .adopted = w->adopted,
+                                          .keeper = w->kept->head->keeper,
+                                          .resumed = w->resumed};
+    int r = tree_host_new(&trees, &w->trees);
+    if (r < 0)
+        return worker_fail(w, "tree: the way that was asked for does not work here", r);
+    const struct spool_host_parts spools = {.path = w->options->runtime_dir,
+                                            .name = w->instance.name,
+                                            .cap = config->output_bytes,
+                                            .scratch = w->kept->head->scratch,
+                                            .resumed = w->resumed};
+    r = spool_host_new(&spools, &w->spools);
+    return r < 0 ? worker_fail(w, "the directory for output", r) : 0;
+}
+
 static int worker_open_os(struct worker *w) {
     const struct config *config = &w->options->settings;
     char why[400] = "";
-    int r = launcher_new(w->loop, config->spawn, (int)config->launchers, &w->launcher);
+    struct kept_head *head = w->kept->head;
+    int r = launcher_new(w->loop, config->spawn, (int)config->launchers, head, &w->launcher);
     if (r < 0)
         return worker_fail(w, "launchers", r);
-    r = instance_open(&w->instance, w->options->socket, w->options->runtime_dir, w->options->state_dir, why);
+    const struct instance_parts instance = {.socket = w->options->socket,
+                                            .runtime_dir = w->options->runtime_dir,
+                                            .state_dir = w->options->state_dir,
+                                            .locks = head->locks,
+                                            .pid = head->keeper > 0 ? head->keeper : getpid()};
+    r = instance_open(&w->instance, &instance, why);
     if (r < 0) {
         log_error(&w->log, "%s", why);
         return r;
@@ -143,16 +191,15 @@ static int worker_open_os(struct worker *w) {
     if (r < 0)
         return worker_fail(w, "user", r);
     w->reaper_fd = reaper_open();
-    r = tree_host_new(w->loop, config->tree, w->instance.name, w->reaper_fd, &w->descriptors, &w->trees);
+    r = head->keeper > 0 ? adopted_new(w->loop, head, &w->adopted) : 0;
     if (r < 0)
-        return worker_fail(w, "tree: the way that was asked for does not work here", r);
-    r = spool_host_new(w->options->runtime_dir, w->instance.name, config->output_bytes, &w->spools);
-    return r < 0 ? worker_fail(w, "the directory for output", r) : 0;
+        return worker_fail(w, "the keeper's journal", r);
+    return worker_open_stores(w);
 }
 
 static int worker_open_runner(struct worker *w) {
     const struct config *config = &w->options->settings;
-    w->registry = registry_new(1);
+    w->registry = registry_new(w->kept->head->next_job);
     if (!w->registry)
         return worker_fail(w, "registry", -ENOMEM);
     const struct runner_parts parts = {
@@ -162,6 +209,7 @@ static int worker_open_runner(struct worker *w) {
         .trees = w->trees,
         .spools = w->spools,
         .registry = w->registry,
+        .kept = w->kept,
         .identity = &w->identity,
         .live_max = config->max_live_jobs,
         .history_max = config->history_jobs,
@@ -178,6 +226,7 @@ static int worker_open_control(struct worker *w) {
         .log = &w->log,
         .runner = w->runner,
         .registry = w->registry,
+        .kept = w->kept,
         .trees = w->trees,
         .launcher = w->launcher,
         .descriptors = &w->descriptors,
@@ -192,8 +241,9 @@ static int worker_open_control(struct worker *w) {
                    .output_bytes = config->output_bytes},
         .info = {.version = SUPD_VERSION,
                  .socket = w->options->socket,
-                 .started_at = now_wall(),
-                 .started_mono = now_mono(),
+                 .pid = w->kept->head->keeper > 0 ? w->kept->head->keeper : getpid(),
+                 .started_at = w->kept->head->started_wall,
+                 .started_mono = w->kept->head->started_mono,
                  .uid = geteuid()},
         .stop = on_stop_call,
         .activity = on_activity,
@@ -202,6 +252,9 @@ static int worker_open_control(struct worker *w) {
     int r = control_start(&w->control);
     if (r < 0)
         return worker_fail(w, "control", r);
+    struct kept_head *head = w->kept->head;
+    if (head->listener > 0)
+        return 0;
     // Who may come in is said by the directory, and then by the credentials of each peer: one who got so far is told why not.
     int fd = unixsock_listen(w->options->socket, 0666);
     if (fd == -EADDRINUSE) {
@@ -210,8 +263,17 @@ static int worker_open_control(struct worker *w) {
     }
     if (fd < 0)
         return worker_fail(w, w->options->socket, fd);
-    w->has_socket = true;
-    return listener_new(&w->control, fd, &w->listener);
+    head->listener = fd;
+    return 0;
+}
+
+// Jobs and clients of the worker before us; then those that come.
+static int worker_go_on(struct worker *w) {
+    if (w->resumed)
+        recovery_run(&w->control);
+    tree_host_settle(w->trees);
+    spool_host_settle(w->spools);
+    return listener_new(&w->control, w->kept->head->listener, &w->listener);
 }
 
 // All that stays open is open: the rest is for clients and jobs.
@@ -240,11 +302,19 @@ static void worker_watch(struct worker *w) {
     ev_signal_start(w->loop, &w->interrupt);
     ev_signal_start(w->loop, &w->hangup);
     ev_prepare_start(w->loop, &w->end);
+    w->keeper_fd = w->kept->head->keeper > 0 ? (int)syscall(SYS_pidfd_open, w->kept->head->keeper, 0) : -1;
+    ev_io_init(&w->keeper, on_keeper, w->keeper_fd, EV_READ);
+    w->keeper.data = w;
+    if (w->keeper_fd >= 0)
+        ev_io_start(w->loop, &w->keeper);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL); // the keeper had all of them blocked
     on_activity(w);
 }
 
 static void worker_close(struct worker *w) {
-    if (w->has_socket)
+    if (w->kept->head->listener > 0)
         unlink(w->options->socket);
     listener_free(TAKE_PTR(w->listener));
     control_finish(&w->control);
@@ -252,11 +322,20 @@ static void worker_close(struct worker *w) {
     registry_free(w->registry);
     launcher_free(w->launcher);
     tree_host_free(w->trees);
+    adopted_free(w->adopted);
     spool_host_free(w->spools);
     identity_done(&w->identity);
     instance_close(&w->instance);
     fd_close(w->reaper_fd);
+    fd_close(w->keeper_fd);
     ev_loop_destroy(w->loop);
+}
+
+static void worker_ready(const struct worker *w) {
+    if (w->kept->head->keeper > 0)
+        kept_ask(w->kept->head, KEPT_ASK_READY);
+    else
+        notify_send("READY=1");
 }
 
 static void on_never(struct ev_loop *loop, struct ev_periodic *w, int events) {
@@ -276,8 +355,36 @@ static struct ev_loop *loop_new(void) {
     return loop;
 }
 
-int worker_run(const struct options *options) {
-    struct worker w = {.options = options, .reaper_fd = -1, .instance = {.runtime_lock = -1, .state_lock = -1}};
+// The descriptor table is still as the worker before us left it: what has a record stays, the rest goes, first of all
+// that of its loop and its files.
+static int worker_take_over(struct worker *w) {
+    struct kept_head *head = w->kept->head;
+    int r = kept_begin(w->kept);
+    if (r < 0 || head->starts < 2)
+        return r;
+    runner_await_launches(w->kept);
+    size_t max = (size_t)descriptors_limit() + KEPT_SLOTS + 16, count = 0;
+    _cleanup_free_ int *fds = calloc(max, sizeof(*fds));
+    if (!fds)
+        return -ENOMEM;
+    const int own[] = {head->fd, head->news, head->listener, head->locks[0], head->locks[1]};
+    for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+        if (own[i] > 0)
+            fds[count++] = own[i];
+    for (int i = 0; i < head->slot_count; i++)
+        fds[count++] = head->slots[i];
+    count += recovery_descriptors(w->kept, fds + count, max - count);
+    descriptors_keep(fds, count);
+    return 0;
+}
+
+int worker_run(const struct options *options, struct kept *kept) {
+    struct worker w = {.options = options,
+                       .kept = kept,
+                       .resumed = kept->head->listener > 0,
+                       .reaper_fd = -1,
+                       .keeper_fd = -1,
+                       .instance = {.runtime_lock = -1, .state_lock = -1}};
     log_init(&w.log, options->log_level);
     mallopt(M_MMAP_THRESHOLD, MALLOC_OWN);
     mallopt(M_TRIM_THRESHOLD, MALLOC_OWN);
@@ -285,26 +392,35 @@ int worker_run(const struct options *options) {
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); // a full disk is an error of write, not an end
     umask(077);
-    w.loop = loop_new();
+    if (kept->head->keeper > 0)
+        prctl(PR_SET_NAME, "supd-worker", 0, 0, 0);
+    if (kept->head->started_wall <= 0) {
+        kept->head->started_wall = now_wall();
+        kept->head->started_mono = now_mono();
+    }
+    int r = worker_take_over(&w);
+    w.loop = r == 0 ? loop_new() : NULL;
     if (!w.loop) {
         log_error(&w.log, "no event loop");
-        return 1;
+        return WORKER_FAILED;
     }
-    int r = worker_open_os(&w);
+    r = worker_open_os(&w);
     if (r == 0)
         r = worker_open_runner(&w);
     if (r == 0)
         r = worker_open_control(&w);
     if (r == 0)
         r = worker_open_budget(&w);
+    if (r == 0)
+        r = worker_go_on(&w);
     if (r == 0) {
         worker_watch(&w);
         log_info(&w.log, "supd %s, process %d: listening on %s; tree: %s", SUPD_VERSION, (int)getpid(), options->socket,
                  tree_host_why(w.trees));
-        notify_send("READY=1");
+        worker_ready(&w);
         ev_run(w.loop, 0);
         log_info(&w.log, "stopped");
     }
     worker_close(&w);
-    return r < 0 ? 1 : 0;
+    return r < 0 ? WORKER_FAILED : WORKER_DONE;
 }

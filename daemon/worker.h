@@ -3,5 +3,8 @@
 
 #include "daemon/options.h"
 
-// Runs until it is told to stop. Returns the exit status: 0 where all ended in order.
-int worker_run(const struct options *options);
+struct kept;
+
+// Runs until it is told to stop. Goes on where another worker stopped, if `kept` says so. Returns the exit status: one of
+// keeper.h.
+int worker_run(const struct options *options, struct kept *kept);

@@ -5,6 +5,7 @@
 
 #include "common/bytes.h"
 #include "common/util.h"
+#include "daemon/control/keeping.h"
 #include "daemon/control/session.h"
 
 struct batch {
@@ -26,6 +27,7 @@ struct batch *batch_new(struct session *session, size_t count) {
     if (!batch)
         return NULL;
     batch->open = count;
+    keep_session_unkept(session, 1);
     batch->answers = json_array();
     return batch;
 }
@@ -33,10 +35,22 @@ struct batch *batch_new(struct session *session, size_t count) {
 static void batch_settle(struct batch *batch, struct session *session) {
     if (--batch->open > 0)
         return;
+    if (session)
+        keep_session_unkept(session, -1);
     if (session && json_array_size(batch->answers) > 0)
         session_send(session, batch->answers);
     json_decref(batch->answers);
     free(batch);
+}
+
+struct call *call_new(struct session *session, json_t *id) {
+    struct call *call = calloc(1, sizeof(*call));
+    if (!call)
+        return NULL;
+    call->session = session;
+    session->open_calls++;
+    call->id = json_incref(id);
+    return call;
 }
 
 static void call_close(struct call *call) {

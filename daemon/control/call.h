@@ -34,6 +34,9 @@ enum { CALL_LATER = 1 }; // what a handler returns that will answer by call_answ
 // A handler reads checked params, and returns 0 with a result, CALL_LATER, or a negative errno with call->refusal.
 typedef int (*call_handler)(struct call *call, json_t *params, json_t **ret_result);
 
+// A call of a request that is already on its way. NULL when memory is out.
+struct call *call_new(struct session *session, json_t *id);
+
 // Both free the call. The result is taken over; NULL means that memory is out.
 void call_answer(struct call *call, json_t *result);
 void call_refuse(struct call *call, int error); // negative errno, told by the one table that maps them

@@ -72,8 +72,7 @@ static void on_spare(struct ev_loop *loop, struct ev_idle *w, int events) {
 }
 
 int control_start(struct control *control) {
-    control->events = events_new();
-    int r = control->events ? stream_host_new(control->loop, &control->streams) : -ENOMEM;
+    int r = stream_host_new(control->loop, &control->streams);
     if (r < 0)
         return r;
     control->stream_limits = (struct stream_limits){.line_max = (size_t)control->limits.request_bytes,
@@ -109,8 +108,6 @@ void control_finish(struct control *control) {
     ev_idle_stop(control->loop, &control->again);
     stream_host_free(control->streams);
     control->streams = NULL;
-    events_free(control->events);
-    control->events = NULL;
 }
 
 bool control_admits(const struct control *control, uid_t uid) {

@@ -19,6 +19,7 @@ struct control_limits {
 
 struct control_info {
     const char *version, *socket; // borrowed
+    pid_t pid;
     double started_at, started_mono;
     uid_t uid;
 };
@@ -27,11 +28,14 @@ struct control_stats {
     int64_t connected, accepted, refused, requests;
 };
 
+struct kept;
+
 struct control {
     struct ev_loop *loop;
     const struct log *log;
     struct runner *runner;
     struct registry *registry;
+    struct kept *kept;
     struct tree_host *trees;
     struct launcher *launcher;
     struct descriptors *descriptors;
@@ -42,7 +46,7 @@ struct control {
     struct control_stats stats;
     struct stream_host *streams;
     struct stream_limits stream_limits;
-    struct events *events;        // owned
+    bool recovering;              // from what another worker left
     struct session *sessions;     // list
     struct session *busy;         // list: sessions with answers or output to send at the bottom of the turn
     struct session *held;         // list: sessions that are not read while many launches wait

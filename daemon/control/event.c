@@ -6,87 +6,72 @@
 
 #include "common/message.h"
 #include "common/util.h"
+#include "daemon/control/keeping.h"
 #include "daemon/control/record.h"
 #include "daemon/control/session.h"
-
-enum { EVENTS_MAX = 10000, EVENTS_FIRST = 64 };
 
 const char *const event_types[] = {"job.queued",    "job.started",     "job.ready",
                                    "job.stopping",  "job.restarting",  "job.final",
                                    "job.forgotten", "daemon.stopping", NULL};
 
-struct event {
-    int64_t job; // 0: none
-    double at;
-    uid_t owner;
-    enum event_type type;
-};
-
-struct events {
-    struct event *ring; // owned: event number seq stands at seq % capacity
-    size_t capacity;
-    int64_t first, last; // numbers kept; none: first is last + 1
-};
 
 struct subscription {
     struct session *session; // borrowed; frees it
     int64_t id;
     int64_t next; // the number to look at next
     struct event_filter filter;
+    struct kept_call *kept; // or NULL: its session is busy meanwhile
     struct subscription *prev, *next_one;
 };
 
-struct events *events_new(void) {
-    struct events *events = calloc(1, sizeof(*events));
-    if (events)
-        events->first = 1;
-    return events;
+// Event number seq stands at seq % KEPT_EVENTS; kept are those from first_event to last_event.
+static struct kept_event *event_at(const struct control *control, int64_t seq) {
+    return &control->kept->head->events[(size_t)seq % KEPT_EVENTS];
 }
 
-void events_free(struct events *events) {
-    if (!events)
-        return;
-    free(events->ring);
-    free(events);
+int64_t events_last(const struct control *control) {
+    return control->kept->head->last_event;
 }
 
-int64_t events_last(const struct events *events) {
-    return events->last;
-}
-
-// Room for one more: the ring grows up to its cap, then the oldest goes.
-static bool events_room(struct events *e) {
-    size_t count = (size_t)(e->last - e->first + 1);
-    if (count < e->capacity)
-        return true;
-    size_t want = MIN(MAX(e->capacity * 2, (size_t)EVENTS_FIRST), (size_t)EVENTS_MAX);
-    struct event *ring = want > e->capacity ? calloc(want, sizeof(*ring)) : NULL;
-    if (!ring) { // full, or memory is out
-        e->first += e->capacity > 0;
-        return e->capacity > 0;
-    }
-    for (int64_t seq = e->first; seq <= e->last; seq++)
-        ring[(size_t)seq % want] = e->ring[(size_t)seq % e->capacity];
-    free(e->ring);
-    e->ring = ring;
-    e->capacity = want;
-    return true;
+// Whether the worker before us has told it, and died before it could note so.
+static bool was_told(const struct control *control, enum event_type type, const struct job *job) {
+    const struct kept_head *head = control->kept->head;
+    for (int64_t seq = head->last_event; job && seq >= head->first_event; seq--)
+        if (event_at(control, seq)->job == job->id && event_at(control, seq)->type == (int)type)
+            return true;
+    return false;
 }
 
 void event_tell(struct control *control, enum event_type type, const struct job *job) {
-    struct events *e = control->events;
-    if (!e)
-        return; // all sessions are closed already
-    bool kept = events_room(e);
-    e->last++;
-    if (kept)
-        e->ring[(size_t)e->last % e->capacity] = (struct event){
-            .job = job ? job->id : 0, .at = now_wall(), .owner = job ? job->owner : 0, .type = type};
-    else
-        e->first = e->last + 1; // lost, and told as a gap
+    struct kept_head *head = control->kept->head;
+    if (control->recovering && was_told(control, type, job))
+        return;
+    int64_t seq = head->last_event + 1;
+    if (seq - head->first_event >= KEPT_EVENTS)
+        head->first_event = seq - KEPT_EVENTS + 1;
+    *event_at(control, seq) = (struct kept_event){
+        .job = job ? job->id : 0, .at = now_wall(), .owner = job ? job->owner : 0, .type = (int)type};
+    __atomic_store_n(&head->last_event, seq, __ATOMIC_RELEASE);
     for (struct session *session = control->sessions; session; session = session->next)
         if (session->subscriptions)
             session_wake(session);
+}
+
+static void subscription_keep(struct subscription *s) {
+    struct session *session = s->session;
+    json_t *more = json_object();
+    json_t *jobs = s->filter.jobs ? json_array() : NULL;
+    for (size_t i = 0; jobs && i < s->filter.job_count; i++)
+        json_array_append_new(jobs, json_integer(s->filter.jobs[i]));
+    if (jobs)
+        json_object_set_new(more, "jobs", jobs);
+    s->kept = keep_call(session, KEPT_SUBSCRIPTION, NULL, more);
+    if (!s->kept)
+        return;
+    s->kept->subscription = s->id;
+    s->kept->mask = s->filter.types;
+    s->kept->next_event = s->next;
+    session->kept->last_subscription = session->last_subscription;
 }
 
 struct subscription *subscription_new(struct session *session, int64_t since, const struct event_filter *filter) {
@@ -98,12 +83,32 @@ struct subscription *subscription_new(struct session *session, int64_t since, co
     *s = (struct subscription){
         .session = session, .id = ++session->last_subscription, .next = since + 1, .filter = *filter};
     DL_APPEND2(session->subscriptions, s, prev, next_one);
+    subscription_keep(s);
     session_wake(session);
     return s;
 }
 
+int subscription_resume(struct session *session, struct kept_call *record, json_t *more) {
+    struct subscription *s = calloc(1, sizeof(*s));
+    const json_t *jobs = json_object_get(more, "jobs");
+    struct event_filter filter = {.types = record->mask, .job_count = json_array_size(jobs)};
+    if (jobs)
+        filter.jobs = calloc(filter.job_count + 1, sizeof(int64_t));
+    if (!s || (jobs && !filter.jobs)) {
+        free(s);
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < filter.job_count; i++)
+        filter.jobs[i] = json_integer_value(json_array_get(jobs, i));
+    *s = (struct subscription){
+        .session = session, .id = record->subscription, .next = record->next_event, .filter = filter, .kept = record};
+    DL_APPEND2(session->subscriptions, s, prev, next_one);
+    return 0;
+}
+
 void subscription_free(struct subscription *s) {
     DL_DELETE2(s->session->subscriptions, s, prev, next_one);
+    keep_call_end(s->session, s->kept, false);
     free(s->filter.jobs);
     free(s);
 }
@@ -128,7 +133,7 @@ bool event_filter_names(const struct event_filter *filter, int64_t job) {
     return !filter->jobs;
 }
 
-static bool subscription_wants(const struct subscription *s, const struct event *event) {
+static bool subscription_wants(const struct subscription *s, const struct kept_event *event) {
     const struct session *session = s->session;
     if (!(s->filter.types & (1u << event->type)))
         return false;
@@ -140,7 +145,7 @@ static bool subscription_wants(const struct subscription *s, const struct event 
 }
 
 // The job as it was then: what has come since is taken back.
-static json_t *event_job(const struct control *control, const struct event *event) {
+static json_t *event_job(const struct control *control, const struct kept_event *event) {
     struct job *job = event->job ? registry_find(control->registry, event->job) : NULL;
     json_t *record = job ? record_job(control, job, -1, now_mono()) : NULL;
     if (!record)
@@ -159,7 +164,7 @@ static void subscription_send(struct subscription *s, json_t *params) {
     json_decref(message);
 }
 
-static void subscription_send_event(struct subscription *s, const struct event *event) {
+static void subscription_send_event(struct subscription *s, const struct kept_event *event) {
     const struct control *control = s->session->control;
     json_t *id = event->job ? json_integer(event->job) : json_null();
     subscription_send(s, json_pack("{s:I,s:I,s:s,s:f,s:o,s:o}", "subscription", (json_int_t)s->id, "seq",
@@ -172,21 +177,25 @@ static void subscription_send_gap(struct subscription *s, int64_t to) {
                                    (json_int_t)to, "type", "gap", "at", round(now_wall() * 1e6) / 1e6, "id",
                                    json_null(), "job", json_null(), "from", (json_int_t)s->next, "to", (json_int_t)to));
     s->next = to + 1;
+    if (s->kept)
+        s->kept->next_event = s->next;
 }
 
 void subscriptions_pump(struct session *session) {
-    const struct events *e = session->control->events;
+    const struct kept_head *head = session->control->kept->head;
     struct subscription *s;
     DL_FOREACH2(session->subscriptions, s, next_one) {
-        while (s->next <= e->last && !session_congested(session)) {
-            if (s->next < e->first) {
-                subscription_send_gap(s, e->first - 1);
+        while (s->next <= head->last_event && !session_congested(session)) {
+            if (s->next < head->first_event) {
+                subscription_send_gap(s, head->first_event - 1);
                 continue;
             }
-            const struct event *event = &e->ring[(size_t)s->next % e->capacity];
+            const struct kept_event *event = event_at(session->control, s->next);
             if (subscription_wants(s, event))
                 subscription_send_event(s, event);
             s->next++;
+            if (s->kept)
+                s->kept->next_event = s->next;
         }
     }
 }

@@ -21,7 +21,6 @@ enum event_type {
 };
 extern const char *const event_types[]; // by their numbers, NULL at the end
 
-struct events;
 struct event_filter {
     unsigned types; // bits of enum event_type
     int64_t *jobs;  // owned; NULL: all
@@ -31,9 +30,7 @@ struct event_filter {
 // Whether the filter is for this job.
 bool event_filter_names(const struct event_filter *filter, int64_t job);
 
-struct events *events_new(void); // NULL when memory is out
-void events_free(struct events *events);
-int64_t events_last(const struct events *events); // 0: none yet
+int64_t events_last(const struct control *control); // 0: none yet
 // `job` NULL: of the daemon. Wakes the subscribers.
 void event_tell(struct control *control, enum event_type type, const struct job *job);
 
@@ -41,6 +38,9 @@ struct session;
 struct subscription;
 // Events after `since`. Takes the filter's jobs over. NULL when memory is out.
 struct subscription *subscription_new(struct session *session, int64_t since, const struct event_filter *filter);
+// One of the worker before us. Returns 0 or a negative errno.
+struct kept_call;
+int subscription_resume(struct session *session, struct kept_call *record, json_t *more);
 void subscription_free(struct subscription *subscription);
 struct subscription *subscription_find(struct session *session, int64_t id);
 int64_t subscription_id(const struct subscription *subscription);

@@ -4,6 +4,7 @@
 #include <utlist.h>
 
 #include "common/util.h"
+#include "daemon/control/keeping.h"
 #include "daemon/control/record.h"
 #include "daemon/control/streams.h"
 #include "daemon/control/wait.h"
@@ -22,6 +23,7 @@ struct follower {
     bool by_descriptor;
     int64_t taken[STREAM_COUNT]; // by_descriptor: acknowledged
     struct wait *wait;           // borrowed: ends after it, or is dropped after it
+    struct kept_call *kept;      // or NULL: its session is busy meanwhile
     struct follower *prev, *next;
     struct follower *lag_prev, *lag_next; // of the control's
 };
@@ -67,6 +69,74 @@ static void follower_notify(struct watch *watch, enum watch_event event, const s
         follower_lags(follower);
 }
 
+// What the next worker would go on from.
+static void follower_keep(struct follower *follower) {
+    struct kept_call *record = follower->kept;
+    if (!record)
+        return;
+    record->hold = follower->hold;
+    record->tell_start = follower->tell_start;
+    record->start_told = follower->start_told;
+    record->by_descriptor = follower->by_descriptor;
+    record->bare = follower->cursor.bare;
+    for (int s = 0; s < STREAM_COUNT; s++) {
+        record->next[s] = follower->cursor.next[s];
+        record->taken[s] = follower->taken[s];
+    }
+}
+
+static void follower_keep_begin(struct follower *follower) {
+    struct session *session = follower->session;
+    struct kept_call *record = keep_call(session, KEPT_FOLLOW, follower->request, NULL);
+    follower->kept = record;
+    if (!record)
+        return;
+    record->job = follower->watch.job->id;
+    record->subscription = follower->subscription;
+    record->wait = follower->wait ? wait_serial(follower->wait) : 0;
+    record->mask = follower->cursor.mask;
+    record->base64 = follower->cursor.base64;
+    session->kept->last_subscription = session->last_subscription;
+    follower_keep(follower);
+}
+
+int follower_resume(struct session *session, struct kept_call *record, json_t *more) {
+    struct job *job = registry_find(session->control->registry, record->job);
+    struct follower *follower = calloc(1, sizeof(*follower));
+    if (!job || !follower) {
+        free(follower);
+        return job ? -ENOMEM : -ENOENT;
+    }
+    *follower = (struct follower){
+        .session = session,
+        .cursor = {.mask = record->mask, .base64 = record->base64, .bare = record->bare},
+        .request = json_incref(json_object_get(more, "id")),
+        .subscription = record->subscription,
+        .hold = record->hold && !job_is_final(job),
+        .tell_start = record->tell_start,
+        .start_told = record->start_told,
+        .by_descriptor = record->by_descriptor,
+        .wait = wait_by_serial(session, record->wait),
+        .kept = record,
+        .watch = {.notify = follower_notify},
+    };
+    memcpy(follower->cursor.next, record->next, sizeof(record->next));
+    memcpy(follower->taken, record->taken, sizeof(record->taken));
+    if (watch_begin(&follower->watch, job) < 0) {
+        json_decref(follower->request);
+        free(follower);
+        return -ENOMEM;
+    }
+    DL_APPEND(session->followers, follower);
+    if (follower->wait)
+        wait_for_follower(follower->wait, true);
+    if (follower->hold)
+        follower_set_hold(job, session->control->runner, NULL);
+    else
+        follower_lags(follower);
+    return 0;
+}
+
 struct follower *follower_new(struct session *session, struct job *job, const struct cursor *cursor, json_t *request,
                               bool hold, struct wait *wait) {
     struct follower *follower = calloc(1, sizeof(*follower));
@@ -86,6 +156,7 @@ struct follower *follower_new(struct session *session, struct job *job, const st
         return NULL;
     }
     DL_APPEND(session->followers, follower);
+    follower_keep_begin(follower);
     if (hold)
         follower_set_hold(job, session->control->runner, NULL);
     session_wake(session);
@@ -95,6 +166,7 @@ struct follower *follower_new(struct session *session, struct job *job, const st
 void follower_by_descriptor(struct follower *follower) {
     follower->by_descriptor = follower->cursor.bare = true;
     memcpy(follower->taken, follower->cursor.next, sizeof(follower->taken));
+    follower_keep(follower);
 }
 
 struct follower *follower_reading(struct session *session, const struct job *job) {
@@ -109,6 +181,7 @@ struct follower *follower_reading(struct session *session, const struct job *job
 void follower_acknowledge(struct follower *follower, const int64_t offset[STREAM_COUNT]) {
     for (int s = 0; s < STREAM_COUNT; s++)
         follower->taken[s] = MAX(follower->taken[s], MIN(offset[s], follower->cursor.next[s]));
+    follower_keep(follower);
     if (follower->hold)
         follower_set_hold(follower->watch.job, follower->session->control->runner, NULL);
 }
@@ -123,6 +196,7 @@ void follower_free(struct follower *follower) {
     if (follower->wait)
         wait_for_follower(follower->wait, false);
     json_decref(follower->request);
+    keep_call_end(session, follower->kept, false);
     free(follower);
 }
 
@@ -160,6 +234,7 @@ static void follower_tell_start(struct follower *follower) {
         follower_start_with(follower, params);
     else
         follower_send(follower, "job.started", params);
+    follower_keep(follower);
 }
 
 // Sends the next piece. False: there is none, or only the start of a character whose rest is to come.
@@ -179,6 +254,7 @@ static bool follower_send_piece(struct follower *follower) {
         json_object_set_new(params, "id", json_integer(job->id));
     }
     follower_send(follower, "job.output", params);
+    follower_keep(follower);
     return true;
 }
 
@@ -265,6 +341,7 @@ void followers_let_go(struct session *session, const struct job *job) {
         if (!follower->hold || follower->watch.job != job)
             continue;
         follower->hold = follower->by_descriptor = follower->cursor.bare = false;
+        follower_keep(follower);
         follower_set_hold(follower->watch.job, session->control->runner, NULL);
         follower_lags(follower);
     }

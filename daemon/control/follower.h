@@ -14,6 +14,9 @@ struct follower *follower_new(struct session *session, struct job *job, const st
 // From now on its notifications carry offsets only, and what it holds is what it was told and has not acknowledged. For
 // one of job.run the descriptors come with job.started; where they can't be had it stays as it is.
 void follower_by_descriptor(struct follower *follower);
+// One of the worker before us. Returns 0 or a negative errno.
+struct kept_call;
+int follower_resume(struct session *session, struct kept_call *record, json_t *more);
 // Of the session, the one that reads the job by descriptors, or NULL.
 struct follower *follower_reading(struct session *session, const struct job *job);
 // What was told up to there is read: `offset[s]` of each stream; lower ones than before mean nothing.

@@ -38,6 +38,12 @@ struct matcher *matcher_new(unsigned mask, const char *text, size_t size) {
     return m;
 }
 
+const char *matcher_text(const struct matcher *m, unsigned *ret_mask, size_t *ret_size) {
+    *ret_mask = m->mask;
+    *ret_size = m->size;
+    return m->text;
+}
+
 bool matcher_feed(struct matcher *m, int stream, int64_t offset, const char *bytes, size_t size) {
     if (!(m->mask & (1u << stream)))
         return false;

@@ -11,6 +11,8 @@ struct matcher;
 
 // Looks in the streams of `mask` (bits 1 << stream). Returns NULL when memory is out.
 struct matcher *matcher_new(unsigned mask, const char *text, size_t size);
+// What it looks for.
+const char *matcher_text(const struct matcher *matcher, unsigned *ret_mask, size_t *ret_size);
 void matcher_free(struct matcher *matcher);
 // The next bytes of a stream; a jump in the offset breaks a match begun. Returns whether the text was found.
 bool matcher_feed(struct matcher *matcher, int stream, int64_t offset, const char *bytes, size_t size);

@@ -75,7 +75,7 @@ int method_daemon_info(struct call *call, json_t *params, json_t **ret_result) {
     const struct control *control = call->session->control;
     const struct control_info *info = &control->info;
     *ret_result = json_pack("{s:s,s:s,s:i,s:i,s:i,s:f,s:s,s:o,s:o}", "name", "supd", "version", info->version,
-                            "protocol", PROTO_VERSION, "pid", (int)getpid(), "uid", (int)info->uid, "started_at",
+                            "protocol", PROTO_VERSION, "pid", (int)info->pid, "uid", (int)info->uid, "started_at",
                             info->started_at, "socket", info->socket, "capabilities", capabilities(control), "limits",
                             limits(control));
     return 0;

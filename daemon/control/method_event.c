@@ -48,7 +48,7 @@ static json_t *snapshot(const struct session *session, const struct event_filter
 
 int method_event_subscribe(struct call *call, json_t *params, json_t **ret_result) {
     struct session *session = call->session;
-    int64_t last = events_last(session->control->events), since = last;
+    int64_t last = events_last(session->control), since = last;
     const json_t *value = json_object_get(params, "since");
     if (value && (since = proto_int(value)) > last) {
         snprintf(call->refusal.field, sizeof(call->refusal.field), "since");

@@ -6,6 +6,7 @@
 #include "common/proto.h"
 #include "common/util.h"
 #include "daemon/control/feed.h"
+#include "daemon/control/keeping.h"
 #include "daemon/control/methods.h"
 #include "daemon/control/session.h"
 #include "daemon/control/target.h"
@@ -17,6 +18,7 @@ struct feed {
 };
 
 static void feed_free(struct feed *feed) {
+    keep_session_unkept(feed->call->session, -1);
     DL_DELETE(feed->call->session->feeds, feed);
     free(feed);
 }
@@ -92,6 +94,7 @@ int method_job_input(struct call *call, json_t *params, json_t **ret_result) {
     r = runner_input(job, &bytes, size, json_is_true(json_object_get(params, "eof")), on_over, feed, &feed->input);
     if (r == 0) {
         DL_APPEND(call->session->feeds, feed);
+        keep_session_unkept(call->session, 1);
         return CALL_LATER;
     }
     free(feed);

@@ -4,6 +4,7 @@
 #include "common/util.h"
 #include "daemon/control/decode.h"
 #include "daemon/control/follower.h"
+#include "daemon/control/keeping.h"
 #include "daemon/control/methods.h"
 #include "daemon/control/record.h"
 #include "daemon/control/session.h"
@@ -114,6 +115,13 @@ static int job_begin(struct call *call, const json_t *params, bool run, struct j
     int r = decode_spec(params, run, &call->refusal, &spec);
     if (r == 0)
         r = take_descriptors(call, &spec, &along);
+    _cleanup_free_ char *text = NULL, *secrets = NULL;
+    if (r == 0)
+        r = keep_spec(params, &spec, &text, &secrets);
+    start.spec_text = text;
+    start.spec_size = text ? strlen(text) : 0;
+    start.secrets_text = secrets;
+    start.secrets_size = secrets ? strlen(secrets) : 0;
     memcpy(start.fds, along.fds, sizeof(start.fds));
     bool lease = spec.lease;
     if (r == 0)

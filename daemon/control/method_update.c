@@ -3,6 +3,7 @@
 
 #include "common/util.h"
 #include "daemon/control/decode.h"
+#include "daemon/control/keeping.h"
 #include "daemon/control/methods.h"
 #include "daemon/control/record.h"
 #include "daemon/control/session.h"
@@ -51,6 +52,8 @@ int method_job_update(struct call *call, json_t *params, json_t **ret_result) {
         r = update_check(call, job, timeout, idle_timeout);
     if (r == 0 && json_object_get(params, "labels"))
         r = decode_labels(params, &job->spec);
+    if (r == 0 && json_object_get(params, "labels"))
+        keep_labels(control, job, json_object_get(params, "labels"));
     if (r < 0)
         return r;
     if (timeout >= 0 || idle_timeout >= 0)

@@ -10,6 +10,7 @@
 #include "daemon/control/event.h"
 #include "daemon/control/feed.h"
 #include "daemon/control/follower.h"
+#include "daemon/control/keeping.h"
 #include "daemon/control/wait.h"
 #include "daemon/os/descriptors.h"
 
@@ -137,7 +138,7 @@ static int on_account(void *data, int count) {
 static const struct stream_listener session_listener = {
     .line = on_line, .overlong = on_overlong, .drained = on_drained, .closed = on_closed, .account = on_account};
 
-int session_new(struct control *control, int fd, uid_t uid, pid_t pid) {
+static int session_open(struct control *control, int fd, uid_t uid, pid_t pid, struct session **ret_session) {
     struct session *session = calloc(1, sizeof(*session));
     if (!session) {
         fd_close(fd);
@@ -159,7 +160,34 @@ int session_new(struct control *control, int fd, uid_t uid, pid_t pid) {
     }
     DL_APPEND(control->sessions, session);
     control->stats.connected++;
+    *ret_session = session;
+    return 0;
+}
+
+int session_new(struct control *control, int fd, uid_t uid, pid_t pid) {
+    struct session *session;
+    int r = session_open(control, fd, uid, pid, &session);
+    if (r < 0)
+        return r;
     control->stats.accepted++;
+    keep_session_begin(session);
+    return 0;
+}
+
+int session_resume(struct control *control, struct kept_session *record) {
+    struct session *session;
+    int r = session_open(control, record->fd, record->uid, record->pid, &session);
+    if (r < 0)
+        return r;
+    session->kept = record;
+    session->last_subscription = record->last_subscription;
+    stream_mark(session->stream, &record->busy);
+    const char *in = kept_blob_get(control->kept, &record->in), *out = kept_blob_get(control->kept, &record->out);
+    r = stream_preload(session->stream, in, record->in.size, out, record->out.size);
+    kept_blob_drop(control->kept, &record->in);
+    kept_blob_drop(control->kept, &record->out);
+    if (r < 0)
+        session_end(session);
     return 0;
 }
 
@@ -175,6 +203,7 @@ static void session_drop_leases(struct session *session) {
 
 void session_end(struct session *session) {
     struct control *control = session->control;
+    stream_busy(session->stream, 1); // what it waits for goes first: the next worker is not to find it without
     while (session->followers)
         follower_free(session->followers);
     while (session->waits)
@@ -187,6 +216,7 @@ void session_end(struct session *session) {
         feed_drop(session->feeds);
     session_drop_leases(session);
     session_let_go(session);
+    keep_session_end(session);
     stream_free(session->stream);
     DL_DELETE(control->sessions, session);
     if (session->is_busy)
@@ -208,6 +238,7 @@ void session_lease(struct session *session, struct job *job) {
         followers_let_go(audience->lease, job);
     session_lease_end(job);
     audience->lease = session;
+    runner_keep_lease(job, session->kept ? session->kept->id : 0);
     audience->lease_prev = NULL;
     audience->lease_next = session->leases;
     if (session->leases)
@@ -226,6 +257,7 @@ void session_lease_end(struct job *job) {
     if (audience->lease_next)
         LEASE_PREV(audience->lease_next) = audience->lease_prev;
     audience->lease = NULL;
+    runner_keep_lease(job, 0);
 }
 
 bool session_administers(const struct session *session) {

@@ -22,12 +22,15 @@ struct session {
     int64_t open_calls;
     int64_t last_subscription;
     bool is_busy, is_held, closing;
+    struct kept_session *kept; // what the next worker would know of it, or NULL
     struct session *prev, *next, *next_busy, *prev_held, *next_held;
 };
 
 // Takes the descriptor over, and one of the budget that the caller has taken for it. Returns 0 or a negative errno;
 // then the caller still has what it took of the budget.
 int session_new(struct control *control, int fd, uid_t uid, pid_t pid);
+// One of the worker before us. Returns 0 or a negative errno; then its descriptor is closed.
+int session_resume(struct control *control, struct kept_session *record);
 void session_end(struct session *session); // drops everything, kills leased jobs, frees at the loop's bottom
 
 void session_send(struct session *session, const json_t *message);

@@ -4,6 +4,7 @@
 #include <utlist.h>
 
 #include "common/util.h"
+#include "daemon/control/keeping.h"
 #include "daemon/control/record.h"
 #include "daemon/control/session.h"
 
@@ -18,6 +19,8 @@ struct wait {
     struct wait_spec spec;
     struct ev_timer limit;
     size_t missing;
+    struct kept_call *kept; // or NULL: its session is busy meanwhile, or its batch's is
+    bool was_kept;
     bool matched, ready, follower_pending;
     struct wait *prev, *next; // of the session's waits, or its ready ones
     size_t count;
@@ -74,10 +77,46 @@ static void wait_free(struct wait *wait) {
     else
         DL_DELETE(session->waits, wait);
     matcher_free(wait->spec.matcher);
+    keep_call_end(session, wait->kept, wait->was_kept);
     free(wait);
 }
 
-int wait_new(struct call *call, struct job *const *jobs, size_t count, const struct wait_spec *spec) {
+// For the next worker. Members of a batch are its session's business as a whole.
+static void wait_keep(struct wait *wait) {
+    const struct wait_spec *spec = &wait->spec;
+    struct session *session = wait->call->session;
+    json_t *more = json_object();
+    wait->was_kept = wait->call->batch != NULL;
+    if (wait->was_kept) {
+        json_decref(more);
+        return;
+    }
+    if (wait->count > 1) {
+        json_t *ids = json_array();
+        for (size_t i = 0; i < wait->count; i++)
+            json_array_append_new(ids, json_integer(wait->jobs[i].watch.job->id));
+        json_object_set_new(more, "jobs", ids);
+    }
+    unsigned mask = 0;
+    size_t size;
+    if (spec->matcher) {
+        const char *text = matcher_text(spec->matcher, &mask, &size);
+        json_object_set_new(more, "text", json_stringn(text, size));
+    }
+    wait->kept = keep_call(session, KEPT_WAIT, wait->call->id, more);
+    if (!wait->kept)
+        return;
+    wait->kept->any = spec->any;
+    wait->kept->started = spec->started;
+    wait->kept->one = spec->one;
+    wait->kept->inline_bytes = spec->inline_bytes;
+    wait->kept->limit_at = spec->limit >= 0 ? now_mono() + spec->limit : 0;
+    wait->kept->mask = mask;
+    wait->kept->job = wait->jobs[0].watch.job->id;
+}
+
+static int wait_begin(struct call *call, struct job *const *jobs, size_t count, const struct wait_spec *spec,
+                      struct wait **ret_wait) {
     struct wait *wait = calloc(1, sizeof(*wait) + count * sizeof(wait->jobs[0]));
     if (!wait)
         return -ENOMEM;
@@ -93,6 +132,7 @@ int wait_new(struct call *call, struct job *const *jobs, size_t count, const str
         *wj = (struct wait_job){.wait = wait, .watch = {.notify = wait_notify}};
         if (watch_begin(&wj->watch, jobs[i]) < 0) {
             wait->spec.matcher = NULL;
+            wait->was_kept = true;
             wait_free(wait);
             return -ENOMEM;
         }
@@ -103,8 +143,78 @@ int wait_new(struct call *call, struct job *const *jobs, size_t count, const str
         wait->matched = matcher_scan(spec->matcher, jobs[0]);
     if (spec->limit >= 0)
         ev_timer_start(session->control->loop, &wait->limit);
+    *ret_wait = wait;
+    return 0;
+}
+
+int wait_new(struct call *call, struct job *const *jobs, size_t count, const struct wait_spec *spec) {
+    struct wait *wait;
+    int r = wait_begin(call, jobs, count, spec, &wait);
+    if (r < 0)
+        return r;
+    wait_keep(wait);
     wait_settle(wait);
     return CALL_LATER;
+}
+
+static int wait_resume_jobs(const struct control *control, const struct kept_call *record, const json_t *more,
+                            struct job ***ret_jobs, size_t *ret_count) {
+    const json_t *ids = json_object_get(more, "jobs");
+    size_t count = ids ? json_array_size(ids) : 1;
+    struct job **jobs = calloc(count, sizeof(*jobs));
+    for (size_t i = 0; jobs && i < count; i++) {
+        jobs[i] = registry_find(control->registry, ids ? json_integer_value(json_array_get(ids, i)) : record->job);
+        if (!jobs[i]) {
+            free(jobs);
+            return -ENOENT;
+        }
+    }
+    *ret_jobs = jobs;
+    *ret_count = count;
+    return jobs ? 0 : -ENOMEM;
+}
+
+int wait_resume(struct session *session, struct kept_call *record, json_t *more) {
+    _cleanup_free_ struct job **jobs = NULL;
+    size_t count;
+    const json_t *text = json_object_get(more, "text");
+    struct wait_spec spec = {
+        .any = record->any,
+        .started = record->started,
+        .one = record->one,
+        .inline_bytes = record->inline_bytes,
+        .limit = record->limit_at > 0 ? MAX(record->limit_at - now_mono(), 0) : -1,
+    };
+    int r = wait_resume_jobs(session->control, record, more, &jobs, &count);
+    struct call *call = r == 0 ? call_new(session, json_object_get(more, "id")) : NULL;
+    if (!call)
+        return r < 0 ? r : -ENOMEM;
+    if (text)
+        spec.matcher = matcher_new(record->mask, json_string_value(text), json_string_length(text));
+    struct wait *wait;
+    r = text && !spec.matcher ? -ENOMEM : wait_begin(call, jobs, count, &spec, &wait);
+    if (r < 0) {
+        matcher_free(spec.matcher);
+        call_drop(call);
+        return r;
+    }
+    wait->kept = record;
+    wait->follower_pending = record->hold;
+    wait_settle(wait);
+    return 0;
+}
+
+int64_t wait_serial(const struct wait *wait) {
+    return wait->kept ? wait->kept->id : 0;
+}
+
+struct wait *wait_by_serial(struct session *session, int64_t serial) {
+    struct wait *lists[] = {session->waits, session->ready};
+    for (size_t i = 0; serial > 0 && i < ARRAY_SIZE(lists); i++)
+        for (struct wait *wait = lists[i]; wait; wait = wait->next)
+            if (wait_serial(wait) == serial)
+                return wait;
+    return NULL;
 }
 
 struct wait *wait_last(struct session *session) {
@@ -113,6 +223,8 @@ struct wait *wait_last(struct session *session) {
 
 void wait_for_follower(struct wait *wait, bool pending) {
     wait->follower_pending = pending;
+    if (wait->kept)
+        wait->kept->hold = pending;
     wait_settle(wait);
 }
 
@@ -130,6 +242,7 @@ static json_t *wait_result(const struct wait *wait) {
 
 void wait_answer(struct wait *wait) {
     struct call *call = wait->call;
+    stream_send(call->session->stream); // from here on it is half way
     json_t *result = call->id ? wait_result(wait) : json_null();
     wait_free(wait);
     call_answer(call, result);

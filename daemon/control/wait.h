@@ -20,6 +20,11 @@ struct wait_spec {
 // Takes the call over and answers it when the time has come, at the earliest at the bottom of this turn.
 // Returns CALL_LATER, or -ENOMEM with the call still the caller's.
 int wait_new(struct call *call, struct job *const *jobs, size_t count, const struct wait_spec *spec);
+// One of the worker before us. Returns 0 or a negative errno.
+struct kept_call;
+int wait_resume(struct session *session, struct kept_call *record, json_t *more);
+int64_t wait_serial(const struct wait *wait); // 0: it is not kept
+struct wait *wait_by_serial(struct session *session, int64_t serial);
 // A follower of the same job that must have sent everything before the answer.
 void wait_for_follower(struct wait *wait, bool pending);
 struct wait *wait_last(struct session *session); // the one made last

@@ -87,7 +87,8 @@ int registry_add(struct registry *r, struct job *job) {
     int result = registry_claim(r, job, &name, &key);
     if (result < 0)
         return result;
-    job->id = r->next_id;
+    if (job->id == 0)
+        job->id = r->next_id;
     HASH_ADD(by_id, r->ids, id, sizeof(job->id), job);
     if (!job->by_id.tbl) {
         if (name)
@@ -96,7 +97,7 @@ int registry_add(struct registry *r, struct job *job) {
             entry_drop(&r->keys, key);
         return -ENOMEM;
     }
-    r->next_id++;
+    r->next_id = MAX(r->next_id, job->id + 1);
     if (key)
         key->jobs = job;
     if (name)

@@ -18,7 +18,7 @@ struct registry_filter {
 struct registry *registry_new(int64_t first_id);
 void registry_free(struct registry *registry); // empty before
 
-// Gives the job its id and takes it in; the name must be free among the owner's live jobs. Returns 0, -EEXIST or -ENOMEM.
+// Gives the job its id, unless it has one, and takes it in, as the newest; the name must be free among the owner's live jobs. Returns 0, -EEXIST or -ENOMEM.
 int registry_add(struct registry *registry, struct job *job);
 void registry_remove(struct registry *registry, struct job *job);
 // The job has become final: it goes to the end of the line of those to forget.

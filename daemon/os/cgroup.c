@@ -24,6 +24,8 @@ struct cgroup_host {
     int next;
     int pool[POOL_MAX];
     int pooled;
+    uint64_t *claimed; // owned: a bit each, while a worker takes over from another
+    size_t claimed_words;
 };
 
 static const char *job_file(char *name, size_t size, int number, const char *file) {
@@ -96,8 +98,29 @@ void cgroup_unwatch(struct cgroup_host *host, int watch) {
     inotify_rm_watch(host->inotify, watch);
 }
 
+static bool cgroup_claimed(const struct cgroup_host *host, int number) {
+    size_t word = (size_t)number / 64;
+    return word < host->claimed_words && (host->claimed[word] >> (number % 64) & 1);
+}
+
+void cgroup_claim(struct cgroup_host *host, int number) {
+    size_t words = (size_t)number / 64 + 1;
+    if (words > host->claimed_words) {
+        uint64_t *more = realloc(host->claimed, words * sizeof(*more));
+        if (!more)
+            return;
+        memset(more + host->claimed_words, 0, (words - host->claimed_words) * sizeof(*more));
+        host->claimed = more;
+        host->claimed_words = words;
+    }
+    host->claimed[words - 1] |= 1ull << (number % 64);
+    host->next = MAX(host->next, number + 1);
+}
+
+enum clear { CLEAR_ALL, CLEAR_EMPTY, CLEAR_NOTHING };
+
 // Jobs of a daemon that is gone have nobody who would tell their end: they end here.
-static void cgroup_host_clear(struct cgroup_host *host) {
+static void cgroup_host_clear(struct cgroup_host *host, enum clear how) {
     int fd = openat(host->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     if (!dir) {
@@ -109,14 +132,23 @@ static void cgroup_host_clear(struct cgroup_host *host) {
         if (e->d_type != DT_DIR || e->d_name[0] != 'j')
             continue;
         snprintf(file, sizeof(file), "%s/cgroup.kill", e->d_name);
-        file_write(host->fd, file, "1");
-        cgroup_remove(host->fd, e->d_name, 0);
+        if (how == CLEAR_ALL)
+            file_write(host->fd, file, "1");
+        if (how == CLEAR_ALL || (how == CLEAR_EMPTY && !cgroup_claimed(host, atoi(e->d_name + 1))))
+            cgroup_remove(host->fd, e->d_name, 0);
         host->next = MAX(host->next, atoi(e->d_name + 1) + 1); // one that still dies keeps its number
     }
     closedir(dir);
 }
 
-int cgroup_host_new(struct ev_loop *loop, const char *name, struct cgroup_host **ret_host, char why[160]) {
+void cgroup_host_settle(struct cgroup_host *host) {
+    cgroup_host_clear(host, CLEAR_EMPTY);
+    free(TAKE_PTR(host->claimed));
+    host->claimed_words = 0;
+}
+
+int cgroup_host_new(struct ev_loop *loop, const char *name, bool resumed, struct cgroup_host **ret_host,
+                    char why[160]) {
     struct cgroup_host *host = calloc(1, sizeof(*host));
     if (!host)
         return -ENOMEM;
@@ -126,7 +158,7 @@ int cgroup_host_new(struct ev_loop *loop, const char *name, struct cgroup_host *
     if (r == 0 && (host->fd = open(host->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
         r = -errno;
     if (r == 0) {
-        cgroup_host_clear(host);
+        cgroup_host_clear(host, resumed ? CLEAR_NOTHING : CLEAR_ALL);
         r = cgroup_try(host->fd, why);
     }
     if (r == 0 && (host->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) < 0) {
@@ -162,6 +194,7 @@ void cgroup_host_free(struct cgroup_host *host) {
         close(host->fd);
     if (host->path)
         rmdir(host->path);
+    free(host->claimed);
     free(host->path);
     free(host);
 }

@@ -12,7 +12,11 @@ struct cgroup_host;
 
 // Finds the writable hierarchy, makes the directory `name` under the daemon's own cgroup, clears what an
 // earlier daemon left there, and tries it out. Returns 0, or a negative errno with `why`.
-int cgroup_host_new(struct ev_loop *loop, const char *name, struct cgroup_host **ret_host, char why[160]);
+// `resumed`: the daemon goes on: what is there is left alone until cgroup_host_settle, which removes what is empty and was
+// not claimed.
+int cgroup_host_new(struct ev_loop *loop, const char *name, bool resumed, struct cgroup_host **ret_host, char why[160]);
+void cgroup_claim(struct cgroup_host *host, int number);
+void cgroup_host_settle(struct cgroup_host *host);
 void cgroup_host_free(struct cgroup_host *host); // removes what is empty. NULL is allowed
 const char *cgroup_host_path(const struct cgroup_host *host);
 

@@ -105,6 +105,7 @@ CHILD _Noreturn void child_run(const struct plan *plan, const struct child_setup
     int r = child_isolate(setup);
     if (r < 0)
         child_fail(report, STAGE_RESOURCES, -r);
+    report->isolated = true;
     for (int fd = 0; fd < 3; fd++)
         if (syscall(SYS_dup3, slots[SLOT_IN + fd], fd, 0) < 0)
             child_fail(report, STAGE_STDIO, errno);

@@ -30,6 +30,7 @@ struct child_report {
     // The leader is to be killed. Whoever sets it kills `leader` afterwards, if that is there by then: else the
     // leader finds this when it begins, and kills itself.
     volatile bool doomed;
+    volatile bool isolated, holder_isolated; // they have descriptor tables of their own
 };
 
 // Leaves the calling process a descriptor table of its own, with 0 to 2 and the slots only. Returns 0 or a negative errno.

@@ -2,6 +2,7 @@
 #include "daemon/os/descriptors.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/resource.h>
 
 #include "common/util.h"
@@ -12,6 +13,25 @@ int64_t descriptors_limit(void) {
     struct rlimit limit;
     bool known = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < INT32_MAX;
     return known ? (int64_t)limit.rlim_cur : INT32_MAX;
+}
+
+static int compare(const void *a, const void *b) {
+    int x = *(const int *)a, y = *(const int *)b;
+    return (x > y) - (x < y);
+}
+
+void descriptors_keep(int *fds, size_t count) {
+    unsigned from = 3;
+    qsort(fds, count, sizeof(*fds), compare);
+    for (size_t i = 0; i < count; i++) {
+        if (fds[i] < (int)from)
+            continue;
+        if (fds[i] > (int)from)
+            close_range(from, (unsigned)fds[i] - 1, 0);
+        fcntl(fds[i], F_SETFD, FD_CLOEXEC);
+        from = (unsigned)fds[i] + 1;
+    }
+    close_range(from, ~0U, 0);
 }
 
 void descriptors_init(struct descriptors *d, int64_t reserve) {

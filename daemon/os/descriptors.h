@@ -5,12 +5,15 @@
 // On the loop's thread only.
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct descriptors {
     int64_t taken; // of the limit, by everybody
 };
 
+// Closes all but these and 0 to 2, and marks these close-on-exec. Sorts the list.
+void descriptors_keep(int *fds, size_t count);
 // Counts what is open now, and sets `reserve` aside for what is opened for a moment only.
 void descriptors_init(struct descriptors *descriptors, int64_t reserve);
 // Takes `count` if that leaves at least `spare` to others. Returns 0 or -EMFILE.

@@ -4,12 +4,14 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <assert.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <utlist.h>
 
 #include "common/util.h"
+#include "daemon/os/kept.h"
 #include "daemon/os/slots.h"
 #include "daemon/os/station.h"
 #include "daemon/os/tree_internal.h"
@@ -129,7 +131,7 @@ static void *thread_main(void *data) {
             launch->claimant->under_way++;
         launch->state = LAUNCH_UNDER_WAY;
         launch->launcher_index = t->index;
-        station_clear(&t->station);
+        station_clear(&t->station, launch);
         t->current = launch;
         t->since = now_mono();
         pthread_mutex_unlock(&l->lock);
@@ -245,7 +247,27 @@ static bool oom_score_set(void) {
     return n > 0 && atoi(text) != 0;
 }
 
-int launcher_new(struct ev_loop *loop, enum spawn_way way, int threads, struct launcher **ret_launcher) {
+// The slots of the worker before us, as they are part of the table that we share; or new ones.
+static_assert(sizeof((struct launcher){0}.slots) == sizeof((struct kept_head){0}.slots), "all slots have their note");
+
+static int launcher_slots(struct launcher *l, struct kept_head *kept) {
+    int *flat = (int *)l->slots;
+    size_t count = (size_t)l->most * SLOT_COUNT;
+    if (kept && kept->slot_count > 0) {
+        l->most = MIN(l->most, kept->slot_count / SLOT_COUNT);
+        memcpy(flat, kept->slots, (size_t)l->most * SLOT_COUNT * sizeof(int));
+        return slots_reset(kept->slots, kept->slot_count);
+    }
+    int r = slots_reserve(l->most, l->slots);
+    if (r < 0 || !kept)
+        return r;
+    memcpy(kept->slots, flat, count * sizeof(int));
+    kept->slot_count = (int)count;
+    return 0;
+}
+
+int launcher_new(struct ev_loop *loop, enum spawn_way way, int threads, struct kept_head *kept,
+                 struct launcher **ret_launcher) {
     struct launcher *l = calloc(1, sizeof(*l));
     if (!l)
         return -ENOMEM;
@@ -266,10 +288,10 @@ int launcher_new(struct ev_loop *loop, enum spawn_way way, int threads, struct l
         setrlimit(RLIMIT_NOFILE, &most);
     // Slots are descriptors too: with few of them to be had, fewer launchers.
     l->most = (int)MIN(MAX(l->setup.nofile.rlim_max / LAUNCHER_SHARE, (rlim_t)2), (rlim_t)SLOTS_LAUNCHERS);
+    if (r == 0)
+        r = launcher_slots(l, kept);
     l->normal = MIN(threads, l->most);
     l->share = MAX(l->most - l->most / 4, 1);
-    if (r == 0)
-        r = slots_reserve(l->most, l->slots);
     if (r == 0 && (l->null = open("/dev/null", O_RDWR | O_CLOEXEC)) < 0)
         r = -errno;
     l->setup.reset_oom = oom_score_set();

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "daemon/os/child.h"
 #include "daemon/os/plan.h"
 #include "daemon/os/tree.h"
 
@@ -22,10 +23,22 @@ struct claimant;
 struct claimant *claimant_new(void);              // with one reference; NULL when memory is out
 void claimant_release(struct claimant *claimant); // NULL is allowed
 
+// How far a launch has come, in memory that outlives the worker. Descriptors: 0 is none.
+struct launch_record {
+    struct child_report report;
+    int pidfd, control; // of the leader; the daemon's end of its reaper's socket
+    int out_fd, err_fd;
+    double started_mono, started_wall;
+    uint64_t since;         // what stands in the keeper's journal before is of others
+    struct leader_exit end; // once known: of the leader, written before it is reaped
+};
+
 struct launch {
     struct plan plan;          // owned by the launch
     struct tree *tree;         // borrowed; outlives the launch. Watched (tree callbacks) from `done` on
     struct claimant *claimant; // for whom, or NULL. Borrowed until it is submitted
+
+    struct launch_record *record; // borrowed, blank; or NULL
 
     // Called once on the loop. On success plan.stage is STAGE_NONE and the fields below are set; on
     // failure nothing of the child is left, pid is 0 and descriptors are -1.
@@ -42,9 +55,12 @@ struct launch {
     int launcher_index;
 };
 
-// Reserves descriptors 0 to 2 and the launchers' slots: call before anything else opens descriptors.
+// Reserves descriptors 0 to 2 and the launchers' slots: call before anything else opens descriptors. `kept`: where the
+// slots are noted, and found by the next worker; or NULL.
 // `threads`: how many launchers in normal times (2 to 8). Returns 0 or a negative errno.
-int launcher_new(struct ev_loop *loop, enum spawn_way way, int threads, struct launcher **ret_launcher);
+struct kept_head;
+int launcher_new(struct ev_loop *loop, enum spawn_way way, int threads, struct kept_head *kept,
+                 struct launcher **ret_launcher);
 // Waits for launches under way (they are killed first). Queued ones are dropped without `done`.
 void launcher_free(struct launcher *launcher);
 

@@ -37,12 +37,21 @@ struct leader_exit leader_exit_from(int status, const struct rusage *usage) {
     };
 }
 
+void leader_note(struct leader_exit *note, const struct leader_exit *end) {
+    struct leader_exit open = *end;
+    open.known = false;
+    *note = open;
+    __atomic_store_n(&note->known, true, __ATOMIC_RELEASE); // last: now it counts
+}
+
 struct leader_exit leader_reap(struct leader *leader, struct ev_loop *loop) {
     siginfo_t info = {0};
     struct rusage usage = {0};
     struct leader_exit end = {.exit_code = -1};
-    // libc's waitid hides the usage that the kernel's gives.
-    long r = syscall(SYS_waitid, P_PIDFD, leader->pidfd, &info, WEXITED, &usage);
+    // libc's waitid hides the usage that the kernel's gives. Where somebody may have to go on in our place, the end is
+    // written down first: it is gone once it is read.
+    int keep = leader->note ? WNOWAIT : 0;
+    long r = syscall(SYS_waitid, P_PIDFD, leader->pidfd, &info, WEXITED | keep, &usage);
     if (r == 0) {
         bool exited = info.si_code == CLD_EXITED;
         end = (struct leader_exit){
@@ -52,6 +61,10 @@ struct leader_exit leader_reap(struct leader *leader, struct ev_loop *loop) {
             .core_dumped = info.si_code == CLD_DUMPED,
             .usage = usage_from(&usage),
         };
+    }
+    if (r == 0 && leader->note) {
+        leader_note(leader->note, &end);
+        syscall(SYS_waitid, P_PIDFD, leader->pidfd, NULL, WEXITED, NULL);
     }
     leader_done(leader, loop);
     return end;

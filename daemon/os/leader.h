@@ -1,9 +1,11 @@
-// leader: a direct child watched by its pidfd: its end, its usage, signals that can only reach itself.
+// leader: the first process of a job, by its pidfd: its end, its usage, signals that can only reach itself. It is a child
+// of this worker, watched here, or of one before it: then the keeper reaps it, and the end comes by the journal.
 #pragma once
 
 #include <ev.h>
 #include <sys/resource.h>
 #include <sys/types.h>
+#include <uthash.h>
 
 #include "daemon/core/outcome.h"
 
@@ -11,7 +13,25 @@ struct leader {
     pid_t pid;
     int pidfd; // owned; -1: none, or reaped
     struct ev_io io;
+    struct leader_exit *note; // borrowed, or NULL: where its end is written before it is reaped
+    uint64_t since;           // ends that the keeper's journal has before that are of others
+    void *data;               // of who waits for an adopted one
+    void (*told)(struct leader *leader, const struct leader_exit *end);
+    bool is_adopted;
+    UT_hash_handle by_pid;
 };
+
+// The leaders that others had started, by their pids.
+struct adopted;
+struct kept_head;
+int adopted_new(struct ev_loop *loop, struct kept_head *kept, struct adopted **ret_adopted);
+void adopted_free(struct adopted *adopted); // NULL is allowed
+// From here on `told` is called once with the leader's end, from the loop.
+void adopted_add(struct adopted *adopted, struct leader *leader,
+                 void (*told)(struct leader *leader, const struct leader_exit *end), void *data);
+void adopted_remove(struct adopted *adopted, struct leader *leader);
+// What else there is to do when an orphan has ended: `orphaned` is called from the loop.
+void adopted_listen(struct adopted *adopted, void (*orphaned)(void *data), void *data);
 
 // `ended` is called from the loop once the leader can be reaped: it calls leader_reap.
 void leader_watch(struct leader *leader, struct ev_loop *loop, void (*ended)(struct ev_loop *, struct ev_io *, int),
@@ -19,6 +39,7 @@ void leader_watch(struct leader *leader, struct ev_loop *loop, void (*ended)(str
 // Reaps it. Where its status is not to be had (it was no child): known = false.
 struct leader_exit leader_reap(struct leader *leader, struct ev_loop *loop);
 int leader_signal(const struct leader *leader, int sig); // -ESRCH once reaped
+void leader_note(struct leader_exit *note, const struct leader_exit *end); // as a whole or not at all
 void leader_done(struct leader *leader, struct ev_loop *loop);
 
 // A status of wait4(2) with usage.

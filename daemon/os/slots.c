@@ -22,6 +22,15 @@ int slots_reserve(int launchers, int ret_slots[SLOTS_LAUNCHERS][SLOT_COUNT]) {
     return 0;
 }
 
+int slots_reset(const int *slots, int count) {
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int r = null < 0 ? -errno : 0;
+    for (int i = 0; i < count && r == 0; i++)
+        r = slot_lay(slots[i], -1, null);
+    fd_close(null);
+    return r;
+}
+
 int slot_lay(int slot, int fd, int null) {
     return dup3(fd < 0 ? null : fd, slot, O_CLOEXEC) < 0 ? -errno : 0;
 }

@@ -80,6 +80,7 @@ CHILD static _Noreturn void reaper_become(const struct spawn *spawn, pid_t leade
     const char *argv[] = {"supd-reaper", end, spawn->policy, NULL};
     const char *envp[] = {NULL};
     child_isolate(spawn->setup);
+    spawn->report->holder_isolated = true;
     // The control socket may stand in slot 3 itself, and dup3 refuses one onto itself.
     int control = (int)syscall(SYS_fcntl, slots[SLOT_CONTROL], F_DUPFD, REAPER_CONTROL_FD + 1);
     int program = (int)syscall(SYS_fcntl, slots[SLOT_PROGRAM], F_DUPFD_CLOEXEC, REAPER_CONTROL_FD + 1);
@@ -164,8 +165,9 @@ static long spawn_plain(struct spawn *spawn, int *ret_pidfd) {
     long child = clone_plain(spawn, &report->leader, leader_main);
     if (child <= 0 || report->stage != STAGE_NONE)
         return child;
-    *ret_pidfd = (int)syscall(SYS_pidfd_open, child, 0);
-    if (*ret_pidfd < 0) { // nobody would learn of its end
+    int pidfd = (int)syscall(SYS_pidfd_open, child, 0);
+    *ret_pidfd = MAX(pidfd, 0);
+    if (pidfd < 0) { // nobody would learn of its end
         report->error = errno;
         report->stage = STAGE_RESOURCES;
         kill((pid_t)child, SIGKILL);
@@ -175,18 +177,19 @@ static long spawn_plain(struct spawn *spawn, int *ret_pidfd) {
 
 int spawn_run(struct spawn *spawn, int *ret_pidfd) {
     struct child_report *report = spawn->report;
-    int pidfd = -1;
-    long child = spawn->way == SPAWN_FAST ? spawn_fast(spawn, &pidfd) : spawn_plain(spawn, &pidfd);
+    *ret_pidfd = 0;
+    long child = spawn->way == SPAWN_FAST ? spawn_fast(spawn, ret_pidfd) : spawn_plain(spawn, ret_pidfd);
     if (child < 0) {
         report->error = (int)-child;
         report->stage = STAGE_RESOURCES;
         return (int)child;
     }
-    if (report->stage == STAGE_NONE) {
-        *ret_pidfd = pidfd;
+    if (report->stage == STAGE_NONE)
         return 0;
-    }
-    fd_close(pidfd);
+    int pidfd = *ret_pidfd;
+    *ret_pidfd = 0;
+    if (pidfd > 0)
+        fd_close(pidfd);
     report->leader = report->holder = 0;                         // the numbers are anybody's from here on
     while (waitpid((pid_t)child, NULL, 0) < 0 && errno == EINTR) // it has exited, or is about to
         ;

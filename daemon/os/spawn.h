@@ -20,5 +20,5 @@ struct spawn {
 
 // Returns 0 and the report filled (the leader runs its program, or was killed before it), or a negative
 // errno where nothing was started or what was is reaped: the report's stage then tells which step failed.
-// `ret_pidfd`: of the leader where there is no reaper; the caller's.
+// `ret_pidfd`: of the leader where there is no reaper, else 0; the caller's. Set by the clone itself.
 int spawn_run(struct spawn *spawn, int *ret_pidfd);

@@ -18,7 +18,7 @@ int station_open(struct station *st, enum spawn_way way, const struct child_setu
     void *report = mmap(NULL, REPORT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (report == MAP_FAILED)
         return -errno;
-    st->report = report;
+    st->report = st->own = report;
     void *stacks = mmap(NULL, STACKS_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
     int r = stacks == MAP_FAILED ? -errno : 0;
     if (r == 0)
@@ -32,14 +32,15 @@ int station_open(struct station *st, enum spawn_way way, const struct child_setu
 }
 
 void station_close(struct station *st) {
-    if (st->report)
-        munmap(st->report, REPORT_SIZE);
+    if (st->own)
+        munmap(st->own, REPORT_SIZE);
     if (st->stacks)
         munmap(st->stacks, STACKS_SIZE);
     *st = (struct station){0};
 }
 
-void station_clear(struct station *st) {
+void station_clear(struct station *st, const struct launch *launch) {
+    st->report = launch->record ? &launch->record->report : st->own;
     *st->report = (struct child_report){.stage = STAGE_NONE};
 }
 
@@ -117,6 +118,16 @@ static void launch_clear(const struct station *st, const struct launch *launch, 
         slot_lay(slots[SLOT_PROGRAM], -1, st->null);
 }
 
+// What the next worker needs if this one dies before the launch is over.
+static void launch_note(const struct launch *launch) {
+    struct launch_record *record = launch->record;
+    record->out_fd = MAX(launch->out_fd, 0);
+    record->err_fd = MAX(launch->err_fd, 0);
+    record->control = MAX(tree_control(launch->tree), 0);
+    record->started_mono = launch->started_mono;
+    record->started_wall = launch->started_wall;
+}
+
 static int launch_spawn(struct station *st, struct launch *launch, struct tree_launch *tree) {
     struct child_setup setup = st->setup;
     struct spawn spawn = {
@@ -142,8 +153,13 @@ static int launch_spawn(struct station *st, struct launch *launch, struct tree_l
     double begun = now_mono();
     __atomic_store(&launch->started_mono, &begun, __ATOMIC_RELEASE);
     launch->started_wall = now_wall();
+    int own_pidfd = 0, *pidfd = launch->record ? &launch->record->pidfd : &own_pidfd;
+    if (launch->record)
+        launch_note(launch);
     if (r == 0)
-        r = spawn_run(&spawn, &tree->pidfd);
+        r = spawn_run(&spawn, pidfd);
+    if (r == 0 && *pidfd > 0)
+        tree->pidfd = *pidfd;
     launch_clear(st, launch, setup.slots, tree);
     return r;
 }
@@ -160,6 +176,8 @@ void station_make(struct station *st, struct launch *launch) {
         launch->pid = st->report->leader;
         tree_launched(launch->tree, &tree, launch->pid, st->report->holder);
     } else {
+        if (launch->record)
+            launch->record->out_fd = launch->record->err_fd = launch->record->pidfd = 0;
         launch->out_fd = fd_close(launch->out_fd);
         launch->err_fd = fd_close(launch->err_fd);
     }

@@ -17,7 +17,8 @@ struct station {
     enum spawn_way way;
     int null;                    // of /dev/null, borrowed
     struct child_setup setup;    // with the station's own slots
-    struct child_report *report; // in a mapping shared with children
+    struct child_report *report; // in a mapping shared with children: of the launch, else our own
+    struct child_report *own;
     char *stacks;                // mapping: guard, stack, guard, stack
 };
 
@@ -26,7 +27,7 @@ int station_open(struct station *station, enum spawn_way way, const struct child
 void station_close(struct station *station); // not while it makes a launch; one that was never opened is allowed
 
 // Makes ready for the next launch: whoever dooms the station from now on means that one.
-void station_clear(struct station *station);
+void station_clear(struct station *station, const struct launch *launch);
 // Turns the launch's plan into a running leader and fills in its result. Blocks until the exec.
 void station_make(struct station *station, struct launch *launch);
 // SIGKILLs the leader of the launch that is being made, be it that it has not begun yet. The caller sees to it

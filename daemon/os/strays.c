@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "common/util.h"
@@ -14,6 +15,8 @@ struct strays {
     struct ev_loop *loop;
     struct ev_signal child; // only once there is something to reap
     struct tree *known;     // hash by reaper
+    pid_t parent;
+    struct adopted *adopted; // borrowed, or NULL
 };
 
 // Our own: a reaper, or what is about to become one and still bears our name. Leaders are never our children here.
@@ -34,27 +37,42 @@ static void on_child(struct ev_loop *loop, struct ev_signal *signal, int events)
     strays_sweep(signal->data);
 }
 
+static void on_orphan(void *data) {
+    strays_sweep(data);
+}
+
+// Through a pidfd, with a second look at whose child it is: the keeper may have reaped it meanwhile.
+static void stray_kill(const struct strays *strays, pid_t pid) {
+    _cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (pidfd >= 0 && sweep_parent(pid) == strays->parent)
+        syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+    if (!strays->adopted)
+        waitpid(pid, NULL, WNOHANG);
+}
+
 void strays_sweep(struct strays *strays) {
     // First, so that no death is missed that comes while this looks around.
-    if (!ev_is_active(&strays->child)) {
+    if (strays->adopted) {
+        adopted_listen(strays->adopted, on_orphan, strays);
+    } else if (!ev_is_active(&strays->child)) {
         ev_signal_start(strays->loop, &strays->child);
         ev_unref(strays->loop);
     }
     pid_t pids[256];
-    size_t count = sweep_list(getpid(), pids, ARRAY_SIZE(pids));
+    size_t count = sweep_list(strays->parent, pids, ARRAY_SIZE(pids));
     for (size_t i = 0; i < count; i++) {
-        if (sweep_parent(pids[i]) != getpid() || is_ours(strays, pids[i]))
-            continue;
-        kill(pids[i], SIGKILL); // our child, not reaped: the number is its own
-        waitpid(pids[i], NULL, WNOHANG);
+        if (sweep_parent(pids[i]) == strays->parent && !is_ours(strays, pids[i]))
+            stray_kill(strays, pids[i]);
     }
 }
 
-int strays_new(struct ev_loop *loop, struct strays **ret_strays) {
+int strays_new(struct ev_loop *loop, pid_t parent, struct adopted *adopted, struct strays **ret_strays) {
     struct strays *strays = calloc(1, sizeof(*strays));
     if (!strays)
         return -ENOMEM;
     strays->loop = loop;
+    strays->parent = parent;
+    strays->adopted = adopted;
     ev_signal_init(&strays->child, on_child, SIGCHLD);
     strays->child.data = strays;
     *ret_strays = strays;

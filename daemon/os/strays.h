@@ -1,4 +1,4 @@
-// strays: processes that lost their reaper and came to the daemon, which is the next subreaper above.
+// strays: processes that lost their reaper and came to the next subreaper above: the keeper, or the daemon where there is none.
 #pragma once
 
 #include <ev.h>
@@ -8,7 +8,9 @@
 struct strays;
 struct tree;
 
-int strays_new(struct ev_loop *loop, struct strays **ret_strays);
+// `parent`: to whom they come: the keeper, whose news come by `adopted`; or this process, and `adopted` is NULL.
+struct adopted;
+int strays_new(struct ev_loop *loop, pid_t parent, struct adopted *adopted, struct strays **ret_strays);
 void strays_free(struct strays *strays); // NULL is allowed
 
 // Reapers that are alive: their ends are their trees' business.

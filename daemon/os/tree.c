@@ -9,9 +9,9 @@
 #include "daemon/os/strays.h"
 #include "daemon/os/tree_internal.h"
 
-static int host_cgroup(struct tree_host *host, const char *name) {
+static int host_cgroup(struct tree_host *host, const char *name, bool resumed) {
     char why[160];
-    int r = cgroup_host_new(host->loop, name, &host->cgroups, why);
+    int r = cgroup_host_new(host->loop, name, resumed, &host->cgroups, why);
     if (r < 0) {
         snprintf(host->why, sizeof(host->why), "no cgroup (%s)", why);
         return r;
@@ -28,9 +28,10 @@ static int host_reaper(struct tree_host *host) {
         snprintf(host->why + n, sizeof(host->why) - n, "%sno reaper (supd-reaper is not found)", n ? ", " : "");
         return -EOPNOTSUPP;
     }
-    // Orphans of a reaper that was killed come to the daemon instead of leaving its sight.
-    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-    int r = strays_new(host->loop, &host->strays);
+    // Orphans of a reaper that was killed come to the keeper, or to the daemon, instead of leaving its sight.
+    if (!host->adopted)
+        prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    int r = strays_new(host->loop, host->parent, host->adopted, &host->strays);
     if (r < 0)
         return r;
     host->way = TREE_REAPER;
@@ -46,19 +47,21 @@ static int host_none(struct tree_host *host) {
     return 0;
 }
 
-int tree_host_new(struct ev_loop *loop, enum tree_way way, const char *name, int reaper_fd,
-                  struct descriptors *descriptors, struct tree_host **ret_host) {
+int tree_host_new(const struct tree_host_parts *parts, struct tree_host **ret_host) {
     struct tree_host *host = calloc(1, sizeof(*host));
     if (!host)
         return -ENOMEM;
-    host->loop = loop;
-    host->reaper_fd = reaper_fd;
-    host->descriptors = descriptors;
+    const enum tree_way way = parts->way;
+    host->loop = parts->loop;
+    host->reaper_fd = parts->reaper_fd;
+    host->descriptors = parts->descriptors;
+    host->adopted = parts->adopted;
+    host->parent = parts->keeper > 0 ? parts->keeper : getpid();
     int r = -EOPNOTSUPP;
     if (way == TREE_NONE)
         r = host_none(host);
     if (way == TREE_AUTO || way == TREE_CGROUP)
-        r = host_cgroup(host, name);
+        r = host_cgroup(host, parts->name, parts->resumed);
     if (r < 0 && (way == TREE_AUTO || way == TREE_REAPER))
         r = host_reaper(host);
     if (r < 0) {
@@ -84,6 +87,11 @@ void tree_host_free(struct tree_host *host) {
     free(host);
 }
 
+void tree_host_settle(struct tree_host *host) {
+    if (host->cgroups)
+        cgroup_host_settle(host->cgroups);
+}
+
 enum tree_way tree_host_way(const struct tree_host *host) {
     return host->way;
 }
@@ -92,19 +100,78 @@ const char *tree_host_why(const struct tree_host *host) {
     return host->why;
 }
 
+static struct tree *tree_blank(struct tree_host *host, enum tree_rest rest, const struct tree_listener *listener,
+                               void *data) {
+    struct tree *tree = calloc(1, sizeof(*tree));
+    if (tree)
+        *tree = (struct tree){.host = host,
+                              .rest = rest,
+                              .listener = listener,
+                              .data = data,
+                              .leader = {.pidfd = -1},
+                              .watch = -1,
+                              .control = -1};
+    return tree;
+}
+
 int tree_new(struct tree_host *host, enum tree_rest rest, const struct tree_listener *listener, void *data,
              struct tree **ret_tree) {
-    struct tree *tree = calloc(1, sizeof(*tree));
+    struct tree *tree = tree_blank(host, rest, listener, data);
     if (!tree)
         return -ENOMEM;
-    *tree = (struct tree){.host = host,
-                          .rest = rest,
-                          .listener = listener,
-                          .data = data,
-                          .leader = {.pidfd = -1},
-                          .number = host->cgroups ? cgroup_take(host->cgroups) : 0,
-                          .watch = -1,
-                          .control = -1};
+    if (host->cgroups)
+        tree->number = cgroup_take(host->cgroups);
+    *ret_tree = tree;
+    return 0;
+}
+
+void tree_note(struct tree *tree, struct leader_exit *end, uint64_t since) {
+    tree->leader.note = end;
+    tree->leader.since = since;
+}
+
+void tree_keep(const struct tree *tree, struct tree_kept *ret_kept) {
+    *ret_kept = (struct tree_kept){
+        .number = tree->number,
+        .leader = tree->leader.pid,
+        .holder = tree->holder,
+        .pidfd = MAX(tree->leader.pidfd, 0),
+        .control = MAX(tree->control, 0),
+        .ended = tree->told_exit,
+        .spoiled = tree->spoiled,
+        .cpu_before = tree->cpu_before,
+    };
+}
+
+int tree_control(const struct tree *tree) {
+    return tree->control;
+}
+
+// Callbacks never come from inside a call: what is known already is told in the next turn.
+static void on_adopted(int events, void *data) {
+    struct tree *tree = data;
+    if (tree->listener)
+        tree->host->ways->resume(tree);
+}
+
+int tree_adopt(struct tree_host *host, enum tree_rest rest, const struct tree_kept *kept, struct leader_exit *note,
+               uint64_t since, const struct tree_listener *listener, void *data, struct tree **ret_tree) {
+    struct tree *tree = tree_blank(host, rest, listener, data);
+    if (!tree)
+        return -ENOMEM;
+    tree->number = kept->number;
+    tree->holder = kept->holder;
+    tree->control = kept->control > 0 ? kept->control : -1;
+    tree->leader.pid = kept->leader;
+    tree->leader.pidfd = kept->pidfd > 0 ? kept->pidfd : -1;
+    tree->told_exit = tree->leader_told = kept->ended;
+    tree->spoiled = kept->spoiled;
+    tree->cpu_before = kept->cpu_before;
+    tree->launched = tree->is_adopted = true;
+    tree_note(tree, note, since);
+    if (host->cgroups)
+        cgroup_claim(host->cgroups, tree->number);
+    ev_once(host->loop, -1, 0, 0, on_adopted, tree);
     *ret_tree = tree;
     return 0;
 }
@@ -176,7 +243,10 @@ void tree_drop(struct tree *tree) {
 }
 
 void tree_tell_exit(struct tree *tree, const struct leader_exit *end) {
-    if (tree->listener && end)
+    if (!end || tree->told_exit)
+        return;
+    tree->told_exit = true;
+    if (tree->listener)
         tree->listener->leader_exit(tree, end, tree->data);
 }
 

@@ -19,9 +19,20 @@ enum tree_way { TREE_AUTO, TREE_CGROUP, TREE_REAPER, TREE_NONE };
 // What becomes of the rest of the tree when the leader ends.
 enum tree_rest { TREE_REST_KILL, TREE_REST_WAIT, TREE_REST_KEEP };
 
+struct adopted;
 struct descriptors;
 struct tree_host;
 struct tree;
+
+// What the next worker needs to know of a tree. Descriptors: 0 is none.
+struct tree_kept {
+    int number; // of its cgroup
+    pid_t leader, holder;
+    int pidfd, control;
+    bool ended; // the leader
+    bool spoiled;
+    double cpu_before;
+};
 
 struct tree_listener {
     // The leader has ended and was reaped. Once a tree, first of the three.
@@ -39,8 +50,20 @@ struct tree_listener {
 // daemon of that name are killed and removed. Becomes a child subreaper for the reaper way.
 // `reaper_fd`: an open descriptor of the supd-reaper program (kept; borrowed), or -1 if there is none.
 // `descriptors`: borrowed; each tree gives one back at its end.
-int tree_host_new(struct ev_loop *loop, enum tree_way way, const char *name, int reaper_fd,
-                  struct descriptors *descriptors, struct tree_host **ret_host);
+// `adopted`: where there is a keeper, whose children orphans become then; borrowed, or NULL. `resumed`: the daemon goes
+// on, with trees to be adopted: nothing is killed here, and tree_host_settle says that there are no more.
+struct tree_host_parts {
+    struct ev_loop *loop;
+    enum tree_way way;
+    const char *name;
+    int reaper_fd;
+    struct descriptors *descriptors;
+    struct adopted *adopted;
+    pid_t keeper; // 0: none
+    bool resumed;
+};
+int tree_host_new(const struct tree_host_parts *parts, struct tree_host **ret_host);
+void tree_host_settle(struct tree_host *host);
 void tree_host_free(struct tree_host *host); // all trees freed before; removes its cgroups where empty
 enum tree_way tree_host_way(const struct tree_host *host);
 const char *tree_host_why(const struct tree_host *host); // one line, for the log and daemon.info
@@ -49,6 +72,15 @@ const char *tree_host_why(const struct tree_host *host); // one line, for the lo
 // caller has taken; it gives that back when it is gone, which is later than tree_free where something lives on.
 int tree_new(struct tree_host *host, enum tree_rest rest, const struct tree_listener *listener, void *data,
              struct tree **ret_tree);
+
+// Where the end of its leader is noted before it is reaped, and what the keeper's journal had before it began. Before
+// tree_attach.
+void tree_note(struct tree *tree, struct leader_exit *end, uint64_t since);
+void tree_keep(const struct tree *tree, struct tree_kept *ret_kept);
+int tree_control(const struct tree *tree); // of its reaper, -1: none
+// A tree of the worker before us, launched. `end`: of its leader, where that is known: it is told from the loop.
+int tree_adopt(struct tree_host *host, enum tree_rest rest, const struct tree_kept *kept, struct leader_exit *note,
+               uint64_t since, const struct tree_listener *listener, void *data, struct tree **ret_tree);
 
 // Sends one signal to the leader alone. A leader already reaped: -ESRCH.
 int tree_signal_leader(struct tree *tree, int sig);

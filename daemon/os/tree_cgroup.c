@@ -78,20 +78,44 @@ static void watch(struct tree *tree) {
     }
 }
 
-static void on_leader(struct ev_loop *loop, struct ev_io *io, int events) {
-    struct tree *tree = io->data;
+static void leader_over(struct tree *tree, const struct leader_exit *end) {
     struct cgroup_host *host = tree->host->cgroups;
-    struct leader_exit end = leader_reap(&tree->leader, loop);
     bool alone = look(tree);
     // A job that may do so can use cgroup.kill itself.
-    tree->spoiled |= !alone || end.signal == SIGKILL;
+    tree->spoiled |= !alone || end->signal == SIGKILL;
     if (!alone) {
         watch(tree);
         if (tree->rest == TREE_REST_KILL || tree->killing)
             cgroup_kill(host, tree->number);
     }
-    tree_tell_exit(tree, &end);
+    tree_tell_exit(tree, end);
     settle(tree);
+}
+
+static void on_leader(struct ev_loop *loop, struct ev_io *io, int events) {
+    struct tree *tree = io->data;
+    const struct leader_exit end = leader_reap(&tree->leader, loop);
+    leader_over(tree, &end);
+}
+
+static void on_adopted_leader(struct leader *leader, const struct leader_exit *end) {
+    struct tree *tree = leader->data;
+    leader_done(leader, tree->host->loop);
+    leader_over(tree, end);
+}
+
+static void way_resume(struct tree *tree) {
+    struct leader *leader = &tree->leader;
+    if (!tree->told_exit && leader->note->known) {
+        leader->data = tree;
+        on_adopted_leader(leader, leader->note);
+    } else if (!tree->told_exit) {
+        adopted_add(tree->host->adopted, leader, on_adopted_leader, tree);
+    } else {
+        leader_done(leader, tree->host->loop);
+        watch(tree);
+        settle(tree);
+    }
 }
 
 static void way_attach(struct tree *tree) {
@@ -202,6 +226,8 @@ static bool way_release(struct tree *tree) {
     if (tree->is_doomed)
         cgroup_kill(tree->host->cgroups, tree->number);
     doomed_remove(tree);
+    if (tree->leader.is_adopted)
+        adopted_remove(tree->host->adopted, &tree->leader);
     leader_done(&tree->leader, tree->host->loop);
     bool is_empty = look(tree);
     if (tree->launched && tree->watch >= 0 && !is_empty)
@@ -212,4 +238,5 @@ static bool way_release(struct tree *tree) {
 }
 
 const struct tree_ways tree_ways_cgroup = {way_prepare, way_attach, way_signal_leader, way_signal,
-                                           way_kill,    way_pids,   way_cpu,           way_release};
+                                           way_kill,    way_pids,   way_cpu,           way_resume,
+                                           way_release};

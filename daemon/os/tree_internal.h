@@ -33,6 +33,8 @@ struct tree_ways {
     void (*kill)(struct tree *tree);
     int (*pids)(struct tree *tree, pid_t *pids, size_t max);
     int (*cpu)(struct tree *tree, double *ret_seconds);
+    // In place of attach, for an adopted one: what is known is told, the rest is watched.
+    void (*resume)(struct tree *tree);
     // The owner lets go. Returns whether the tree can be freed now; else the way frees it when it is empty.
     bool (*release)(struct tree *tree);
 };
@@ -53,6 +55,8 @@ struct tree_host {
     int reaper_fd;                   // borrowed, the reaper way's
     struct strays *strays;           // owned, the reaper way's
     struct descriptors *descriptors; // borrowed
+    struct adopted *adopted;         // borrowed, or NULL
+    pid_t parent;                    // whose children orphans become: the keeper, or this process
 };
 
 struct tree {
@@ -61,7 +65,7 @@ struct tree {
     const struct tree_listener *listener; // NULL: the owner has let go
     void *data;
     struct leader leader;
-    bool launched, killing, wants_cpu, told_empty;
+    bool launched, killing, wants_cpu, told_exit, told_empty, is_adopted;
     // cgroup
     bool spoiled; // it may have been killed, or left frozen: not to be reused
     bool is_empty;
@@ -73,6 +77,7 @@ struct tree {
     struct tree *doomed_prev, *doomed_next;
     // reaper
     bool leader_told;
+    struct leader_exit orphan_end; // of a leader that came to the keeper, once known
     pid_t holder;
     int control; // the daemon's end, -1
     struct ev_io control_io;

@@ -23,6 +23,22 @@ static void none_attach(struct tree *tree) {
     leader_watch(&tree->leader, tree->host->loop, on_leader, tree);
 }
 
+static void none_told(struct leader *leader, const struct leader_exit *end) {
+    struct tree *tree = leader->data;
+    leader_done(leader, tree->host->loop);
+    tree_tell_exit(tree, end);
+    tree_tell_empty(tree);
+}
+
+static void none_resume(struct tree *tree) {
+    struct leader *leader = &tree->leader;
+    leader->data = tree;
+    if (tree->told_exit || leader->note->known)
+        none_told(leader, leader->note);
+    else
+        adopted_add(tree->host->adopted, leader, none_told, tree);
+}
+
 static int none_signal_leader(struct tree *tree, int sig) {
     return leader_signal(&tree->leader, sig);
 }
@@ -51,9 +67,12 @@ static int none_cpu(struct tree *tree, double *ret_seconds) {
 }
 
 static bool none_release(struct tree *tree) {
+    if (tree->leader.is_adopted)
+        adopted_remove(tree->host->adopted, &tree->leader);
     leader_done(&tree->leader, tree->host->loop);
     return true;
 }
 
 const struct tree_ways tree_ways_none = {none_prepare, none_attach, none_signal_leader, none_signal,
-                                         none_kill,    none_pids,   none_cpu,           none_release};
+                                         none_kill,    none_pids,   none_cpu,           none_resume,
+                                         none_release};

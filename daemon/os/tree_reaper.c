@@ -27,7 +27,9 @@ static int order(struct tree *tree, int ask, int value) {
     const struct reaper_order message = {.ask = ask, .value = value};
     if (tree->control < 0)
         return -ESRCH;
-    kill(tree->holder, SIGCONT); // whatever has stopped it; our child, not reaped while its control is open
+    // Whatever has stopped it. Our child, not reaped while its control is open; or the keeper's, if it still is one.
+    if (!tree->is_adopted || sweep_parent(tree->holder) == tree->host->parent)
+        kill(tree->holder, SIGCONT);
     return send(tree->control, &message, sizeof(message), MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
@@ -39,12 +41,14 @@ static void holder_over(struct tree *tree) {
     ev_io_stop(host->loop, &tree->control_io);
     tree->control = fd_close(tree->control);
     strays_unknow(host->strays, tree);
-    while (waitpid(tree->holder, NULL, 0) < 0 && errno == EINTR)
+    while (waitpid(tree->holder, NULL, 0) < 0 && errno == EINTR) // of an adopted one it is the keeper who reaps it
         ;
 }
 
 static void tell_unproven(struct tree *tree, const struct leader_exit *end) {
     bool free_now = !tree->listener;
+    if (tree->leader.is_adopted)
+        adopted_remove(tree->host->adopted, &tree->leader);
     tree_tell_exit(tree, end);
     tree_tell_unproven(tree);
     strays_sweep(tree->host->strays);
@@ -58,14 +62,26 @@ static void on_orphaned_leader(struct ev_loop *loop, struct ev_io *io, int event
     tell_unproven(tree, &end);
 }
 
+// An orphaned leader has ended, and the keeper has reaped it. Where its reaper's end is not known yet, it soon is.
+static void on_keepers_leader(struct leader *leader, const struct leader_exit *end) {
+    struct tree *tree = leader->data;
+    tree->orphan_end = *end;
+    if (tree->control < 0)
+        tell_unproven(tree, end);
+}
+
 // The reaper was killed. Its leader, if it has not ended, has come to us: it is ended and its status is ours to read.
 static void holder_lost(struct tree *tree) {
-    struct leader_exit end = {.exit_code = -1};
+    struct leader_exit end = tree->orphan_end;
+    if (!end.known)
+        end.exit_code = -1;
     holder_over(tree);
-    if (!tree->leader_told && sweep_parent(tree->leader.pid) == getpid()) {
+    if (!tree->leader_told && !end.known && sweep_parent(tree->leader.pid) == tree->host->parent) {
         tree->leader.pidfd = (int)syscall(SYS_pidfd_open, tree->leader.pid, 0);
         if (tree->leader.pidfd >= 0) {
             leader_signal(&tree->leader, SIGKILL);
+            if (tree->host->adopted)
+                return; // on_keepers_leader tells
             leader_watch(&tree->leader, tree->host->loop, on_orphaned_leader, tree);
             return;
         }
@@ -79,7 +95,8 @@ static void holder_lost(struct tree *tree) {
 static void on_control(struct ev_loop *loop, struct ev_io *io, int events) {
     struct tree *tree = io->data;
     struct reaper_report report;
-    ssize_t n = recv(tree->control, &report, sizeof(report), MSG_DONTWAIT);
+    // It is taken once it has been noted: the next worker would find it again.
+    ssize_t n = recv(tree->control, &report, sizeof(report), MSG_DONTWAIT | MSG_PEEK);
     // An order that the reaper did not read any more is told as ECONNRESET, once, ahead of what it had said before.
     if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNRESET))
         return;
@@ -90,23 +107,41 @@ static void on_control(struct ev_loop *loop, struct ev_io *io, int events) {
     if (report.told == REAPER_EXIT) {
         struct leader_exit end = leader_exit_from(report.status, &report.usage);
         tree->leader_told = true;
+        if (tree->leader.note)
+            leader_note(tree->leader.note, &end);
+        recv(tree->control, &report, sizeof(report), MSG_DONTWAIT);
         tree_tell_exit(tree, &end);
         return;
     }
-    holder_over(tree);
     bool free_now = !tree->listener;
+    if (tree->leader.is_adopted)
+        adopted_remove(tree->host->adopted, &tree->leader);
+    holder_over(tree);
     tree_tell_empty(tree);
     if (free_now)
         tree_drop(tree);
 }
 
 static void way_attach(struct tree *tree) {
+    if (tree->host->adopted && !tree->leader_told)
+        adopted_add(tree->host->adopted, &tree->leader, on_keepers_leader, tree);
     strays_know(tree->host->strays, tree);
     ev_io_init(&tree->control_io, on_control, tree->control, EV_READ);
     tree->control_io.data = tree;
     ev_io_start(tree->host->loop, &tree->control_io);
     if (tree->killing)
         order(tree, REAPER_KILL, 0);
+}
+
+static void way_resume(struct tree *tree) {
+    if (!tree->leader_told && tree->leader.note->known) {
+        tree->leader_told = true;
+        tree_tell_exit(tree, tree->leader.note);
+    }
+    if (tree->control >= 0)
+        way_attach(tree);
+    else
+        tell_unproven(tree, tree->leader.note);
 }
 
 static int way_signal_leader(struct tree *tree, int sig) {
@@ -149,4 +184,5 @@ static bool way_release(struct tree *tree) {
 }
 
 const struct tree_ways tree_ways_reaper = {way_prepare, way_attach, way_signal_leader, way_signal,
-                                           way_kill,    way_pids,   way_cpu,           way_release};
+                                           way_kill,    way_pids,   way_cpu,           way_resume,
+                                           way_release};

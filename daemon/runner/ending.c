@@ -2,7 +2,7 @@
 #include <math.h>
 
 #include "common/util.h"
-#include "daemon/runner/run.h"
+#include "daemon/runner/keeping.h"
 
 enum { SURVIVORS_MAX = 1024 };
 
@@ -30,6 +30,7 @@ static void survivors_collect(struct run *run) {
     }
     memcpy(outcome->survivors, pids, (size_t)count * sizeof(pid_t));
     outcome->survivor_count = (size_t)count;
+    kept_blob_put(run->runner->parts.kept, &run->kept->survivors, pids, (size_t)count * sizeof(pid_t));
 }
 
 static void on_retained(struct ev_loop *loop, struct ev_timer *timer, int events) {
@@ -42,12 +43,30 @@ static void run_retain(struct run *run) {
     struct job *job = run->job;
     for (int s = 0; s < STREAM_COUNT; s++)
         if (run->pipes[s].hold == INT64_MAX)
-            spool_seal(&run->pipes[s].spool);
+            spool_seal(run->pipes[s].spool);
     for (int s = 0; s < STREAM_COUNT; s++)
-        runner->history_bytes += spool_taken(&run->pipes[s].spool);
+        runner->history_bytes += spool_taken(run->pipes[s].spool);
     registry_finalize(runner->parts.registry, job);
     ev_timer_init(&run->timer, on_retained, job->spec.retain, 0);
     ev_timer_start(runner->parts.loop, &run->timer);
+}
+
+static void run_publish(struct run *run) {
+    struct runner *runner = run->runner;
+    struct job *job = run->job;
+    run_retain(run);
+    job->references++;
+    if (!run->kept->is_told)
+        runner->listener->final(job, runner->data);
+    run->kept->is_told = true;
+    run_keep_end(run);
+    if (job->spec.retain <= 0)
+        runner_forget(runner, job);
+    runner_release(runner, job);
+}
+
+void run_finish_again(struct run *run) {
+    run_publish(run);
 }
 
 static void run_finish(struct run *run) {
@@ -67,18 +86,14 @@ static void run_finish(struct run *run) {
     job->outcome.reason = outcome_reason(&job->outcome, launched);
     if (job->ended_at <= 0)
         job->ended_at = now_wall();
+    run_keep(run); // from here on it is final, whoever tells
     ev_timer_stop(runner->parts.loop, &run->timer);
     run_input_close(run);
     tree_free(TAKE_PTR(run->tree));
     descriptors_give(runner->parts.descriptors, run->descriptors);
     runner->stats.live--;
     runner->stats.by_reason[job->outcome.reason]++;
-    run_retain(run);
-    job->references++;
-    runner->listener->final(job, runner->data);
-    if (job->spec.retain <= 0)
-        runner_forget(runner, job);
-    runner_release(runner, job);
+    run_publish(run);
 }
 
 void run_finish_all(struct runner *runner) {
@@ -106,7 +121,12 @@ void run_free(struct run *run) {
         return;
     ev_timer_stop(run->runner->parts.loop, &run->timer);
     for (int s = 0; s < STREAM_COUNT; s++)
-        spool_done(&run->pipes[s].spool);
+        if (run->pipes[s].spool)
+            spool_done(run->pipes[s].spool);
+    if (run->kept)
+        kept_drop(run->runner->parts.kept, KEPT_JOB, run->kept);
+    for (int s = 0; s < STREAM_COUNT && !run->kept; s++)
+        free(run->pipes[s].spool);
     order_done(&run->order);
     free(run);
 }
@@ -135,7 +155,7 @@ void runner_forget(struct runner *runner, struct job *job) {
     registry_remove(runner->parts.registry, job);
     ev_timer_stop(runner->parts.loop, &run->timer);
     for (int s = 0; s < STREAM_COUNT; s++)
-        runner->history_bytes -= spool_taken(&run->pipes[s].spool);
+        runner->history_bytes -= spool_taken(run->pipes[s].spool);
     job->references++;
     runner->listener->forgotten(job, runner->data);
     runner_release(runner, job);

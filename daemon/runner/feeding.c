@@ -4,7 +4,7 @@
 
 #include "common/util.h"
 #include "daemon/os/pty.h"
-#include "daemon/runner/run.h"
+#include "daemon/runner/keeping.h"
 
 enum {
     FEED_TURN = 256 * 1024,     // at most written to one job in one turn of the loop
@@ -36,6 +36,8 @@ static void input_end(struct input *input, int error) {
 void run_input_close(struct run *run) {
     if (run->in_fd >= 0)
         ev_io_stop(run->runner->parts.loop, &run->in_io);
+    if (run->kept)
+        run->kept->in_fd = 0; // first: the number may be another's at once
     run->in_fd = fd_close(run->in_fd);
     run->in_over = true;
     while (run->inputs)
@@ -77,7 +79,7 @@ static void on_writable(struct ev_loop *loop, struct ev_io *io, int events) {
 }
 
 static void run_input_watch(struct run *run, int fd) {
-    run->in_fd = fd;
+    run->in_fd = run->kept->in_fd = fd;
     ev_io_init(&run->in_io, on_writable, fd, EV_WRITE);
     run->in_io.data = run;
 }
@@ -95,6 +97,10 @@ int run_input_open(struct run *run, int *ret_reader) {
     run_input_watch(run, ends[1]);
     *ret_reader = ends[0];
     return 0;
+}
+
+void run_input_resume(struct run *run, int fd) {
+    run_input_watch(run, fd);
 }
 
 // A terminal's master is read and written; each side has a descriptor of its own, to be closed when it likes.

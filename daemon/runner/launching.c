@@ -4,7 +4,7 @@
 #include <sys/mman.h>
 
 #include "common/util.h"
-#include "daemon/runner/run.h"
+#include "daemon/runner/keeping.h"
 
 static const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -164,6 +164,7 @@ static void launch_over(struct launch *launch, void *data) {
     double now = now_mono();
     run->launch = NULL;
     spec_forget_secrets(&job->spec);
+    run_keep_launched(run);
     unsigned actions;
     if (launch->plan.stage == STAGE_NONE && launch->pid > 0) {
         double latency = now_wall() - job->created_at;
@@ -197,7 +198,7 @@ static void launch_over(struct launch *launch, void *data) {
         run_input_begin(run);
 }
 
-static enum tree_rest tree_rest_of(const struct spec *spec) {
+enum tree_rest tree_rest_of(const struct spec *spec) {
     return spec->descendants == DESCENDANTS_WAIT   ? TREE_REST_WAIT
            : spec->descendants == DESCENDANTS_KEEP ? TREE_REST_KEEP
                                                    : TREE_REST_KILL;
@@ -224,9 +225,12 @@ int run_launch(struct run *run, struct start *start) {
         return 0;
     }
     launch->tree = run->tree;
+    launch->record = &run->kept->launch;
+    tree_note(run->tree, &launch->record->end, launch->record->since);
     launch->claimant = start->claimant;
     if (run->job->spec.cpu_timeout > 0)
         tree_want_cpu(run->tree);
+    run_keep(run); // first: its tree
     launcher_submit(runner->parts.launcher, launch);
     return 0;
 }

@@ -24,14 +24,17 @@ struct run_pipe {
     bool paused; // a follower holds it back
     bool grown;  // the pipe's buffer was made larger
     int64_t hold;
-    struct spool spool;
+    struct spool *spool; // owned, or in the job's record
 };
+
+struct kept_job;
 
 struct run {
     struct runner *runner;
     struct job *job;
     struct launch *launch; // owned, while it is under way
     struct tree *tree;     // owned, from before the launch until the end
+    struct kept_job *kept; // what the next worker would know of it, or NULL
     struct run_pipe pipes[STREAM_COUNT];
     int in_fd;    // writing end of a stdin that is a stream, or of a terminal; -1: none, or closed
     bool in_over; // nothing more is taken: its end was given, or it is closed
@@ -53,6 +56,11 @@ static inline struct run *run_of(const struct job *job) {
 // Carries out what the lifecycle said, and sets the timer anew.
 void run_act(struct run *run, unsigned actions);
 
+struct run *run_new(struct runner *runner, struct job *job); // NULL when memory is out
+
+enum tree_rest tree_rest_of(const struct spec *spec);
+int64_t run_descriptors(const struct spec *spec); // that a run of it needs
+
 // launching
 // On failure of a step the launch has failed, in the lifecycle's terms. Returns 0 or -ENOMEM.
 int run_launch(struct run *run, struct start *start);
@@ -68,10 +76,12 @@ extern const struct tree_listener run_tree_listener;
 int run_input_open(struct run *run, int *ret_reader);              // a pipe for stdin; the reading end is the caller's
 void run_input_join(struct run *run, const struct launch *launch); // the leader runs: its terminal takes input
 void run_input_begin(struct run *run);                             // the same for what waits already
+void run_input_resume(struct run *run, int fd); // of the worker before us
 void run_input_close(struct run *run);                             // what still waits is refused
 
 // ending
 void run_finish_later(struct run *run);
+void run_finish_again(struct run *run); // its result is made; the worker before us died over it
 void run_finish_all(struct runner *runner);
 void run_history_trim(struct runner *runner);
 void run_free(struct run *run);

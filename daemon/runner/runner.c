@@ -4,7 +4,7 @@
 #include <math.h>
 
 #include "common/util.h"
-#include "daemon/runner/run.h"
+#include "daemon/runner/keeping.h"
 
 enum { HOLD_WINDOW = 65536 }; // of a lossless follower of a stream without a budget
 
@@ -122,45 +122,48 @@ void run_act(struct run *run, unsigned actions) {
     if (actions & LIFE_FINISH)
         run_finish_later(run);
     run_tell_stopping(run);
+    run_keep(run);
     run_rearm(run);
 }
 
 // One for what tells of the tree, one for each captured stream, those for what stdin reads from, and what came along.
-static int64_t descriptors_of(const struct spec *spec) {
+int64_t run_descriptors(const struct spec *spec) {
     int stdin_ends = spec->pty ? 1 : spec->stdin_from == STDIN_STREAM ? 2 : spec->stdin_from == STDIN_DATA;
     return 1 + spec_captures(spec, STREAM_OUT) + spec_captures(spec, STREAM_ERR) + stdin_ends + spec_descriptors(spec);
 }
 
-static struct run *run_new(struct runner *runner, struct job *job) {
+struct run *run_new(struct runner *runner, struct job *job) {
     struct run *run = calloc(1, sizeof(*run));
     if (!run)
         return NULL;
     run->runner = runner;
     run->job = job;
-    const struct spec *spec = &job->spec;
     run->in_fd = -1;
-    run->in_over = !spec_takes_input(spec);
+    run->in_over = !spec_takes_input(&job->spec);
     for (int s = 0; s < STREAM_COUNT; s++) {
         struct run_pipe *pipe = &run->pipes[s];
         *pipe = (struct run_pipe){.run = run, .stream = s, .fd = -1, .hold = INT64_MAX};
-        spool_init(&pipe->spool, runner->parts.spools, spec->head_bytes, spec->tail_bytes, spec->limit_bytes);
     }
     ev_init(&run->timer, on_time);
     run->timer.data = run;
     return run;
 }
 
-static int job_new(struct runner *runner, struct spec *spec, uid_t owner, struct job **ret_job) {
+static int job_new(struct runner *runner, struct spec *spec, const struct start *start, struct job **ret_job) {
     struct job *job = calloc(1, sizeof(*job));
     if (!job)
         return -ENOMEM;
-    job->owner = owner;
+    job->owner = start->owner;
     job->created_at = now_wall();
     job->spec = *spec;
     job->outcome.reason = REASON_NONE;
     lifecycle_init(&job->life, spec, runner->cpus);
     job->run = run_new(runner, job);
     int r = job->run ? registry_add(runner->parts.registry, job) : -ENOMEM;
+    if (r == 0)
+        runner->parts.kept->head->next_job = job->id + 1;
+    if (r == 0 && (r = run_keep_begin(job->run, start)) < 0)
+        registry_remove(runner->parts.registry, job);
     if (r < 0) {
         run_free(job->run);
         free(job);
@@ -178,12 +181,12 @@ int runner_start(struct runner *runner, struct spec *spec, struct start *start, 
         if (!spec->cwd)
             return -ENOMEM;
     }
-    int64_t descriptors = descriptors_of(spec);
+    int64_t descriptors = run_descriptors(spec);
     int r = descriptors_take(runner->parts.descriptors, descriptors, descriptors_for_clients());
     if (r < 0)
         return r;
     struct job *job;
-    r = job_new(runner, spec, start->owner, &job);
+    r = job_new(runner, spec, start, &job);
     if (r < 0) {
         descriptors_give(runner->parts.descriptors, descriptors);
         return r;
@@ -225,12 +228,12 @@ int runner_signal(struct runner *runner, struct job *job, int signal, bool leade
 
 void runner_widen(struct job *job) {
     for (int s = 0; s < STREAM_COUNT; s++)
-        spool_widen(&run_of(job)->pipes[s].spool, HOLD_WINDOW);
+        spool_widen(run_of(job)->pipes[s].spool, HOLD_WINDOW);
 }
 
 void runner_keep(struct job *job) {
     for (int s = 0; s < STREAM_COUNT; s++)
-        spool_stop(&run_of(job)->pipes[s].spool);
+        spool_stop(run_of(job)->pipes[s].spool);
 }
 
 int runner_share(struct job *job) {
@@ -238,12 +241,12 @@ int runner_share(struct job *job) {
     runner_widen(job);
     for (int s = 0; s < STREAM_COUNT && r == 0; s++)
         if (spec_captures(&job->spec, s))
-            r = spool_share(&run_of(job)->pipes[s].spool);
+            r = spool_share(run_of(job)->pipes[s].spool);
     return r;
 }
 
 const struct spool *runner_spool(const struct job *job, int stream) {
-    return &run_of(job)->pipes[stream].spool;
+    return run_of(job)->pipes[stream].spool;
 }
 
 const struct order *runner_order(const struct job *job) {

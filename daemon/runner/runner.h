@@ -35,6 +35,7 @@ struct runner_parts {
     struct tree_host *trees;
     struct spool_host *spools;
     struct registry *registry;
+    struct kept *kept; // what outlives the worker
     const struct identity *identity;
     int64_t live_max;          // live jobs
     int64_t history_max;       // final jobs
@@ -58,6 +59,8 @@ struct start {
     uid_t owner;
     struct claimant *claimant; // for whom it is launched, or NULL
     int fds[3];                // as many as spec_descriptors says; taken over (and set to -1) on success
+    const char *spec_text, *secrets_text; // of the spec as JSON: what is kept of it, and what until it is launched
+    size_t spec_size, secrets_size;
     bool by_descriptor;        // its output will be read from its stored streams: see runner_share
 };
 
@@ -100,6 +103,29 @@ void runner_widen(struct job *job);
 void runner_keep(struct job *job);
 // Makes both stored streams files whose layout stays as it is, to be opened by spool_open. Returns 0 or a negative errno.
 int runner_share(struct job *job);
+
+// What outlives the worker of a job: its spec as JSON, the lease's session by its serial (0: none). What it was kept under:
+const char *runner_kept_spec(const struct runner *runner, const struct job *job, size_t *ret_size); // NULL: nothing
+void runner_keep_spec(struct runner *runner, struct job *job, const char *text, size_t size);
+void runner_keep_lease(struct job *job, int64_t session);
+int64_t runner_kept_lease(const struct job *job);
+
+// A worker that goes on where another stopped. Before descriptors that nobody names are closed and slots are reset:
+// launches that were under way use them, and are waited for, or ended.
+struct kept_job;
+enum { RUNNER_FDS = 8 };
+void runner_await_launches(struct kept *kept);
+size_t runner_descriptors(const struct kept_job *record, int fds[RUNNER_FDS]); // of it. Returns how many
+// Before anything new is kept: what the records hold stays theirs.
+void runner_claim(struct runner *runner);
+const char *runner_record_spec(const struct runner *runner, const struct kept_job *record, size_t *ret_size);
+// What it would be launched with, or NULL where it has been; and what came along into `start`.
+const char *runner_record_secrets(const struct runner *runner, const struct kept_job *record, struct start *start,
+                                  size_t *ret_size);
+// Makes the job of a record, and goes on with it. Takes the spec over. Returns 0 or -ENOMEM. In the order of ids.
+int runner_adopt(struct runner *runner, struct kept_job *record, struct spec *spec, struct start *start,
+                 struct job **ret_job);
+void runner_adopted(struct runner *runner); // all of them
 
 const struct spool *runner_spool(const struct job *job, int stream);
 const struct order *runner_order(const struct job *job);

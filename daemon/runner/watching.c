@@ -1,9 +1,10 @@
 // watching: a live job's pipes, its tree and its deadlines.
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 
 #include "common/util.h"
-#include "daemon/runner/run.h"
+#include "daemon/runner/keeping.h"
 
 enum {
     PIPE_TURN = 512 * 1024,  // at most read of one pipe in one turn of the loop
@@ -25,12 +26,13 @@ static void run_pipe_hold(struct run_pipe *pipe, bool held) {
 static void run_pipe_took(struct run_pipe *pipe, const char *bytes, size_t size) {
     struct run *run = pipe->run;
     struct job *job = run->job;
-    int64_t offset = pipe->spool.total;
-    spool_commit(&pipe->spool, size);
+    int64_t offset = pipe->spool->total;
+    spool_commit(pipe->spool, size);
+    run_read_end(pipe);
     order_add(&run->order, pipe->stream, offset, ev_now(run->runner->parts.loop));
     lifecycle_output(&job->life, now_mono());
     run->runner->listener->output(job, pipe->stream, offset, bytes, size, run->runner->data);
-    if (job->spec.kill_on_limit && job->spec.limit_bytes >= 0 && pipe->spool.total > job->spec.limit_bytes &&
+    if (job->spec.kill_on_limit && job->spec.limit_bytes >= 0 && pipe->spool->total > job->spec.limit_bytes &&
         job->life.cause.reason == REASON_NONE)
         runner_stop(run->runner, job, (struct cause){REASON_OUTPUT_LIMIT, KILLER_NONE, -1}, -1, -1);
 }
@@ -39,6 +41,8 @@ void run_pipe_close(struct run_pipe *pipe) {
     if (pipe->fd < 0)
         return;
     ev_io_stop(pipe->run->runner->parts.loop, &pipe->io);
+    if (pipe->run->kept)
+        pipe->run->kept->pipes[pipe->stream] = 0; // first: the number may be another's at once
     pipe->fd = fd_close(pipe->fd);
     if (pipe->paused)
         run_pipe_hold(pipe, false);
@@ -51,15 +55,32 @@ void run_streams_settle(struct run *run) {
         run_act(run, lifecycle_streams_over(&run->job->life, now_mono()));
 }
 
+// Reads no more than there is for sure: a whole number of bytes comes, or none. One where none is known: the end, too, is
+// told by a read alone.
+static ssize_t run_pipe_take(struct run_pipe *pipe, char *to, size_t room) {
+    int there = 0;
+    if (ioctl(pipe->fd, FIONREAD, &there) < 0 || there <= 0)
+        there = 1;
+    size_t size = MIN(room, (size_t)there);
+    run_read_begin(pipe, to, size);
+    ssize_t n = read(pipe->fd, to, size);
+    if (n <= 0) {
+        int saved = errno;
+        run_read_undo(pipe, to);
+        errno = saved;
+    }
+    return n;
+}
+
 void run_pipe_read(struct run_pipe *pipe) {
     for (size_t turn = 0; turn < PIPE_TURN && pipe->fd >= 0;) {
         size_t room;
-        char *to = spool_room(&pipe->spool, PIPE_TURN - turn, pipe->hold, &room);
+        char *to = spool_room(pipe->spool, PIPE_TURN - turn, pipe->hold, &room);
         if (room == 0) {
             run_pipe_hold(pipe, true);
             return;
         }
-        ssize_t n = read(pipe->fd, to, room);
+        ssize_t n = run_pipe_take(pipe, to, room);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return;
         if (n <= 0) {
@@ -72,7 +93,7 @@ void run_pipe_read(struct run_pipe *pipe) {
             pipe->grown = true;
             fcntl(pipe->fd, F_SETPIPE_SZ, PIPE_LARGE); // a refusal costs speed only
         }
-        if ((size_t)n < room)
+        if (n > 1 && (size_t)n < room)
             return;
     }
 }
@@ -87,6 +108,7 @@ static void run_pipe_watch(struct run_pipe *pipe, int fd) {
     pipe->fd = fd;
     if (fd < 0)
         return;
+    pipe->run->kept->pipes[pipe->stream] = fd;
     ev_io_init(&pipe->io, on_pipe, fd, EV_READ);
     pipe->io.data = pipe;
     ev_io_start(pipe->run->runner->parts.loop, &pipe->io);
@@ -103,9 +125,9 @@ void runner_set_hold(struct runner *runner, struct job *job, int stream, int64_t
     struct run_pipe *pipe = &run_of(job)->pipes[stream];
     pipe->hold = offset;
     if (job_is_final(job) && offset == INT64_MAX && !job->forgotten) {
-        int64_t before = spool_taken(&pipe->spool);
-        spool_seal(&pipe->spool);
-        runner->history_bytes += spool_taken(&pipe->spool) - before;
+        int64_t before = spool_taken(pipe->spool);
+        spool_seal(pipe->spool);
+        runner->history_bytes += spool_taken(pipe->spool) - before;
     }
     if (!pipe->paused)
         return;

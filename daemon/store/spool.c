@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "common/util.h"
 #include "daemon/store/spool_host.h"
@@ -40,12 +41,41 @@ void spool_done(struct spool *s) {
     s->small = NULL;
 }
 
+void spool_resume(struct spool *s, struct spool_host *host) {
+    s->host = host;
+    s->map = s->small = NULL;
+    s->allocated = s->map_size = 0;
+    if (s->file == 0)
+        return;
+    struct stat st = {0};
+    _cleanup_close_ int fd = spool_host_open(host, s->file, O_RDWR);
+    char *map = MAP_FAILED;
+    if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0)
+        map = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (map == MAP_FAILED) {
+        s->head_bytes = s->tail_bytes = s->ring_bytes = 0;
+        s->file = 0;
+        return;
+    }
+    s->map = map;
+    s->map_size = (size_t)st.st_size;
+    s->allocated = MIN((size_t)st.st_blocks * 512, s->map_size);
+    spool_host_account(host, (int64_t)s->allocated);
+    spool_host_claim(host, s->file);
+}
+
+void spool_forget_file(struct spool *s) {
+    spool_drop_file(s);
+}
+
 void spool_widen(struct spool *s, int64_t bytes) {
     if (s->total == 0)
         s->ring_bytes = MAX(s->ring_bytes, bytes);
 }
 
 static int64_t place(const struct spool *s, int64_t offset) {
+    if (offset >= s->head_bytes && s->ring_bytes == 0)
+        return offset;
     return offset < s->head_bytes ? offset : s->head_bytes + (offset - s->head_bytes) % s->ring_bytes;
 }
 
@@ -146,6 +176,10 @@ char *spool_room(struct spool *s, size_t max, int64_t hold, size_t *ret_room) {
     }
     *ret_room = (size_t)MIN(room, (int64_t)s->allocated - at);
     return s->map + at;
+}
+
+char *spool_place(const struct spool *s) {
+    return s->map ? s->map + place(s, s->stored) : NULL;
 }
 
 int spool_share(struct spool *s) {

@@ -30,15 +30,28 @@ struct spool {
 };
 
 // A directory for logs: `path` itself where it is on a tmpfs, else one made in /dev/shm where that is one, else `path`.
-// Files left there by an earlier daemon are removed. `cap`: bytes that all logs together may take.
-// Returns 0 or a negative errno.
-int spool_host_new(const char *path, const char *name, int64_t cap, struct spool_host **ret_host);
+// Files left there by an earlier daemon are removed, unless this one goes on with them (`resumed`): then when all logs that
+// are still wanted were resumed, by spool_host_settle. `cap`: bytes that all logs together may take. `scratch`: 64 KiB for
+// bytes on their way, borrowed; whoever resumes finds them there. Returns 0 or a negative errno.
+struct spool_host_parts {
+    const char *path, *name;
+    int64_t cap;
+    char *scratch;
+    bool resumed;
+};
+int spool_host_new(const struct spool_host_parts *parts, struct spool_host **ret_host);
+void spool_host_settle(struct spool_host *host);
 void spool_host_free(struct spool_host *host); // all logs freed before; removes a directory it made
 const char *spool_host_path(const struct spool_host *host);
 int64_t spool_host_stored(const struct spool_host *host);   // bytes taken now
 int64_t spool_host_captured(const struct spool_host *host); // bytes read since the start
 
 void spool_init(struct spool *spool, struct spool_host *host, int64_t head, int64_t tail, int64_t limit);
+// A log as another process left it, by its numbers: opens its file again. Where that is gone, what it held is a gap.
+void spool_resume(struct spool *spool, struct spool_host *host);
+// In it: where the next byte goes, as spool_room says. NULL: not into the file.
+char *spool_place(const struct spool *spool);
+void spool_forget_file(struct spool *spool); // one that had only begun: its first piece is in the scratch place
 void spool_done(struct spool *spool);
 // Makes the ring at least `bytes` large. Only before the first byte.
 void spool_widen(struct spool *spool, int64_t bytes);

@@ -16,7 +16,9 @@ struct spool_host {
     int fd;     // of the directory
     uint64_t next_file;
     int64_t cap, taken, captured;
-    char scratch[65536];
+    char *scratch;    // borrowed
+    uint64_t *claimed; // owned: files of resumed logs, until they are settled
+    size_t claimed_count, claimed_capacity;
 };
 
 static bool on_tmpfs(const char *path) {
@@ -43,7 +45,29 @@ static int spool_host_directory(struct spool_host *host, const char *path, const
 }
 
 // Logs of a daemon that is gone belong to jobs that nobody knows any more.
-static void spool_host_sweep(struct spool_host *host) {
+static int compare(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static bool is_claimed(const struct spool_host *host, const char *name) {
+    uint64_t file = strtoull(name, NULL, 10);
+    return host->claimed && bsearch(&file, host->claimed, host->claimed_count, sizeof(file), compare);
+}
+
+void spool_host_claim(struct spool_host *host, uint64_t file) {
+    if (host->claimed_count == host->claimed_capacity) {
+        size_t capacity = MAX(host->claimed_capacity * 2, (size_t)64);
+        uint64_t *claimed = realloc(host->claimed, capacity * sizeof(*claimed));
+        if (!claimed)
+            return;
+        host->claimed = claimed;
+        host->claimed_capacity = capacity;
+    }
+    host->claimed[host->claimed_count++] = file;
+}
+
+static void spool_host_sweep(struct spool_host *host, bool remove) {
     int fd = dup(host->fd);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     if (!dir) {
@@ -51,26 +75,39 @@ static void spool_host_sweep(struct spool_host *host) {
         return;
     }
     for (struct dirent *e; (e = readdir(dir));)
-        if (e->d_name[0] != '.')
-            unlinkat(host->fd, e->d_name, 0);
+        if (e->d_name[0] != '.') {
+            if (remove && !is_claimed(host, e->d_name))
+                unlinkat(host->fd, e->d_name, 0);
+            else
+                host->next_file = MAX(host->next_file, strtoull(e->d_name, NULL, 10));
+        }
     closedir(dir);
 }
 
-int spool_host_new(const char *path, const char *name, int64_t cap, struct spool_host **ret_host) {
+int spool_host_new(const struct spool_host_parts *parts, struct spool_host **ret_host) {
     struct spool_host *host = calloc(1, sizeof(*host));
     if (!host)
         return -ENOMEM;
     host->fd = -1;
-    host->cap = cap;
-    int r = spool_host_directory(host, path, name);
+    host->cap = parts->cap;
+    host->scratch = parts->scratch;
+    int r = spool_host_directory(host, parts->path, parts->name);
     if (r < 0) {
         host->fd = fd_close(host->fd); // not ours to remove
         spool_host_free(host);
         return r;
     }
-    spool_host_sweep(host);
+    spool_host_sweep(host, !parts->resumed);
     *ret_host = host;
     return 0;
+}
+
+void spool_host_settle(struct spool_host *host) {
+    if (host->claimed)
+        qsort(host->claimed, host->claimed_count, sizeof(*host->claimed), compare);
+    spool_host_sweep(host, true);
+    free(TAKE_PTR(host->claimed));
+    host->claimed_count = host->claimed_capacity = 0;
 }
 
 void spool_host_free(struct spool_host *host) {
@@ -79,6 +116,7 @@ void spool_host_free(struct spool_host *host) {
     if (host->fd >= 0)
         rmdir(host->path);
     fd_close(host->fd);
+    free(host->claimed);
     free(host->path);
     free(host);
 }

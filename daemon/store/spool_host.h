@@ -5,6 +5,8 @@
 
 #include "daemon/store/spool.h"
 
+// A file that a log goes on with.
+void spool_host_claim(struct spool_host *host, uint64_t file);
 // A new file. Returns its descriptor and number, or a negative errno.
 int spool_host_create(struct spool_host *host, uint64_t *ret_file);
 int spool_host_open(struct spool_host *host, uint64_t file, int access); // O_RDWR or O_RDONLY

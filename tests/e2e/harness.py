@@ -121,6 +121,22 @@ class Daemon:
     def pid(self):
         return self.process.pid
 
+    @property
+    def worker(self):
+        """The pid of the event loop; the keeper's is `pid`. None: there is none now."""
+        if "--no-keeper" in self.options:
+            return self.pid
+        found = [pid for pid in procs.children(self.pid) if procs.name(pid) == "supd-worker"]
+        return found[0] if found else None
+
+    def destroy(self):
+        """SIGKILL for both at once: as if the machine had failed."""
+        worker = self.worker
+        procs.kill(self.pid, signal.SIGSTOP)  # it must not start another, nor the worker see it go
+        procs.kill(worker, signal.SIGKILL)
+        procs.kill(self.pid, signal.SIGKILL)
+        self.process.wait()
+
     def errors(self):
         with open(self.log, "rb") as file:
             return file.read()

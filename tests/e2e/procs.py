@@ -51,6 +51,11 @@ def command(pid):
     return text.rstrip(b"\0").split(b"\0") if text else []
 
 
+def name(pid):
+    text = read(pid, "comm")
+    return text.decode(errors="replace").strip() if text else None
+
+
 def executable(pid):
     try:
         return os.readlink(f"/proc/{pid}/exe")

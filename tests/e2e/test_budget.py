@@ -137,10 +137,10 @@ def test_limit_0_keeps_nothing(daemon, client):
 @daemon_test
 def test_flood_costs_no_memory(daemon, client):
     client.run(child("flood", 64 * MIB))
-    before = procs.resident_bytes(daemon.pid)
+    before = procs.resident_bytes(daemon.worker)
     job = client.run(child("flood", 512 * MIB))
     assert job["stdout"]["bytes"] == 512 * MIB
-    grown = procs.resident_bytes(daemon.pid) - before
+    grown = procs.resident_bytes(daemon.worker) - before
     assert grown < (64 if is_sanitized() else 4) * MIB, f"grew by {grown} bytes"
     assert data_of(client.output(job, stream="stdout", offset=-16)["chunks"][0]) == flood(512 * MIB - 16, 512 * MIB)
 

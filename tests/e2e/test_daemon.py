@@ -108,8 +108,7 @@ def test_second_daemon_is_refused_and_names_the_first(daemon, client):
 
 def test_stale_socket_is_replaced():
     with Daemon(expect_clean=False) as first:
-        first.process.kill()
-        first.process.wait()
+        first.destroy()
         assert os.path.exists(first.socket)
         with Daemon(directory=first.directory) as second:
             assert second.client().call("daemon.info")["pid"] == second.pid

@@ -181,7 +181,7 @@ def test_kill_of_a_hundred_at_once(daemon, client):
 @daemon_test
 def test_kill_reaches_a_tree_whose_keeper_was_stopped(daemon, client):
     job = ready(client, "ignore-term")
-    for pid in procs.children(daemon.pid):
+    for pid in procs.children(daemon.worker):
         procs.kill(pid, signal.SIGSTOP)
     client.kill(job, grace=0)
     assert_reason(client.wait(job, limit=10), "killed", signal="SIGKILL", survivors=[])

@@ -105,7 +105,7 @@ def test_jobs_pipelined_beyond_the_descriptors_are_refused_or_run():
 @daemon_test
 def test_line_of_100_mb_is_refused_at_once_and_memory_stays_flat(daemon, client):
     bad = daemon.client()
-    before = procs.resident_bytes(daemon.pid)
+    before = procs.resident_bytes(daemon.worker)
     piece = b"x" * MIB
     try:
         bad.send_raw(b'{"jsonrpc":"2.0","id":1,"method":"')
@@ -119,7 +119,7 @@ def test_line_of_100_mb_is_refused_at_once_and_memory_stays_flat(daemon, client)
     assert answer["id"] is None and answer["error"]["code"] == -32600, answer
     bad.expect_closed()
     assert text(client.run(["echo", "there"])) == "there\n"
-    grown = procs.resident_bytes(daemon.pid) - before
+    grown = procs.resident_bytes(daemon.worker) - before
     assert grown < (64 if is_sanitized() else 16) * MIB, f"grew by {grown}"
 
 
@@ -127,7 +127,7 @@ def test_line_of_100_mb_is_refused_at_once_and_memory_stays_flat(daemon, client)
 def test_connection_that_never_reads_is_not_read_either(daemon, client):
     deaf = daemon.client()
     deaf.guard = 1
-    before = procs.resident_bytes(daemon.pid)
+    before = procs.resident_bytes(daemon.worker)
     job = client.run(child("flood", 900_000), output={"head_bytes": MIB})
     line = b'{"jsonrpc":"2.0","id":1,"method":"job.status","params":{"id":%d,"inline_bytes":1048576}}\n' % job["id"]
     try:
@@ -138,7 +138,7 @@ def test_connection_that_never_reads_is_not_read_either(daemon, client):
     else:
         raise AssertionError("200,000 requests were read from one that reads no answer")
     assert text(client.run(["echo", "there"])) == "there\n"
-    grown = procs.resident_bytes(daemon.pid) - before
+    grown = procs.resident_bytes(daemon.worker) - before
     assert grown < (256 if is_sanitized() else 48) * MIB, f"grew by {grown}"
 
 
@@ -155,15 +155,15 @@ def test_connections_that_come_and_go_leave_nothing(daemon, client):
 @daemon_test
 def test_jobs_leave_no_descriptors_and_no_processes(daemon, client):
     def used():
-        return len(os.listdir(f"/proc/{daemon.pid}/fd"))
+        return len(os.listdir(f"/proc/{daemon.worker}/fd"))
     for _ in range(20):
         client.run(["true"])
-    before, processes = used(), len(procs.children(daemon.pid))
+    before, processes = used(), len(procs.children(daemon.worker))
     for request in [client.request("job.run", argv=["true"]) for _ in range(200)]:
         client.result(request)
     client.call("job.forget", final=True)
     procs.eventually(lambda: used() <= before, "the descriptors are closed")
-    procs.eventually(lambda: len(procs.children(daemon.pid)) <= processes, "the helpers are reaped")
+    procs.eventually(lambda: len(procs.children(daemon.worker)) <= processes, "the helpers are reaped")
 
 
 @daemon_test
@@ -182,11 +182,11 @@ def test_memory_of_large_requests_comes_back(daemon, client):
     if is_sanitized():
         raise Skip("a sanitizer keeps what is freed for a while")
     client.run(["true"])
-    before = procs.resident_bytes(daemon.pid)
+    before = procs.resident_bytes(daemon.worker)
     for size in (1, 3, 5, 7):
         client.run(["true"], stdin={"data": "x" * size * MIB})
     client.call("job.forget", final=True)
-    grown = procs.resident_bytes(daemon.pid) - before
+    grown = procs.resident_bytes(daemon.worker) - before
     assert grown < 4 * MIB, f"keeps {grown}"
 
 

@@ -126,11 +126,11 @@ def test_a_reader_that_sleeps_bounds_what_is_typed(daemon, client):
 @daemon_test
 def test_no_descriptor_stays(daemon, client):
     client.run(["true"], pty=PTY)
-    before = len(os.listdir(f"/proc/{daemon.pid}/fd"))
+    before = len(os.listdir(f"/proc/{daemon.worker}/fd"))
     for _ in range(30):
         client.run(["true"], pty=PTY)
         client.run(["/nonexistent"], pty=PTY)
-    assert len(os.listdir(f"/proc/{daemon.pid}/fd")) <= before + 1
+    assert len(os.listdir(f"/proc/{daemon.worker}/fd")) <= before + 1
 
 
 @daemon_test

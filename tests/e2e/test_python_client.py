@@ -148,7 +148,7 @@ def test_a_daemon_that_goes_is_an_error(daemon, client):
         async with supd.AsyncClient(daemon.socket) as mine:
             waiting = asyncio.create_task(mine.run(child("sleep", 1000)))
             await mine.call("daemon.info")
-            daemon.process.kill()
+            daemon.destroy()
             try:
                 await waiting
             except ConnectionError:

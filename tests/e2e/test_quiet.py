@@ -18,18 +18,20 @@ def settled(pid):
     procs.eventually(still, "the daemon comes to rest")
 
 
-def assert_quiet(pid):
-    settled(pid)
-    before = procs.switches(pid)
+def assert_quiet(daemon):
+    both = (daemon.pid, daemon.worker)
+    for pid in both:
+        settled(pid)
+    before = [procs.switches(pid) for pid in both]
     time.sleep(SPAN)  # the time measured, no synchronization
-    after = procs.switches(pid)
+    after = [procs.switches(pid) for pid in both]
     assert after == before, f"woke up: {before} to {after}"
 
 
 @daemon_test
 def test_idle_daemon_never_wakes_up(daemon, client):
     client.run(["true"])
-    assert_quiet(daemon.pid)
+    assert_quiet(daemon)
 
 
 @daemon_test
@@ -42,7 +44,7 @@ def test_daemon_with_quiet_jobs_never_wakes_up(daemon, client):
         client.result(request)
     waiting = client.request("job.wait", ids=[1])
     client.call("daemon.info")
-    assert_quiet(daemon.pid)
+    assert_quiet(daemon)
     assert waiting not in client.answers
 
 
@@ -51,7 +53,7 @@ def test_keeping_jobs_and_their_survivors_cost_nothing(daemon, client):
     needs_tree()
     job = client.start(child("hold-pipe", 1000), descendants="wait")
     client.wait_text(job, "\n")
-    assert_quiet(daemon.pid)
+    assert_quiet(daemon)
     client.kill_and_wait(job)
 
 
@@ -60,7 +62,7 @@ def test_half_a_line_costs_nothing(daemon, client):
     half = daemon.client()
     half.send_raw(b'{"jsonrpc":"2.0","id":1,"meth')
     client.call("daemon.info")
-    assert_quiet(daemon.pid)
+    assert_quiet(daemon)
     half.close()
 
 
@@ -70,29 +72,29 @@ def test_half_closed_connection_costs_nothing(daemon, client):
     half.request("job.run", argv=child("sleep", 1000))
     half.shut_writing()
     client.call("daemon.info")
-    assert_quiet(daemon.pid)
+    assert_quiet(daemon)
 
 
 @daemon_test
 def test_follower_that_does_not_read_costs_nothing(daemon, client):
     client.request("job.run", argv=child("flood"), follow=True)
     client.notification("job.started")
-    assert_quiet(daemon.pid)
+    assert_quiet(daemon)
 
 
 def test_out_of_descriptors_costs_nothing():
     with Daemon(nofile=96) as daemon:
         clients = [daemon.client() for _ in range(120)]
         clients[0].call("daemon.info")
-        assert_quiet(daemon.pid)
+        assert_quiet(daemon)
 
 
 @daemon_test
 def test_closed_pipes_cost_no_cpu(daemon, client):
     closed = client.start(child("close-pipes"))
     client.run(["true"])
-    before = procs.cpu_seconds(daemon.pid)
+    before = procs.cpu_seconds(daemon.worker)
     assert_reason(client.run(child("sleep", 2)), "exited")
-    used = procs.cpu_seconds(daemon.pid) - before
+    used = procs.cpu_seconds(daemon.worker) - before
     assert used < 0.2, f"{used} s of CPU while nothing happened"
     assert client.status(closed)["state"] == "running"

@@ -112,12 +112,12 @@ def test_failure_comes_at_once_and_not_with_the_timeout(daemon, client):
 
 @daemon_test
 def test_many_failures_leave_the_daemon_whole(daemon, client):
-    before = set(os.listdir(f"/proc/{daemon.pid}/fd"))
+    before = set(os.listdir(f"/proc/{daemon.worker}/fd"))
     requests = [client.request("job.run", argv=["/nonexistent/program"]) for _ in range(300)]
     for request in requests:
         assert_reason(client.result(request)["job"], "spawn_failed")
     assert text(client.run(["echo", "fine"])) == "fine\n"
-    after = set(os.listdir(f"/proc/{daemon.pid}/fd"))
+    after = set(os.listdir(f"/proc/{daemon.worker}/fd"))
     assert len(after) <= len(before) + 4, f"{len(after) - len(before)} descriptors more than before"
 
 
@@ -187,8 +187,8 @@ def test_a_launch_killed_before_it_began_does_not_hang(daemon, client):
 def test_a_child_stopped_before_its_exec_ends_at_its_deadline(daemon, client):
     hanging = client.request("job.run", argv=["true"], stdout={"file": fifo_of(daemon)}, timeout=1.5, grace=0)
     # The leader, and with a reaper what is about to be one.
-    procs.eventually(lambda: procs.children(daemon.pid), "it has been born")
-    for child_of_supd in procs.children(daemon.pid):
+    procs.eventually(lambda: procs.children(daemon.worker), "it has been born")
+    for child_of_supd in procs.children(daemon.worker):
         for pid in (child_of_supd, *procs.children(child_of_supd)):
             procs.kill(pid, signal.SIGSTOP)
     other = daemon.client()

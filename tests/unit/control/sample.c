@@ -7,6 +7,8 @@
 #include "common/util.h"
 #include "daemon/runner/run.h"
 
+static char scratch[65536];
+
 void sample_open(struct sample *s) {
     *s = (struct sample){
         .identity = {.uid = 1000, .user = strdup("build"), .home = strdup("/"), .shell = strdup("/bin/sh")}};
@@ -17,14 +19,19 @@ void sample_open(struct sample *s) {
     s->control.registry = registry_new(1);
     char name[64];
     snprintf(name, sizeof(name), "supd-unit-%d", (int)getpid());
-    ck_assert_int_eq(spool_host_new(s->dir, name, 1 << 30, &s->control.spools), 0);
+    ck_assert_int_eq(
+        spool_host_new(&(struct spool_host_parts){.path = s->dir, .name = name, .cap = 1 << 30, .scratch = scratch},
+                       &s->control.spools),
+        0);
 }
 
 static void job_free(struct sample *s, struct job *job) {
     struct run *run = job->run;
     registry_remove(s->control.registry, job);
-    for (int i = 0; i < STREAM_COUNT; i++)
-        spool_done(&run->pipes[i].spool);
+    for (int i = 0; i < STREAM_COUNT; i++) {
+        spool_done(run->pipes[i].spool);
+        free(run->pipes[i].spool);
+    }
     order_done(&run->order);
     free(run);
     spec_done(&job->spec);
@@ -66,7 +73,9 @@ struct job *sample_job(struct sample *s, uid_t owner, const char *name, int64_t 
     run->job = job;
     for (int i = 0; i < STREAM_COUNT; i++) {
         run->pipes[i] = (struct run_pipe){.run = run, .stream = i, .fd = 0, .hold = INT64_MAX};
-        spool_init(&run->pipes[i].spool, s->control.spools, head, tail, -1);
+        run->pipes[i].spool = calloc(1, sizeof(struct spool));
+        ck_assert_ptr_nonnull(run->pipes[i].spool);
+        spool_init(run->pipes[i].spool, s->control.spools, head, tail, -1);
     }
     ck_assert_int_eq(registry_add(s->control.registry, job), 0);
     return job;
@@ -74,7 +83,7 @@ struct job *sample_job(struct sample *s, uid_t owner, const char *name, int64_t 
 
 void sample_write(struct job *job, int stream, const char *data, size_t size) {
     struct run *run = run_of(job);
-    struct spool *spool = &run->pipes[stream].spool;
+    struct spool *spool = run->pipes[stream].spool;
     job->ended_at += 1; // the clock of a job that has not ended
     order_add(&run->order, stream, spool->total, job->ended_at);
     while (size > 0) {

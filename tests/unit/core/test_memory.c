@@ -8,6 +8,8 @@
 #include "tests/unit/failing.h"
 #include "tests/unit/suite.h"
 
+static char scratch[65536];
+
 enum { SWEEP_MAX = 10000 };
 
 // Does the step with its first allocation failing, then with its second, until it gets by without a failure. `tells`:
@@ -55,7 +57,9 @@ static char name[40];
 
 static bool host_step(void) {
     struct spool_host *host = NULL;
-    int r = spool_host_new("/proc/self", name, 1 << 20, &host); // no tmpfs: the directory is made in /dev/shm
+    int r = spool_host_new(
+        &(struct spool_host_parts){.path = "/proc/self", .name = name, .cap = 1 << 20, .scratch = scratch},
+        &host); // no tmpfs: the directory is made in /dev/shm
     bool clean = r == 0 ? host != NULL : r == -ENOMEM && !host;
     spool_host_free(host);
     return r == 0 || !clean;
@@ -81,7 +85,10 @@ static bool spool_step(void) {
 START_TEST(spool) {
     snprintf(name, sizeof(name), "supd-unit-%d", (int)getpid());
     sweep(host_step, true);
-    ck_assert_int_eq(spool_host_new("/proc/self", name, 1 << 20, &logs), 0);
+    ck_assert_int_eq(
+        spool_host_new(
+            &(struct spool_host_parts){.path = "/proc/self", .name = name, .cap = 1 << 20, .scratch = scratch}, &logs),
+        0);
     sweep(spool_step, false);
     spool_host_free(logs);
 }

@@ -9,6 +9,8 @@
 #include "tests/unit/core/holds.h"
 #include "tests/unit/suite.h"
 
+static char scratch[65536];
+
 enum { MODEL_MAX = 1 << 20 };
 
 static char dir[] = "/tmp/supd-unit-XXXXXX";
@@ -19,7 +21,12 @@ static char model[MODEL_MAX]; // every byte that was ever written
 static void setup(void) {
     strcpy(dir + strlen(dir) - 6, "XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(dir));
-    ck_assert_int_eq(spool_host_new(dir, strrchr(dir, '/') + 1, 8 << 20, &host), 0);
+    ck_assert_int_eq(spool_host_new(&(struct spool_host_parts){.path = dir,
+                                                               .name = strrchr(dir, '/') + 1,
+                                                               .cap = 8 << 20,
+                                                               .scratch = scratch},
+                                    &host),
+                     0);
     for (size_t i = 0; i < MODEL_MAX; i++)
         model[i] = (char)(i * 31 + i / 251);
 }
@@ -143,7 +150,10 @@ START_TEST(a_log_that_may_not_grow_keeps_what_it_has) {
     snprintf(name, sizeof(name), "%s-small", strrchr(dir, '/') + 1);
     for (int64_t cap = 0; cap < 300000; cap += 7777) {
         struct spool_host *small;
-        ck_assert_int_eq(spool_host_new(dir, name, cap, &small), 0);
+        ck_assert_int_eq(
+            spool_host_new(&(struct spool_host_parts){.path = dir, .name = name, .cap = cap, .scratch = scratch},
+                           &small),
+            0);
         spool_init(&spool, small, 100000, 150000, -1);
         put(400000, INT64_MAX);
         HOLDS(spool.total == 400000 && spool_host_stored(small) <= cap);

@@ -10,6 +10,8 @@
 #include "tests/unit/core/holds.h"
 #include "tests/unit/suite.h"
 
+static char scratch[65536];
+
 static char top[64]; // on a tmpfs
 static char output[80];
 static struct spool_host *host;
@@ -40,7 +42,10 @@ static void touch(const char *folder, const char *name) {
 
 START_TEST(a_tmpfs_is_used_as_it_is) {
     struct stat st;
-    ck_assert_int_eq(spool_host_new(top, "unused", 100, &host), 0);
+    ck_assert_int_eq(
+        spool_host_new(&(struct spool_host_parts){.path = top, .name = "unused", .cap = 100, .scratch = scratch},
+                       &host),
+        0);
     ck_assert_str_eq(spool_host_path(host), output);
     ck_assert_int_eq(stat(output, &st), 0);
     ck_assert_int_eq(st.st_mode & 07777, 0700);
@@ -54,7 +59,10 @@ START_TEST(files_of_an_earlier_daemon_are_swept) {
     ck_assert_int_eq(mkdir(output, 0700), 0);
     touch(output, "1");
     touch(output, "17");
-    ck_assert_int_eq(spool_host_new(top, "unused", 100, &host), 0);
+    ck_assert_int_eq(
+        spool_host_new(&(struct spool_host_parts){.path = top, .name = "unused", .cap = 100, .scratch = scratch},
+                       &host),
+        0);
     uint64_t file;
     int fd = spool_host_create(host, &file); // its number is free again
     ck_assert_int_ge(fd, 0);
@@ -71,7 +79,10 @@ START_TEST(a_directory_open_to_others_is_refused_and_left) {
     ck_assert_int_eq(mkdir(output, 0700), 0);
     ck_assert_int_eq(chmod(output, 0750), 0);
     host = NULL;
-    ck_assert_int_eq(spool_host_new(top, "unused", 100, &host), -EPERM);
+    ck_assert_int_eq(
+        spool_host_new(&(struct spool_host_parts){.path = top, .name = "unused", .cap = 100, .scratch = scratch},
+                       &host),
+        -EPERM);
     ck_assert_ptr_null(host);
     ck_assert(exists(output));
 }
@@ -83,7 +94,8 @@ START_TEST(a_link_is_not_followed) {
     ck_assert_int_eq(mkdir(target, 0700), 0);
     ck_assert_int_eq(symlink(target, output), 0);
     touch(target, "1");
-    int r = spool_host_new(top, "unused", 100, &host);
+    int r = spool_host_new(&(struct spool_host_parts){.path = top, .name = "unused", .cap = 100, .scratch = scratch},
+                           &host);
     ck_assert(r == -ELOOP || r == -ENOTDIR);
     char file[100];
     snprintf(file, sizeof(file), "%s/1", target);
@@ -97,12 +109,18 @@ START_TEST(a_place_that_is_not_there_is_an_error) {
     char nowhere[100];
     snprintf(nowhere, sizeof(nowhere), "%s/no", top);
     // Not on a tmpfs, so /dev/shm is taken; a name that can't be made there is the answer.
-    ck_assert_int_eq(spool_host_new(nowhere, "no/where", 100, &host), -ENOENT);
+    ck_assert_int_eq(
+        spool_host_new(&(struct spool_host_parts){.path = nowhere, .name = "no/where", .cap = 100, .scratch = scratch},
+                       &host),
+        -ENOENT);
 }
 END_TEST
 
 START_TEST(the_cap_counts_to_the_byte) {
-    ck_assert_int_eq(spool_host_new(top, "unused", 100, &host), 0);
+    ck_assert_int_eq(
+        spool_host_new(&(struct spool_host_parts){.path = top, .name = "unused", .cap = 100, .scratch = scratch},
+                       &host),
+        0);
     ck_assert_int_eq(spool_host_reserve(host, 60), 0);
     ck_assert_int_eq(spool_host_reserve(host, 41), -ENOSPC);
     ck_assert_int_eq(spool_host_stored(host), 60);
@@ -119,7 +137,10 @@ END_TEST
 
 START_TEST(files_have_numbers_of_their_own) {
     uint64_t a, b;
-    ck_assert_int_eq(spool_host_new(top, "unused", 100, &host), 0);
+    ck_assert_int_eq(
+        spool_host_new(&(struct spool_host_parts){.path = top, .name = "unused", .cap = 100, .scratch = scratch},
+                       &host),
+        0);
     int first = spool_host_create(host, &a), second = spool_host_create(host, &b);
     ck_assert_int_ge(MIN(first, second), 0);
     ck_assert(a != b && a > 0 && b > 0);
@@ -167,7 +188,10 @@ START_TEST(a_full_disk_is_a_gap) {
         printf("a_full_disk_is_a_gap: skipped, a tmpfs can't be mounted\n");
         return;
     }
-    ck_assert_int_eq(spool_host_new(top, "unused", 1 << 30, &host), 0);
+    ck_assert_int_eq(
+        spool_host_new(&(struct spool_host_parts){.path = top, .name = "unused", .cap = 1 << 30, .scratch = scratch},
+                       &host),
+        0);
     fill_the_disk();
     fill_the_disk(); // the space of the first is there again
     spool_host_free(host);

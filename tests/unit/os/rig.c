@@ -26,7 +26,10 @@ bool rig_has_cgroups(void) {
     struct tree_host *host = NULL;
     struct descriptors descriptors = {0};
     int reaper_fd = open(TEST_REAPER, O_PATH | O_CLOEXEC);
-    tree_host_new(loop, TREE_AUTO, host_name(), reaper_fd, &descriptors, &host);
+    tree_host_new(
+        &(struct tree_host_parts){
+            .loop = loop, .way = TREE_AUTO, .name = host_name(), .reaper_fd = reaper_fd, .descriptors = &descriptors},
+        &host);
     bool cgroups = host && tree_host_way(host) == TREE_CGROUP;
     if (!cgroups)
         printf("SKIPPED: what needs a cgroup: %s\n", host ? tree_host_why(host) : "there is no supd-reaper either");
@@ -40,7 +43,10 @@ void rig_clean(void) {
     struct ev_loop *loop = ev_loop_new(EVFLAG_NOENV);
     struct tree_host *host = NULL;
     struct descriptors descriptors = {0};
-    tree_host_new(loop, TREE_CGROUP, host_name(), -1, &descriptors, &host);
+    tree_host_new(
+        &(struct tree_host_parts){
+            .loop = loop, .way = TREE_CGROUP, .name = host_name(), .reaper_fd = -1, .descriptors = &descriptors},
+        &host);
     tree_host_free(host);
     ev_loop_destroy(loop);
 }
@@ -51,10 +57,16 @@ void rig_open(struct rig *rig, enum spawn_way spawn, enum tree_way tree) {
     ev_ref(rig->loop); // it waits though nothing but threads may be under way
     loop_thread = pthread_self();
     prctl(PR_SET_NAME, "supd-unit"); // by which strays knows a launch that is still on its way
-    ck_assert_int_eq(launcher_new(rig->loop, spawn, 2, &rig->launcher), 0);
+    ck_assert_int_eq(launcher_new(rig->loop, spawn, 2, NULL, &rig->launcher), 0);
     rig->reaper_fd = open(TEST_REAPER, O_PATH | O_CLOEXEC);
     ck_assert_msg(rig->reaper_fd >= 0, "%s is not built", TEST_REAPER);
-    ck_assert_int_eq(tree_host_new(rig->loop, tree, host_name(), rig->reaper_fd, &rig->descriptors, &rig->host), 0);
+    ck_assert_int_eq(tree_host_new(&(struct tree_host_parts){.loop = rig->loop,
+                                                             .way = tree,
+                                                             .name = host_name(),
+                                                             .reaper_fd = rig->reaper_fd,
+                                                             .descriptors = &rig->descriptors},
+                                   &rig->host),
+                     0);
     ck_assert_int_eq(tree_host_way(rig->host), tree);
 }
 

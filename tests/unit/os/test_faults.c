@@ -108,8 +108,13 @@ START_TEST(every_call_of_a_start_may_fail) {
         struct launcher *launcher = NULL;
         struct tree_host *host = NULL;
         fault_arm(nth);
-        int r = launcher_new(loop, SPAWN_FAST, 2, &launcher);
-        int s = tree_host_new(loop, starts[_i], "supd-unit-starts", reaper_fd, &descriptors, &host);
+        int r = launcher_new(loop, SPAWN_FAST, 2, NULL, &launcher);
+        int s = tree_host_new(&(struct tree_host_parts){.loop = loop,
+                                                        .way = starts[_i],
+                                                        .name = "supd-unit-starts",
+                                                        .reaper_fd = reaper_fd,
+                                                        .descriptors = &descriptors},
+                              &host);
         happened = fault_happened();
         fault_arm(0);
         ck_assert((r == 0) == (launcher != NULL) && (s == 0) == (host != NULL));

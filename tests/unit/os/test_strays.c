@@ -14,7 +14,7 @@
 START_TEST(orphans_are_ended_and_reaped_and_reapers_left_alone) {
     struct ev_loop *loop = ev_loop_new(EVFLAG_NOENV);
     struct strays *strays;
-    ck_assert_int_eq(strays_new(loop, &strays), 0);
+    ck_assert_int_eq(strays_new(loop, getpid(), NULL, &strays), 0);
     pid_t orphan = family_orphan(NULL), known = family_orphan(NULL), nameless = family_orphan("supd-reaper");
     struct tree tree = {.holder = known};
     strays_know(strays, &tree);
@@ -44,7 +44,7 @@ END_TEST
 START_TEST(none_at_all_is_no_trouble) {
     struct ev_loop *loop = ev_loop_new(EVFLAG_NOENV);
     struct strays *strays;
-    ck_assert_int_eq(strays_new(loop, &strays), 0);
+    ck_assert_int_eq(strays_new(loop, getpid(), NULL, &strays), 0);
     strays_sweep(strays);
     ev_run(loop, EVRUN_NOWAIT); // what is watched from now on does not keep a loop
     ck_assert_uint_eq(ev_pending_count(loop), 0);

@@ -82,7 +82,10 @@ static int host(enum tree_way way, int reaper_fd, enum tree_way *ret_way) {
     struct ev_loop *loop = ev_loop_new(EVFLAG_NOENV);
     struct descriptors descriptors = {0};
     struct tree_host *made = NULL;
-    int r = tree_host_new(loop, way, "supd-unit-hosts", reaper_fd, &descriptors, &made);
+    int r = tree_host_new(
+        &(struct tree_host_parts){
+            .loop = loop, .way = way, .name = "supd-unit-hosts", .reaper_fd = reaper_fd, .descriptors = &descriptors},
+        &made);
     ck_assert((r == 0) == (made != NULL));
     if (made) {
         *ret_way = tree_host_way(made);

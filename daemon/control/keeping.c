@@ -1,0 +1,101 @@
+// Sessions and calls into records.
+#include "daemon/control/keeping.h"
+
+#include <assert.h>
+
+#include "common/util.h"
+
+static_assert(sizeof(struct kept_session) <= KEPT_SESSION_SIZE, "a session's record has outgrown its place");
+static_assert(sizeof(struct kept_call) <= KEPT_CALL_SIZE, "a call's record has outgrown its place");
+
+struct kept_call *keep_call(struct session *session, enum kept_call_kind kind, json_t *request, json_t *more) {
+    struct kept *kept = session->control->kept;
+    struct kept_call *record = session->kept ? kept_take(kept, KEPT_CALL, kept_serial(kept)) : NULL;
+    json_t *all = more ? more : json_object();
+    if (request)
+        json_object_set(all, "id", request);
+    char *text = record ? json_dumps(all, JSON_COMPACT) : NULL;
+    json_decref(all);
+    if (!text || kept_blob_put(kept, &record->more, text, strlen(text)) < 0) {
+        kept_drop(kept, KEPT_CALL, record);
+        keep_session_unkept(session, 1);
+        record = NULL;
+    } else {
+        record->kind = (int)kind;
+        record->session = session->kept->id; // from here on it counts
+    }
+    free(text);
+    return record;
+}
+
+void keep_call_end(struct session *session, struct kept_call *record, bool was_kept) {
+    struct kept *kept = session->control->kept;
+    if (record) {
+        kept_blob_drop(kept, &record->more);
+        kept_drop(kept, KEPT_CALL, record);
+    } else if (!was_kept) {
+        keep_session_unkept(session, -1);
+    }
+}
+
+void keep_session_begin(struct session *session) {
+    struct kept *kept = session->control->kept;
+    struct kept_session *record = kept_take(kept, KEPT_SESSION, kept_serial(kept));
+    session->kept = record;
+    if (!record)
+        return;
+    record->uid = session->uid;
+    record->pid = session->pid;
+    record->fd = stream_fd(session->stream);
+    stream_mark(session->stream, &record->busy);
+}
+
+void keep_session_end(struct session *session) {
+    if (!session->kept)
+        return;
+    stream_mark(session->stream, NULL);
+    kept_drop(session->control->kept, KEPT_SESSION, session->kept);
+    session->kept = NULL;
+}
+
+void keep_session_unkept(struct session *session, int count) {
+    stream_busy(session->stream, count);
+}
+
+static int dump(json_t *value, char **ret_text) {
+    *ret_text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    json_decref(value);
+    return *ret_text ? 0 : -ENOMEM;
+}
+
+int keep_spec(const json_t *params, const struct spec *spec, char **ret_text, char **ret_secrets) {
+    static const char *const others[] = {"env", "inline_bytes", "follow", "fd", "stdin"};
+    json_t *rest = json_copy((json_t *)(uintptr_t)params), *secrets = json_object();
+    json_t *env = json_object_get(params, "env"), *in = json_object_get(params, "stdin");
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+        json_object_del(rest, others[i]);
+    if (in && json_is_string(in))
+        json_object_set(rest, "stdin", in);
+    if (spec->canonical)
+        json_object_set_new(rest, "digest", json_string(spec->canonical));
+    if (in && !json_is_string(in))
+        json_object_set(secrets, "stdin", in);
+    if (env)
+        json_object_set(secrets, "env", env);
+    int r = dump(rest, ret_text);
+    int r2 = dump(secrets, ret_secrets);
+    return r < 0 ? r : r2;
+}
+
+void keep_labels(struct control *control, struct job *job, json_t *labels) {
+    size_t size;
+    const char *text = runner_kept_spec(control->runner, job, &size);
+    json_t *spec = text ? json_loadb(text, size, 0, NULL) : NULL;
+    char *changed = NULL;
+    if (!spec)
+        return;
+    json_object_set(spec, "labels", labels);
+    if (dump(spec, &changed) == 0)
+        runner_keep_spec(control->runner, job, changed, strlen(changed));
+    free(changed);
+}

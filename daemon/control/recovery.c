@@ -1,0 +1,154 @@
+// Sessions, jobs and calls from records.
+#include "daemon/control/recovery.h"
+
+#include "common/util.h"
+#include "daemon/control/decode.h"
+#include "daemon/control/event.h"
+#include "daemon/control/follower.h"
+#include "daemon/control/keeping.h"
+#include "daemon/control/wait.h"
+
+size_t recovery_descriptors(struct kept *kept, int *fds, size_t max) {
+    size_t count = 0;
+    for (struct kept_session *s = NULL; (s = kept_next(kept, KEPT_SESSION, s));)
+        if (s->fd > 0 && !s->busy && count < max)
+            fds[count++] = s->fd;
+    for (void *job = NULL; (job = kept_next(kept, KEPT_JOB, job)) && count + RUNNER_FDS <= max;)
+        count += runner_descriptors(job, fds + count);
+    return count;
+}
+
+static int compare(const void *a, const void *b) {
+    int64_t x = kept_id(*(void *const *)a), y = kept_id(*(void *const *)b);
+    return x < y ? -1 : x > y;
+}
+
+// All records of a kind in the order of their ids.
+static void **records_sorted(struct kept *kept, enum kept_kind kind, size_t *ret_count) {
+    void **list = calloc((size_t)kept->head->used[kind] + 1, sizeof(*list));
+    size_t count = 0;
+    for (void *record = NULL; list && (record = kept_next(kept, kind, record));)
+        list[count++] = record;
+    if (list)
+        qsort(list, count, sizeof(*list), compare);
+    *ret_count = list ? count : 0;
+    return list;
+}
+
+static void sessions_recover(struct control *control) {
+    size_t count, closed = 0;
+    _cleanup_free_ void **records = records_sorted(control->kept, KEPT_SESSION, &count);
+    for (size_t i = 0; i < count; i++) {
+        struct kept_session *record = records[i];
+        // A descriptor of one that was busy is closed by now.
+        if (!record->busy && record->fd > 0 && session_resume(control, record) == 0)
+            continue;
+        closed++;
+        kept_drop(control->kept, KEPT_SESSION, record);
+    }
+    if (count > 0)
+        log_info(control->log, "recovered %zu connections, closed %zu that were in the middle of something",
+                 count - closed, closed);
+}
+
+static struct session *session_by_serial(const struct control *control, int64_t serial) {
+    struct session *session = control->sessions;
+    while (session && (!session->kept || session->kept->id != serial))
+        session = session->next;
+    return session;
+}
+
+static json_t *blob_json(const struct kept *kept, const struct kept_blob *blob) {
+    const char *text = kept_blob_get(kept, blob);
+    return text ? json_loadb(text, blob->size, JSON_DECODE_ANY, NULL) : NULL;
+}
+
+static int job_recover(struct control *control, void *record) {
+    struct start start = {0};
+    size_t size;
+    struct spec spec;
+    struct refusal refusal = {0};
+    struct job *job;
+    const char *secret = runner_record_secrets(control->runner, record, &start, &size);
+    json_t *secrets = secret ? json_loadb(secret, size, 0, NULL) : NULL;
+    const char *text = runner_record_spec(control->runner, record, &size);
+    json_t *params = text ? json_loadb(text, size, 0, NULL) : NULL;
+    if (secrets && params)
+        json_object_update(params, secrets);
+    start.secrets_text = secrets ? secret : NULL;
+    int r = params ? decode_spec(params, false, &refusal, &spec) : -EINVAL;
+    if (r == 0)
+        r = runner_adopt(control->runner, record, &spec, &start, &job);
+    if (params)
+        spec_done(&spec);
+    json_decref(params);
+    json_decref(secrets);
+    return r;
+}
+
+static void jobs_recover(struct control *control) {
+    size_t count, lost = 0;
+    _cleanup_free_ void **records = records_sorted(control->kept, KEPT_JOB, &count);
+    for (size_t i = 0; i < count; i++) {
+        int64_t id = kept_id(records[i]);
+        if (job_recover(control, records[i]) == 0)
+            continue;
+        log_error(control->log, "job %lld can't be gone on with: its record is not to be read", (long long)id);
+        kept_drop(control->kept, KEPT_JOB, records[i]);
+        lost++;
+    }
+    runner_adopted(control->runner);
+    if (count > 0)
+        log_info(control->log, "recovered %zu jobs", count - lost);
+    for (struct job *job = registry_newest(control->registry); job; job = job->older) {
+        struct session *session = session_by_serial(control, runner_kept_lease(job));
+        if (session)
+            session_lease(session, job);
+    }
+}
+
+static void call_recover(struct control *control, struct kept_call *record) {
+    struct session *session = session_by_serial(control, record->session);
+    json_t *more = blob_json(control->kept, &record->more);
+    int r = session && more ? 0 : -EINVAL;
+    if (r == 0 && record->kind == KEPT_WAIT)
+        r = wait_resume(session, record, more);
+    else if (r == 0 && record->kind == KEPT_FOLLOW)
+        r = follower_resume(session, record, more);
+    else if (r == 0 && record->kind == KEPT_SUBSCRIPTION)
+        r = subscription_resume(session, record, more);
+    json_decref(more);
+    if (r == 0)
+        return;
+    kept_blob_drop(control->kept, &record->more);
+    kept_drop(control->kept, KEPT_CALL, record);
+    if (session) {
+        session->closing = true; // never silence
+        session_wake(session);
+    }
+}
+
+static void claim(struct control *control) {
+    struct kept *kept = control->kept;
+    runner_claim(control->runner);
+    for (struct kept_session *s = NULL; (s = kept_next(kept, KEPT_SESSION, s));) {
+        kept_blob_claim(kept, &s->in);
+        kept_blob_claim(kept, &s->out);
+    }
+    for (struct kept_call *call = NULL; (call = kept_next(kept, KEPT_CALL, call));)
+        kept_blob_claim(kept, &call->more);
+}
+
+void recovery_run(struct control *control) {
+    size_t count;
+    claim(control);
+    control->recovering = true;
+    sessions_recover(control);
+    jobs_recover(control);
+    _cleanup_free_ void **records = records_sorted(control->kept, KEPT_CALL, &count);
+    for (size_t i = 0; i < count; i++)
+        call_recover(control, records[i]);
+    for (struct session *session = control->sessions; session; session = session->next)
+        session_wake(session);
+    control->recovering = false;
+}

@@ -1,0 +1,216 @@
+// Starts the worker, and starts it again.
+#include "daemon/keeper.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "common/util.h"
+#include "daemon/notify.h"
+#include "daemon/os/leader.h"
+
+enum {
+    TABLE_MOST = 65536, // descriptors for which there is room from the start
+    QUICK_FREE = 3,     // deaths soon after the start before the next start waits
+};
+#define LIVED 0.5 // seconds that make the deaths before count no more
+#define WAIT_FIRST 0.1
+#define WAIT_MOST 10.0
+
+struct state {
+    const struct keeper *keeper;
+    struct kept_head *head;
+    sigset_t signals;
+    char program[PATH_MAX]; // as it was at the start: an upgrade puts another file there
+    pid_t worker;           // 0: none now
+    int status;
+    double started;
+    int quick; // deaths in a row, each soon after its start
+};
+
+// Growing a table that is shared waits for all who may be reading it (expand_files, synchronize_rcu): done once, here.
+static void table_grow(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    rlim_t most = MIN(limit.rlim_max, (rlim_t)TABLE_MOST);
+    struct rlimit raised = {MAX(limit.rlim_cur, most), limit.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &raised);
+    int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, (int)most - 1);
+    fd_close(fd);
+    setrlimit(RLIMIT_NOFILE, &limit); // what jobs are given is what we were given
+}
+
+// Not fork: the descriptor table is one. The C library keeps its thread's id where the kernel is told to put it.
+static pid_t worker_clone(void) {
+    int *tid = NULL;
+    if (prctl(PR_GET_TID_ADDRESS, &tid, 0, 0, 0) < 0)
+        return -errno;
+    const unsigned long flags = CLONE_FILES | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD;
+#if defined(__x86_64__)
+    long r = syscall(SYS_clone, flags, 0, NULL, tid, 0);
+#else
+    long r = syscall(SYS_clone, flags, 0, NULL, 0, tid);
+#endif
+    return r < 0 ? -errno : (pid_t)r;
+}
+
+static void worker_start(struct state *s) {
+    s->started = now_mono();
+    s->head->starts++;
+    pid_t pid = worker_clone();
+    if (pid == 0) {
+        int status = s->keeper->work(s->keeper->data);
+        fflush(NULL);
+        _exit(status);
+    }
+    s->worker = MAX(pid, 0);
+    s->status = W_EXITCODE(WORKER_FAILED, 0);
+    if (pid < 0)
+        log_error(s->keeper->log, "keeper: a worker can't be started: %s", strerror(-pid));
+    else if (s->head->is_stopping)
+        kill(pid, SIGTERM);
+}
+
+static void reap(struct state *s) {
+    for (;;) {
+        int status;
+        struct rusage usage;
+        // Where the journal is full the dead stay what they are, and keep their status: all but the worker.
+        pid_t whom = kept_journal_room(s->head) ? -1 : s->worker > 0 ? s->worker : 0;
+        pid_t pid = whom == 0 ? 0 : wait4(whom, &status, WNOHANG, &usage);
+        if (pid <= 0)
+            return;
+        if (pid == s->worker) {
+            s->worker = 0;
+            s->status = status;
+            return;
+        }
+        const struct leader_exit end = leader_exit_from(status, &usage);
+        kept_journal_put(s->head, pid, &end);
+        const uint64_t one = 1;
+        if (write(s->head->news, &one, sizeof(one)) < 0) {
+            // It is full of news already.
+        }
+    }
+}
+
+static void answer(struct state *s) {
+    unsigned asks = __atomic_exchange_n(&s->head->asks, 0, __ATOMIC_SEQ_CST);
+    if (asks & KEPT_ASK_RELOADING) {
+        char text[80];
+        snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)(now_mono() * 1e6));
+        notify_send(text);
+    }
+    if (asks & KEPT_ASK_READY) {
+        s->head->was_ready = true;
+        notify_send("READY=1");
+    }
+    if (asks & KEPT_ASK_WATCHDOG)
+        notify_send("WATCHDOG=1");
+    if (asks & KEPT_ASK_STOPPING)
+        notify_send("STOPPING=1");
+}
+
+static void on_signal(struct state *s, int signal) {
+    if (signal == SIGUSR1)
+        answer(s);
+    if (signal == SIGTERM || signal == SIGINT)
+        s->head->is_stopping = true; // also for a worker that is yet to come
+    if ((signal == SIGTERM || signal == SIGINT || signal == SIGHUP) && s->worker > 0)
+        kill(s->worker, signal); // our child, not reaped: the number is its own
+    reap(s);
+}
+
+// Sleeps until a signal comes, at most so long; negative: for ever.
+static void wait_signal(struct state *s, double seconds) {
+    const struct timespec time = {.tv_sec = (time_t)seconds, .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9)};
+    int signal = sigtimedwait(&s->signals, NULL, seconds < 0 ? NULL : &time);
+    if (signal > 0)
+        on_signal(s, signal);
+}
+
+// One that dies again and again is started ever more rarely, and each time it is said.
+static void wait_before_restart(struct state *s) {
+    s->quick = now_mono() - s->started < LIVED ? s->quick + 1 : 0;
+    if (s->quick < QUICK_FREE)
+        return;
+    double wait = WAIT_FIRST;
+    for (int i = QUICK_FREE; i < s->quick && wait < WAIT_MOST; i++)
+        wait *= 2;
+    wait = MIN(wait, WAIT_MOST);
+    log_error(s->keeper->log, "keeper: the worker died %d times in a row: the next one starts in %.1f s", s->quick,
+              wait);
+    double until = now_mono() + wait;
+    for (double left = wait; left > 0 && !s->head->is_stopping; left = until - now_mono())
+        wait_signal(s, left);
+}
+
+static void tell_death(const struct state *s) {
+    const struct log *log = s->keeper->log;
+    if (WIFSIGNALED(s->status))
+        log_error(log, "keeper: the worker was killed by signal %d (%s)%s: starting another; jobs run on",
+                  WTERMSIG(s->status), strsignal(WTERMSIG(s->status)), WCOREDUMP(s->status) ? ", core dumped" : "");
+    else
+        log_error(log, "keeper: the worker ended with status %d: starting another; jobs run on",
+                  WEXITSTATUS(s->status));
+}
+
+// The worker has left everything in order for whoever comes: a newer program, if there is one.
+static void exec_again(const struct state *s) {
+    fcntl(s->head->fd, F_SETFD, 0);
+    fcntl(s->head->news, F_SETFD, 0);
+    execv(s->program, s->keeper->argv); // signals stay blocked: none is lost on the way
+    log_error(s->keeper->log, "keeper: %s: %s: the present program goes on", s->program, strerror(errno));
+}
+
+static int keeper_open(struct state *s) {
+    struct kept_head *head = s->head;
+    ssize_t n = readlink("/proc/self/exe", s->program, sizeof(s->program) - 1);
+    s->program[MAX(n, 0)] = 0;
+    sigfillset(&s->signals);
+    sigprocmask(SIG_SETMASK, &s->signals, NULL); // the worker opens its own mask
+    sigemptyset(&s->signals);
+    const int wanted[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+    for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
+        sigaddset(&s->signals, wanted[i]);
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    if (head->keeper == getpid())
+        return 0; // after an exec
+    table_grow();
+    head->keeper = getpid();
+    head->started_wall = now_wall();
+    head->started_mono = now_mono();
+    head->news = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    return head->news < 0 ? -errno : 0;
+}
+
+int keeper_run(const struct keeper *keeper) {
+    struct state s = {.keeper = keeper, .head = keeper->kept->head};
+    int r = keeper_open(&s);
+    if (r < 0) {
+        log_error(keeper->log, "keeper: %s", strerror(-r));
+        return WORKER_FAILED;
+    }
+    for (;;) {
+        worker_start(&s);
+        while (s.worker > 0)
+            wait_signal(&s, -1);
+        bool exited = WIFEXITED(s.status);
+        if (exited && WEXITSTATUS(s.status) == WORKER_DONE)
+            return WORKER_DONE;
+        if (exited && WEXITSTATUS(s.status) == WORKER_FAILED && !s.head->was_ready)
+            return WORKER_FAILED;
+        if (exited && WEXITSTATUS(s.status) == WORKER_REEXEC)
+            exec_again(&s);
+        else
+            tell_death(&s);
+        wait_before_restart(&s);
+    }
+}

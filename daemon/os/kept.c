@@ -1,0 +1,296 @@
+// Records and blocks in shared memory.
+#include "daemon/os/kept.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "common/util.h"
+
+#define KEPT_MAGIC 0x7375706420313a6bull
+enum {
+    KEPT_VERSION = 1,
+    HEAD_SIZE = 2 << 20, // with room for what is to come
+    BLOCK_SIZE = 256,
+    BLOCKS = 1 << 20,
+    BLOCK_WORDS = BLOCKS / 64,
+    LARGE = 1 << 16, // bytes of a blob whose memory goes back to the kernel at once
+};
+
+static_assert(sizeof(struct kept_head) <= HEAD_SIZE, "the head has grown out of its place");
+
+static const size_t record_sizes[KEPT_KIND_COUNT] = {
+    [KEPT_JOB] = KEPT_JOB_SIZE, [KEPT_SESSION] = KEPT_SESSION_SIZE, [KEPT_CALL] = KEPT_CALL_SIZE};
+
+static size_t table_at(enum kept_kind kind) {
+    size_t at = HEAD_SIZE;
+    for (int k = 0; k < (int)kind; k++)
+        at += record_sizes[k] * KEPT_RECORDS;
+    return at;
+}
+
+static size_t blocks_at(void) {
+    return table_at(KEPT_KIND_COUNT);
+}
+
+static size_t kept_size(void) {
+    return blocks_at() + (size_t)BLOCK_SIZE * BLOCKS;
+}
+
+static void *record_at(const struct kept *k, enum kept_kind kind, uint32_t index) {
+    return (char *)k->head + table_at(kind) + record_sizes[kind] * index;
+}
+
+static uint32_t record_index(const struct kept *k, enum kept_kind kind, const void *record) {
+    return (uint32_t)(((const char *)record - (const char *)record_at(k, kind, 0)) / (ptrdiff_t)record_sizes[kind]);
+}
+
+// Nothing of it takes memory before it is written to.
+int kept_new(struct kept *ret_kept) {
+    int fd = memfd_create("supd-kept", MFD_CLOEXEC);
+    if (fd >= 0 && ftruncate(fd, (off_t)kept_size()) < 0)
+        fd = fd_close(fd); // a limit of file sizes: then it is there for this process and its workers only
+    int flags = MAP_SHARED | MAP_NORESERVE | (fd < 0 ? MAP_ANONYMOUS : 0);
+    struct kept_head *head = mmap(NULL, kept_size(), PROT_READ | PROT_WRITE, flags, fd, 0);
+    if (head == MAP_FAILED) {
+        int r = -errno;
+        fd_close(fd);
+        return r;
+    }
+    madvise(head, kept_size(), MADV_DONTDUMP);
+    head->magic = KEPT_MAGIC;
+    head->version = KEPT_VERSION;
+    head->fd = fd;
+    head->news = -1;
+    head->first_event = head->next_job = head->next_serial = head->next_file = 1;
+    *ret_kept = (struct kept){.head = head};
+    return 0;
+}
+
+int kept_inherit(struct kept *ret_kept, int fd) {
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (st.st_uid != geteuid() || st.st_size != (off_t)kept_size())
+        return -EINVAL;
+    struct kept_head *head = mmap(NULL, kept_size(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    if (head == MAP_FAILED)
+        return -errno;
+    if (head->magic != KEPT_MAGIC || head->version > KEPT_VERSION || head->fd != fd || head->keeper != getpid()) {
+        munmap(head, kept_size());
+        return -EINVAL;
+    }
+    madvise(head, kept_size(), MADV_DONTDUMP);
+    *ret_kept = (struct kept){.head = head};
+    return 0;
+}
+
+void kept_done(struct kept *k) {
+    for (int kind = 0; kind < KEPT_KIND_COUNT; kind++)
+        free(k->free[kind].list);
+    free(k->blocks_taken);
+    if (k->head)
+        munmap(k->head, kept_size());
+    *k = (struct kept){0};
+}
+
+static int free_push(struct kept_free *f, uint32_t index) {
+    if (f->count == f->capacity) {
+        size_t capacity = MAX(f->capacity * 2, (size_t)64);
+        uint32_t *list = realloc(f->list, capacity * sizeof(*list));
+        if (!list)
+            return -ENOMEM; // it is found again by the next worker
+        f->list = list;
+        f->capacity = capacity;
+    }
+    f->list[f->count++] = index;
+    return 0;
+}
+
+int kept_begin(struct kept *k) {
+    struct kept_head *head = k->head;
+    if (head->store.armed)
+        memcpy((char *)head + head->store.at, head->store.bytes, head->store.size);
+    head->store.armed = 0;
+    k->blocks_taken = calloc(BLOCK_WORDS, sizeof(*k->blocks_taken));
+    if (!k->blocks_taken)
+        return -ENOMEM;
+    for (int kind = 0; kind < KEPT_KIND_COUNT; kind++)
+        for (uint32_t i = head->used[kind]; i-- > 0;)
+            if (kept_id(record_at(k, kind, i)) == 0 && free_push(&k->free[kind], i) < 0)
+                return -ENOMEM;
+    return 0;
+}
+
+int64_t kept_id(const void *record) {
+    return *(const volatile int64_t *)record;
+}
+
+static void id_set(void *record, int64_t id) {
+    __atomic_store_n((int64_t *)record, id, __ATOMIC_RELEASE);
+}
+
+int64_t kept_serial(struct kept *k) {
+    return k->head->next_serial++;
+}
+
+void *kept_take(struct kept *k, enum kept_kind kind, int64_t id) {
+    struct kept_free *f = &k->free[kind];
+    uint32_t index;
+    if (f->count > 0)
+        index = f->list[--f->count];
+    else if (k->head->used[kind] < KEPT_RECORDS)
+        index = k->head->used[kind];
+    else
+        return NULL;
+    char *record = record_at(k, kind, index);
+    memset(record, 0, record_sizes[kind]);
+    id_set(record, id);
+    k->head->used[kind] = MAX(k->head->used[kind], index + 1);
+    return record;
+}
+
+void kept_drop(struct kept *k, enum kept_kind kind, void *record) {
+    if (!record)
+        return;
+    id_set(record, 0);
+    free_push(&k->free[kind], record_index(k, kind, record));
+}
+
+void *kept_next(struct kept *k, enum kept_kind kind, const void *before) {
+    uint32_t index = before ? record_index(k, kind, before) + 1 : 0;
+    for (; index < k->head->used[kind]; index++)
+        if (kept_id(record_at(k, kind, index)) != 0)
+            return record_at(k, kind, index);
+    return NULL;
+}
+
+void kept_store(struct kept *k, void *to, const void *from, size_t size) {
+    struct kept_head *head = k->head;
+    memcpy(head->store.bytes, from, size);
+    head->store.at = (uint64_t)((char *)to - (char *)head);
+    head->store.size = (uint32_t)size;
+    __atomic_store_n(&head->store.armed, 1, __ATOMIC_RELEASE);
+    memcpy(to, from, size);
+    __atomic_store_n(&head->store.armed, 0, __ATOMIC_RELEASE);
+}
+
+static bool block_taken(const struct kept *k, uint32_t block) {
+    return k->blocks_taken[block / 64] >> (block % 64) & 1;
+}
+
+static void blocks_mark(struct kept *k, uint32_t block, uint32_t count, bool taken) {
+    for (uint32_t b = block; b < block + count; b++) {
+        if (taken)
+            k->blocks_taken[b / 64] |= 1ull << (b % 64);
+        else
+            k->blocks_taken[b / 64] &= ~(1ull << (b % 64));
+    }
+}
+
+static uint32_t blocks_for(size_t size) {
+    return (uint32_t)((size + BLOCK_SIZE - 1) / BLOCK_SIZE);
+}
+
+// The first run of free blocks from `from` on, below `end`. BLOCKS: none.
+static uint32_t blocks_find(const struct kept *k, uint32_t from, uint32_t end, uint32_t count) {
+    uint32_t run = 0;
+    for (uint32_t b = from; b < end; b++) {
+        if (b % 64 == 0 && k->blocks_taken[b / 64] == ~0ull) {
+            run = 0;
+            b += 63;
+            continue;
+        }
+        run = block_taken(k, b) ? 0 : run + 1;
+        if (run == count)
+            return b + 1 - count;
+    }
+    return BLOCKS;
+}
+
+static char *block_at(const struct kept *k, uint32_t block) {
+    return (char *)k->head + blocks_at() + (size_t)block * BLOCK_SIZE;
+}
+
+static void blob_publish(struct kept_blob *blob, struct kept_blob value) {
+    uint64_t word;
+    memcpy(&word, &value, sizeof(word));
+    __atomic_store_n((uint64_t *)(void *)blob, word, __ATOMIC_RELEASE);
+}
+
+void kept_blob_drop(struct kept *k, struct kept_blob *blob) {
+    const struct kept_blob old = *blob;
+    if (old.size == 0)
+        return;
+    blob_publish(blob, (struct kept_blob){0});
+    blocks_mark(k, old.block, blocks_for(old.size), false);
+    k->block_hint = MIN(k->block_hint, old.block);
+    if (old.size < LARGE)
+        return;
+    uintptr_t page = 4096, start = (uintptr_t)block_at(k, old.block), end = start + old.size;
+    start = (start + page - 1) & ~(page - 1);
+    end &= ~(page - 1);
+    if (end > start)
+        madvise((void *)start, end - start, MADV_REMOVE);
+}
+
+int kept_blob_put(struct kept *k, struct kept_blob *blob, const void *bytes, size_t size) {
+    uint32_t count = blocks_for(size);
+    if (size == 0 || count > BLOCKS / 2) {
+        kept_blob_drop(k, blob);
+        return size == 0 ? 0 : -ENOMEM;
+    }
+    uint32_t block = blocks_find(k, k->block_hint, BLOCKS, count);
+    if (block == BLOCKS)
+        block = blocks_find(k, 0, BLOCKS, count);
+    if (block == BLOCKS) {
+        kept_blob_drop(k, blob);
+        return -ENOMEM;
+    }
+    k->block_hint = block + count;
+    blocks_mark(k, block, count, true);
+    memcpy(block_at(k, block), bytes, size);
+    const struct kept_blob old = *blob;
+    blob_publish(blob, (struct kept_blob){.block = block, .size = (uint32_t)size});
+    if (old.size > 0)
+        blocks_mark(k, old.block, blocks_for(old.size), false);
+    return 0;
+}
+
+const char *kept_blob_get(const struct kept *k, const struct kept_blob *blob) {
+    return blob->size > 0 ? block_at(k, blob->block) : NULL;
+}
+
+void kept_blob_claim(struct kept *k, const struct kept_blob *blob) {
+    blocks_mark(k, blob->block, blocks_for(blob->size), true);
+}
+
+bool kept_journal_room(const struct kept_head *head) {
+    return head->journal_end - __atomic_load_n(&head->journal_start, __ATOMIC_ACQUIRE) < KEPT_JOURNAL;
+}
+
+void kept_journal_put(struct kept_head *head, pid_t pid, const struct leader_exit *end) {
+    head->journal[head->journal_end % KEPT_JOURNAL] = (struct kept_end){.pid = pid, .end = *end};
+    __atomic_store_n(&head->journal_end, head->journal_end + 1, __ATOMIC_RELEASE);
+}
+
+const struct kept_end *kept_journal_peek(const struct kept_head *head) {
+    if (head->journal_start == __atomic_load_n(&head->journal_end, __ATOMIC_ACQUIRE))
+        return NULL;
+    return &head->journal[head->journal_start % KEPT_JOURNAL];
+}
+
+void kept_journal_pop(struct kept_head *head) {
+    bool was_full = !kept_journal_room(head);
+    __atomic_store_n(&head->journal_start, head->journal_start + 1, __ATOMIC_RELEASE);
+    if (was_full)
+        kept_ask(head, KEPT_ASK_ROOM);
+}
+
+void kept_ask(struct kept_head *head, unsigned what) {
+    if (head->keeper <= 0)
+        return;
+    __atomic_fetch_or(&head->asks, what, __ATOMIC_SEQ_CST);
+    kill(head->keeper, SIGUSR1);
+}

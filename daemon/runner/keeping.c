@@ -1,0 +1,161 @@
+// Runs into records.
+#include "daemon/runner/keeping.h"
+
+#include <assert.h>
+
+#include "common/util.h"
+
+static_assert(sizeof(struct kept_job) <= KEPT_JOB_SIZE, "a job's record has outgrown its place");
+
+int run_keep_begin(struct run *run, const struct start *start) {
+    struct kept *kept = run->runner->parts.kept;
+    struct kept_job *record = kept_take(kept, KEPT_JOB, run->job->id);
+    if (!record)
+        return -ENOMEM;
+    const struct spec *spec = &run->job->spec;
+    run->kept = record;
+    for (int s = 0; s < STREAM_COUNT; s++) {
+        run->pipes[s].spool = &record->spools[s];
+        spool_init(run->pipes[s].spool, run->runner->parts.spools, spec->head_bytes, spec->tail_bytes,
+                   spec->limit_bytes);
+    }
+    for (int i = 0; i < 3; i++)
+        record->fds[i] = MAX(start->fds[i], 0);
+    record->launch.since = kept->head->journal_end;
+    record->state.reason = REASON_NONE;
+    // Without its spec a job is as good as unknown to the next worker; without its secrets it can't be launched by it.
+    if (start->spec_text && kept_blob_put(kept, &record->spec, start->spec_text, start->spec_size) < 0)
+        return -ENOMEM;
+    if (start->secrets_text)
+        kept_blob_put(kept, &record->secrets, start->secrets_text, start->secrets_size);
+    return 0;
+}
+
+void run_keep(struct run *run) {
+    struct kept_job *record = run->kept;
+    const struct job *job = run->job;
+    if (!record)
+        return;
+    struct kept_state state = {
+        .owner = job->owner,
+        .pid = job->pid,
+        .attempt = job->attempt,
+        .created_at = job->created_at,
+        .started_at = job->started_at,
+        .ended_at = job->ended_at,
+        .started_mono = job->started_mono,
+        .ended_mono = job->ended_mono,
+        .life = job->life,
+        .reason = job->outcome.reason,
+        .stage = job->outcome.stage,
+        .error = job->outcome.error,
+        .survivors_unknown = job->outcome.survivors_unknown,
+        .incomplete = job->outcome.incomplete,
+        .stopping_told = run->stopping_told,
+        .in_over = run->in_over,
+        .in_line = run->in_line,
+        .rows = job->spec.rows,
+        .cols = job->spec.cols,
+        .cause = job->outcome.cause,
+    };
+    if (run->tree)
+        tree_keep(run->tree, &state.tree);
+    kept_store(run->runner->parts.kept, &record->state, &state, sizeof(state));
+}
+
+void run_keep_launched(struct run *run) {
+    struct kept_job *record = run->kept;
+    if (!record)
+        return;
+    kept_blob_drop(run->runner->parts.kept, &record->secrets);
+    for (int i = 0; i < 3; i++)
+        record->fds[i] = 0;
+}
+
+void run_keep_end(struct run *run) {
+    struct kept *kept = run->runner->parts.kept;
+    struct kept_job *record = run->kept;
+    if (!record)
+        return;
+    struct spool *own[STREAM_COUNT];
+    for (int s = 0; s < STREAM_COUNT; s++)
+        own[s] = malloc(sizeof(*own[s]));
+    if (!own[0] || !own[1]) { // it is remembered for longer, then
+        free(own[0]);
+        free(own[1]);
+        return;
+    }
+    for (int s = 0; s < STREAM_COUNT; s++) {
+        *own[s] = record->spools[s];
+        run->pipes[s].spool = own[s];
+    }
+    run->kept = NULL;
+    kept_blob_drop(kept, &record->spec);
+    kept_blob_drop(kept, &record->secrets);
+    kept_blob_drop(kept, &record->survivors);
+    kept_drop(kept, KEPT_JOB, record);
+}
+
+const char *runner_kept_spec(const struct runner *runner, const struct job *job, size_t *ret_size) {
+    const struct kept_job *record = run_of(job)->kept;
+    return record ? runner_record_spec(runner, record, ret_size) : NULL;
+}
+
+void runner_keep_spec(struct runner *runner, struct job *job, const char *text, size_t size) {
+    struct kept_job *record = run_of(job)->kept;
+    if (record)
+        kept_blob_put(runner->parts.kept, &record->spec, text, size);
+}
+
+void runner_keep_lease(struct job *job, int64_t session) {
+    struct kept_job *record = run_of(job)->kept;
+    if (record)
+        record->lease = session;
+}
+
+int64_t runner_kept_lease(const struct job *job) {
+    const struct kept_job *record = run_of(job)->kept;
+    return record ? record->lease : 0;
+}
+
+// Bytes that UTF-8 never has, other ones each time.
+static void mark_make(struct kept_read *read, uint64_t number) {
+    uint64_t words[KEPT_MARK / 8];
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+        words[i] = ((number + i + 1) * 0x9e3779b97f4a7c15ull) | 0xf8f8f8f8f8f8f8f8ull;
+    memcpy(read->mark, words, sizeof(words));
+}
+
+void run_read_begin(struct run_pipe *pipe, char *to, size_t size) {
+    if (!pipe->run->kept)
+        return;
+    struct kept_head *head = pipe->run->runner->parts.kept->head;
+    struct kept_read *read = &head->read;
+    read->job = pipe->run->job->id;
+    read->stream = pipe->stream;
+    read->total = pipe->spool->total;
+    read->stored = pipe->spool->stored;
+    read->size = (uint32_t)size;
+    read->is_marked = false;
+    read->in_scratch = to == head->scratch;
+    read->mark_size = (uint8_t)MIN(size, (size_t)KEPT_MARK);
+    mark_make(read, (uint64_t)read->total + (uint64_t)read->job);
+    memcpy(read->before, to, read->mark_size);
+    __atomic_store_n(&read->armed, 1, __ATOMIC_SEQ_CST); // from here on the place may hold the mark
+    memcpy(to, read->mark, read->mark_size);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    read->is_marked = true;
+}
+
+void run_read_undo(struct run_pipe *pipe, char *to) {
+    if (!pipe->run->kept)
+        return;
+    const struct kept_read *read = &pipe->run->runner->parts.kept->head->read;
+    memcpy(to, read->before, read->mark_size);
+    run_read_end(pipe);
+}
+
+void run_read_end(struct run_pipe *pipe) {
+    if (pipe->run->kept)
+        __atomic_store_n(&pipe->run->runner->parts.kept->head->read.armed, 0, __ATOMIC_RELEASE);
+}
