@@ -6,7 +6,7 @@ static const char *const tree_words[] = {"cgroup", "reaper", "none", NULL};
 static const struct proto_type tree_type = {PK_ENUM, .values = tree_words};
 static const char *const spawn_words[] = {"fast", "plain", NULL};
 static const struct proto_type spawn_type = {PK_ENUM, .values = spawn_words};
-static const char *const store_words[] = {"memory", NULL};
+static const char *const store_words[] = {"sqlite", "memory", NULL};
 static const struct proto_type store_type = {PK_ENUM, .values = store_words};
 
 static const struct proto_field capability_fields[] = {
@@ -14,6 +14,7 @@ static const struct proto_field capability_fields[] = {
     {"tree_why", &proto_string, 0, NULL, "why this way"},
     {"spawn", &spawn_type, 0, NULL, "how leaders are started"},
     {"store", &store_type, 0, NULL, "where final jobs are kept"},
+    {"store_trouble", &proto_string, PF_NULL, NULL, "why the store can't be written now"},
     {"spool", &proto_string, 0, NULL, "directory of captured output"},
     {"unsupported", &(const struct proto_type){PK_ARRAY, .max = 1e3, .item = &proto_string}, 0, NULL,
      "params that are refused with code 6"},
@@ -74,10 +75,19 @@ static const struct proto_field memory_fields[] = {
     {NULL},
 };
 static const struct proto_type memory_type = {PK_OBJECT, .fields = memory_fields};
+static const struct proto_field history_fields[] = {
+    {"jobs", &proto_count, 0, NULL, "final jobs in the store"},
+    {"bytes", &proto_count, 0, NULL, "what they take of the disk"},
+    {"waiting", &proto_count, 0, NULL, "changes that are not in it yet"},
+    {NULL},
+};
+static const struct proto_type history_type = {PK_OBJECT, .fields = history_fields};
 static const struct proto_field stats_fields[] = {
     {"uptime", &proto_elapsed, 0, NULL, "seconds"},
     {"jobs", &jobs_type, 0, NULL, "jobs"},
     {"output", &output_type, 0, NULL, "captured output"},
+    {"history", &history_type, 0, NULL, "the store"},
+    {"worker_starts", &proto_count, 0, NULL, "how often the worker was started, since the daemon was"},
     {"launch", &launch_type, 0, NULL, "launch latency"},
     {"clients", &clients_type, 0, NULL, "connections"},
     {"memory", &memory_type, 0, NULL, "the daemon's own"},

@@ -108,6 +108,7 @@ static const struct proto_field job_fields[] = {
     {"started_at", &proto_instant, PF_NULL, NULL, "the leader was started"},
     {"ended_at", &proto_instant, PF_NULL, NULL, "the leader ended"},
     {"elapsed", &proto_elapsed, PF_NULL, NULL, "seconds from start to end, or until now"},
+    {"durable", &proto_bool, 0, NULL, "whether the store knows of it"},
     {"deadlines", &deadlines_type, 0, NULL, "what is left of each"},
     {"result", &result_type, PF_NULL, NULL, "once final"},
     {"stdout", &stream_type, 0, NULL, "its stdout"},

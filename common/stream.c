@@ -396,7 +396,8 @@ int stream_preload(struct stream *s, const char *in, size_t in_size, const char 
     int r = in_size > 0 ? buffer_append(&s->in, in, in_size) : 0;
     if (r == 0 && out_size > 0)
         r = buffer_append(&s->out, out, out_size);
-    stream_send(s);
+    if (in_size > 0 || out_size > 0)
+        stream_send(s);
     return r;
 }
 

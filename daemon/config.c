@@ -10,6 +10,9 @@ static const char *const spawn_words[] = {[SPAWN_FAST] = "fast", [SPAWN_PLAIN] =
 static const char *const tree_words[] = {
     [TREE_AUTO] = "auto", [TREE_CGROUP] = "cgroup", [TREE_REAPER] = "reaper", [TREE_NONE] = "none", NULL};
 
+static const char *const store_words[] = {[STORE_SQLITE] = "sqlite", [STORE_NONE] = "none", NULL};
+static const char *const full_words[] = {[STORE_FULL_RUN] = "run", [STORE_FULL_REFUSE] = "refuse", NULL};
+
 static const struct setting {
     const char *name;
     const char *const *words; // an enum's, else a number from min to max
@@ -29,10 +32,14 @@ static const struct setting {
     {"max_live_jobs", NULL, offsetof(struct config, max_live_jobs), 10000, 1, 1000000, "jobs that live at once"},
     {"output_bytes", NULL, offsetof(struct config, output_bytes), 1 << 30, 0, INT64_MAX,
      "captured output held in all; beyond it new output is a gap"},
-    {"history_jobs", NULL, offsetof(struct config, history_jobs), 10000, 0, 1000000,
-     "final jobs kept; the oldest go first"},
-    {"history_bytes", NULL, offsetof(struct config, history_bytes), 256 << 20, 0, INT64_MAX,
-     "output of final jobs kept; the oldest go first"},
+    {"store", store_words, offsetof(struct config, store), STORE_SQLITE, 0, 0,
+     "where final jobs are kept: sqlite (in the state directory) or none (in memory, gone with the daemon)"},
+    {"store_full", full_words, offsetof(struct config, store_full), STORE_FULL_RUN, 0, 0,
+     "new jobs while the store can't be written: run (kept in memory meanwhile) or refuse"},
+    {"history_jobs", NULL, offsetof(struct config, history_jobs), 100000, 0, 10000000,
+     "final jobs kept (in memory at most 10000); the oldest go first"},
+    {"history_bytes", NULL, offsetof(struct config, history_bytes), 1 << 30, 0, INT64_MAX,
+     "what they and their output may take (in memory at most 256 MiB); the oldest go first"},
 };
 
 // Enums have the size of an int, numbers are 64 bits.

@@ -14,6 +14,8 @@ struct config {
     int64_t max_clients, max_calls, max_request_bytes;
     int64_t max_live_jobs;
     int64_t output_bytes;
+    enum config_store { STORE_SQLITE, STORE_NONE } store;
+    enum config_store_full { STORE_FULL_RUN, STORE_FULL_REFUSE } store_full;
     int64_t history_jobs, history_bytes;
 };
 

@@ -17,10 +17,10 @@
 
 enum {
     TABLE_MOST = 65536, // descriptors for which there is room from the start
-    QUICK_FREE = 3,     // deaths soon after the start before the next start waits
+    FREE_STARTS = 20,   // at once, before the next ones wait for their turn
 };
-#define LIVED 0.5 // seconds that make the deaths before count no more
-#define WAIT_FIRST 0.1
+#define STARTS_SECOND 2.0 // in the long run
+#define WAIT_FIRST 0.1    // seconds, after one that died before it was ready; doubled with each in a row
 #define WAIT_MOST 10.0
 
 struct state {
@@ -30,8 +30,8 @@ struct state {
     char program[PATH_MAX]; // as it was at the start: an upgrade puts another file there
     pid_t worker;           // 0: none now
     int status;
-    double started;
-    int quick; // deaths in a row, each soon after its start
+    double credit, accounted; // starts that need not wait, as of then
+    int failed;    // in a row
 };
 
 // Growing a table that is shared waits for all who may be reading it (expand_files, synchronize_rcu): done once, here.
@@ -62,7 +62,6 @@ static pid_t worker_clone(void) {
 }
 
 static void worker_start(struct state *s) {
-    s->started = now_mono();
     s->head->starts++;
     pid_t pid = worker_clone();
     if (pid == 0) {
@@ -136,17 +135,21 @@ static void wait_signal(struct state *s, double seconds) {
         on_signal(s, signal);
 }
 
-// One that dies again and again is started ever more rarely, and each time it is said.
+// The next one starts at once; those of one that dies again and again wait, and so much longer where none gets ready.
 static void wait_before_restart(struct state *s) {
-    s->quick = now_mono() - s->started < LIVED ? s->quick + 1 : 0;
-    if (s->quick < QUICK_FREE)
+    double wait = 0;
+    double now = now_mono();
+    s->credit = MIN(s->credit + (now - s->accounted) * STARTS_SECOND, (double)FREE_STARTS) - 1;
+    s->accounted = now;
+    s->failed = s->head->ready_start == s->head->starts ? 0 : s->failed + 1;
+    if (s->credit < 0)
+        wait = -s->credit / STARTS_SECOND;
+    for (int i = 1; i < s->failed; i++)
+        wait = MIN(MAX(wait * 2, WAIT_FIRST), WAIT_MOST);
+    if (wait <= 0)
         return;
-    double wait = WAIT_FIRST;
-    for (int i = QUICK_FREE; i < s->quick && wait < WAIT_MOST; i++)
-        wait *= 2;
-    wait = MIN(wait, WAIT_MOST);
-    log_error(s->keeper->log, "keeper: the worker died %d times in a row: the next one starts in %.1f s", s->quick,
-              wait);
+    log_error(s->keeper->log, "keeper: the worker dies again and again (%u starts): the next one starts in %.1f s",
+              s->head->starts, wait);
     double until = now_mono() + wait;
     for (double left = wait; left > 0 && !s->head->is_stopping; left = until - now_mono())
         wait_signal(s, left);
@@ -192,7 +195,7 @@ static int keeper_open(struct state *s) {
 }
 
 int keeper_run(const struct keeper *keeper) {
-    struct state s = {.keeper = keeper, .head = keeper->kept->head};
+    struct state s = {.keeper = keeper, .head = keeper->kept->head, .credit = FREE_STARTS, .accounted = now_mono()};
     int r = keeper_open(&s);
     if (r < 0) {
         log_error(keeper->log, "keeper: %s", strerror(-r));

@@ -13,6 +13,7 @@
 
 #include "common/unixsock.h"
 #include "common/util.h"
+#include "daemon/control/archive.h"
 #include "daemon/control/control.h"
 #include "daemon/control/listener.h"
 #include "daemon/control/recovery.h"
@@ -25,6 +26,8 @@
 enum {
     DESCRIPTORS_MOMENT = 9, // open for a moment: files being read, a log that grows, a client being refused
     DESCRIPTORS_LEAST = 5,  // a client with a job
+    MEMORY_JOBS = 10000,    // final ones, that no history has
+    MEMORY_BYTES = 256 << 20,
 };
 
 // Larger allocations are the kernel's at once when they are freed. Without this the C library learns from the first
@@ -45,6 +48,8 @@ struct worker {
     struct tree_host *trees;
     struct spool_host *spools;
     struct registry *registry;
+    struct history *history;
+    char *store_trouble; // owned: why there is none
     struct runner *runner;
     struct control control;
     struct listener *listener;
@@ -197,8 +202,48 @@ static int worker_open_os(struct worker *w) {
     return worker_open_stores(w);
 }
 
+static bool is_kept(int64_t id, void *data) {
+    const struct worker *w = data;
+    for (const void *job = NULL; w->resumed && (job = kept_next(w->kept, KEPT_JOB, job));)
+        if (kept_id(job) == id)
+            return true;
+    return false;
+}
+
+// A store that can't be had is no reason not to run jobs.
+static void worker_open_history(struct worker *w) {
+    const struct config *config = &w->options->settings;
+    struct kept_head *head = w->kept->head;
+    int64_t next_job = 1, next_event = 1;
+    const struct history_parts parts = {.loop = w->loop,
+                                        .directory = w->options->state_dir,
+                                        .jobs_max = config->history_jobs,
+                                        .bytes_max = config->history_bytes,
+                                        .is_live = is_kept,
+                                        .live_data = w,
+                                        .listener = &archive_listener,
+                                        .data = &w->control};
+    char *note = NULL;
+    if (config->store == STORE_NONE)
+        return;
+    int r = history_open(&parts, &w->history, &next_job, &next_event, &note);
+    if (r < 0)
+        log_error(&w->log, "no history: %s: jobs run on, and are forgotten with the daemon", note ? note : strerror(-r));
+    else if (note)
+        log_error(&w->log, "%s", note);
+    if (r < 0)
+        w->store_trouble = TAKE_PTR(note);
+    free(note);
+    head->next_job = MAX(head->next_job, next_job);
+    if (!w->resumed && next_event - 1 > head->last_event) {
+        head->last_event = next_event - 1;
+        head->first_event = next_event;
+    }
+}
+
 static int worker_open_runner(struct worker *w) {
     const struct config *config = &w->options->settings;
+    worker_open_history(w);
     w->registry = registry_new(w->kept->head->next_job);
     if (!w->registry)
         return worker_fail(w, "registry", -ENOMEM);
@@ -212,8 +257,9 @@ static int worker_open_runner(struct worker *w) {
         .kept = w->kept,
         .identity = &w->identity,
         .live_max = config->max_live_jobs,
-        .history_max = config->history_jobs,
-        .history_bytes_max = config->history_bytes,
+        .history = w->history,
+        .history_max = MIN(config->history_jobs, (int64_t)MEMORY_JOBS),
+        .history_bytes_max = MIN(config->history_bytes, (int64_t)MEMORY_BYTES),
     };
     int r = runner_new(&parts, &control_runner_listener, &w->control, &w->runner);
     return r < 0 ? worker_fail(w, "runner", r) : 0;
@@ -227,6 +273,9 @@ static int worker_open_control(struct worker *w) {
         .runner = w->runner,
         .registry = w->registry,
         .kept = w->kept,
+        .history = w->history,
+        .store_trouble = w->store_trouble,
+        .refuses_undurable = config->store_full == STORE_FULL_REFUSE,
         .trees = w->trees,
         .launcher = w->launcher,
         .descriptors = &w->descriptors,
@@ -319,6 +368,10 @@ static void worker_close(struct worker *w) {
     listener_free(TAKE_PTR(w->listener));
     control_finish(&w->control);
     runner_free(w->runner);
+    if (w->history)
+        history_settle(w->history, w->kept->head->next_job, w->kept->head->last_event + 1);
+    history_close(w->history);
+    free(w->store_trouble);
     registry_free(w->registry);
     launcher_free(w->launcher);
     tree_host_free(w->trees);
@@ -332,6 +385,7 @@ static void worker_close(struct worker *w) {
 }
 
 static void worker_ready(const struct worker *w) {
+    w->kept->head->ready_start = w->kept->head->starts;
     if (w->kept->head->keeper > 0)
         kept_ask(w->kept->head, KEPT_ASK_READY);
     else

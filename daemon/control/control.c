@@ -36,6 +36,12 @@ static void on_final(struct job *job, void *data) {
     control->activity(control->data);
 }
 
+static void on_left(struct job *job, void *data) {
+    struct audience *audience = job->audience;
+    if (audience && !audience->watches)
+        audience_drop(job); // else its last watcher does
+}
+
 static void on_forgotten(struct job *job, void *data) {
     struct audience *audience = job->audience;
     event_tell(data, EVENT_FORGOTTEN, job);
@@ -48,6 +54,7 @@ const struct runner_listener control_runner_listener = {.started = on_started,
                                                         .output = on_output,
                                                         .eof = on_eof,
                                                         .final = on_final,
+                                                        .left = on_left,
                                                         .forgotten = on_forgotten};
 
 static void on_bottom(struct ev_loop *loop, struct ev_prepare *w, int events) {

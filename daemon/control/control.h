@@ -36,6 +36,10 @@ struct control {
     struct runner *runner;
     struct registry *registry;
     struct kept *kept;
+    struct history *history; // or NULL
+    struct job *loaded;      // list: jobs of the history that the present request looks at
+    const char *store_trouble; // borrowed: why there is no history although one was asked for, or NULL
+    bool refuses_undurable;  // no new jobs while the history can't be written
     struct tree_host *trees;
     struct launcher *launcher;
     struct descriptors *descriptors;

@@ -2,6 +2,8 @@
 #include "daemon/control/decode.h"
 
 #include <math.h>
+#include <nettle/base16.h>
+#include <nettle/sha2.h>
 #include <stdio.h>
 
 #include "common/bytes.h"
@@ -192,6 +194,21 @@ static int add_own(json_t *own, const struct proto_field *f, json_t *given) {
     return r;
 }
 
+// What is kept of it, as its secrets are not.
+static char *digest_of(const char *text) {
+    struct sha256_ctx ctx;
+    uint8_t digest[SHA256_DIGEST_SIZE];
+    char *hex = malloc(BASE16_ENCODE_LENGTH(sizeof(digest)) + 1);
+    if (!hex)
+        return NULL;
+    sha256_init(&ctx);
+    sha256_update(&ctx, strlen(text), (const uint8_t *)text);
+    sha256_digest(&ctx, sizeof(digest), digest);
+    base16_encode_update(hex, sizeof(digest), digest);
+    hex[BASE16_ENCODE_LENGTH(sizeof(digest))] = 0;
+    return hex;
+}
+
 // The spec's own part of the params in one fixed form: what equals its default is as if absent. The lease is
 // left out: it is the connection's, and its default the method's.
 static int set_canonical(const json_t *params, struct spec *spec) {
@@ -202,8 +219,9 @@ static int set_canonical(const json_t *params, struct spec *spec) {
         if (value && !streq(f->name, "lease"))
             r = add_own(own, f, value);
     }
-    if (r == 0)
-        spec->canonical = form_of(own);
+    _cleanup_free_ char *form = r == 0 ? form_of(own) : NULL;
+    if (form)
+        spec->canonical = digest_of(form);
     json_decref(own);
     return spec->canonical ? 0 : -ENOMEM;
 }
@@ -270,7 +288,9 @@ int decode_spec(const json_t *params, bool lease, struct refusal *refusal, struc
         r = set_stream(params, "stdout", &spec->streams[STREAM_OUT]);
     if (r == 0)
         r = set_stream(params, "stderr", &spec->streams[STREAM_ERR]);
-    if (r == 0 && spec->key)
+    if (r == 0 && spec->key && json_object_get(params, "digest")) // of one that was kept, without its secrets
+        r = set_text(params, "digest", &spec->canonical);
+    else if (r == 0 && spec->key)
         r = set_canonical(params, spec);
     return r < 0 ? r : check_together(spec, refusal);
 }

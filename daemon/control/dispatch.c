@@ -6,6 +6,7 @@
 #include "common/bytes.h"
 #include "common/schema.h"
 #include "common/util.h"
+#include "daemon/control/archive.h"
 #include "daemon/control/methods.h"
 #include "daemon/control/session.h"
 
@@ -111,6 +112,7 @@ static void dispatch_request(struct session *session, const json_t *value, struc
         call_refuse(call, r);
     else if (r != CALL_LATER)
         call_answer(call, result);
+    archive_release(session->control);
 }
 
 static void dispatch_refuse(struct session *session, int code, const char *why) {

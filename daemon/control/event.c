@@ -6,6 +6,7 @@
 
 #include "common/message.h"
 #include "common/util.h"
+#include "daemon/control/archive.h"
 #include "daemon/control/keeping.h"
 #include "daemon/control/record.h"
 #include "daemon/control/session.h"
@@ -42,19 +43,26 @@ static bool was_told(const struct control *control, enum event_type type, const 
     return false;
 }
 
-void event_tell(struct control *control, enum event_type type, const struct job *job) {
+static void event_add(struct control *control, enum event_type type, int64_t id, uid_t owner) {
     struct kept_head *head = control->kept->head;
-    if (control->recovering && was_told(control, type, job))
-        return;
     int64_t seq = head->last_event + 1;
     if (seq - head->first_event >= KEPT_EVENTS)
         head->first_event = seq - KEPT_EVENTS + 1;
-    *event_at(control, seq) = (struct kept_event){
-        .job = job ? job->id : 0, .at = now_wall(), .owner = job ? job->owner : 0, .type = (int)type};
+    *event_at(control, seq) = (struct kept_event){.job = id, .at = now_wall(), .owner = owner, .type = (int)type};
     __atomic_store_n(&head->last_event, seq, __ATOMIC_RELEASE);
     for (struct session *session = control->sessions; session; session = session->next)
         if (session->subscriptions)
             session_wake(session);
+}
+
+void event_tell(struct control *control, enum event_type type, const struct job *job) {
+    if (control->recovering && was_told(control, type, job))
+        return;
+    event_add(control, type, job ? job->id : 0, job ? job->owner : 0);
+}
+
+void event_tell_gone(struct control *control, int64_t id, uid_t owner) {
+    event_add(control, EVENT_FORGOTTEN, id, owner);
 }
 
 static void subscription_keep(struct subscription *s) {
@@ -145,8 +153,10 @@ static bool subscription_wants(const struct subscription *s, const struct kept_e
 }
 
 // The job as it was then: what has come since is taken back.
-static json_t *event_job(const struct control *control, const struct kept_event *event) {
+static json_t *event_job(struct control *control, const struct kept_event *event) {
     struct job *job = event->job ? registry_find(control->registry, event->job) : NULL;
+    if (!job && event->job)
+        job = archive_find(control, event->job);
     json_t *record = job ? record_job(control, job, -1, now_mono()) : NULL;
     if (!record)
         return json_null();
@@ -165,11 +175,12 @@ static void subscription_send(struct subscription *s, json_t *params) {
 }
 
 static void subscription_send_event(struct subscription *s, const struct kept_event *event) {
-    const struct control *control = s->session->control;
+    struct control *control = s->session->control;
     json_t *id = event->job ? json_integer(event->job) : json_null();
     subscription_send(s, json_pack("{s:I,s:I,s:s,s:f,s:o,s:o}", "subscription", (json_int_t)s->id, "seq",
                                    (json_int_t)s->next, "type", event_types[event->type], "at",
                                    round(event->at * 1e6) / 1e6, "id", id, "job", event_job(control, event)));
+    archive_release(control);
 }
 
 static void subscription_send_gap(struct subscription *s, int64_t to) {

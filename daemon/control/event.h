@@ -34,6 +34,9 @@ int64_t events_last(const struct control *control); // 0: none yet
 // `job` NULL: of the daemon. Wakes the subscribers.
 void event_tell(struct control *control, enum event_type type, const struct job *job);
 
+// That a job was forgotten of which only this is known.
+void event_tell_gone(struct control *control, int64_t id, uid_t owner);
+
 struct session;
 struct subscription;
 // Events after `since`. Takes the filter's jobs over. NULL when memory is out.

@@ -4,6 +4,7 @@
 #include <utlist.h>
 
 #include "common/util.h"
+#include "daemon/control/archive.h"
 #include "daemon/control/keeping.h"
 #include "daemon/control/record.h"
 #include "daemon/control/streams.h"
@@ -102,6 +103,8 @@ static void follower_keep_begin(struct follower *follower) {
 
 int follower_resume(struct session *session, struct kept_call *record, json_t *more) {
     struct job *job = registry_find(session->control->registry, record->job);
+    if (!job)
+        job = archive_find(session->control, record->job);
     struct follower *follower = calloc(1, sizeof(*follower));
     if (!job || !follower) {
         free(follower);

@@ -88,14 +88,19 @@ int keep_spec(const json_t *params, const struct spec *spec, char **ret_text, ch
 }
 
 void keep_labels(struct control *control, struct job *job, json_t *labels) {
-    size_t size;
-    const char *text = runner_kept_spec(control->runner, job, &size);
+    size_t size = 0;
+    const char *archived = runner_archived_spec(job);
+    const char *text = archived ? archived : runner_kept_spec(control->runner, job, &size);
+    size = archived ? strlen(archived) : size;
     json_t *spec = text ? json_loadb(text, size, 0, NULL) : NULL;
     char *changed = NULL;
     if (!spec)
         return;
     json_object_set(spec, "labels", labels);
-    if (dump(spec, &changed) == 0)
+    int r = dump(spec, &changed);
+    if (r == 0)
         runner_keep_spec(control->runner, job, changed, strlen(changed));
+    if (r == 0 && (job_is_final(job) || job->started_at > 0))
+        runner_archive(job, changed);
     free(changed);
 }

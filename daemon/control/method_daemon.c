@@ -5,6 +5,8 @@
 #include "common/openrpc.h"
 #include "common/util.h"
 #include "daemon/control/methods.h"
+#include "daemon/os/kept.h"
+#include "daemon/store/history.h"
 #include "daemon/control/session.h"
 
 // Words of a field that are refused, such as stdin "stream".
@@ -23,6 +25,10 @@ static void list_unsupported(json_t *list, const struct proto_field *fields) {
             list_later_words(list, fields->name, fields->type);
 }
 
+static const char *store_word(const struct control *control) {
+    return control->history ? "sqlite" : "memory";
+}
+
 static json_t *capabilities(const struct control *control) {
     static const char *const ways[] = {
         [TREE_AUTO] = "none", [TREE_CGROUP] = "cgroup", [TREE_REAPER] = "reaper", [TREE_NONE] = "none"};
@@ -30,9 +36,10 @@ static json_t *capabilities(const struct control *control) {
     list_unsupported(unsupported, proto_spec_fields);
     list_unsupported(unsupported, proto_method_find("job.run")->params);
     bool fast = launcher_way(control->launcher) == SPAWN_FAST;
-    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:o}", "tree", ways[tree_host_way(control->trees)], "tree_why",
-                     tree_host_why(control->trees), "spawn", fast ? "fast" : "plain", "store", "memory", "spool",
-                     spool_host_path(control->spools), "unsupported", unsupported);
+    const char *trouble = control->history ? history_trouble(control->history) : control->store_trouble;
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s?,s:o}", "tree", ways[tree_host_way(control->trees)], "tree_why",
+                     tree_host_why(control->trees), "spawn", fast ? "fast" : "plain", "store", store_word(control), "spool",
+                     spool_host_path(control->spools), "store_trouble", trouble, "unsupported", unsupported);
 }
 
 static json_t *limits(const struct control *control) {
@@ -126,8 +133,13 @@ int method_daemon_stats(struct call *call, json_t *params, json_t **ret_result) 
                                 (json_int_t)control->stats.accepted, "refused", (json_int_t)control->stats.refused,
                                 "requests", (json_int_t)control->stats.requests);
     json_t *memory = json_pack("{s:I,s:I}", "rss_bytes", (json_int_t)rss, "private_bytes", (json_int_t) private);
-    *ret_result = json_pack("{s:f,s:o,s:o,s:o,s:o,s:o}", "uptime", now_mono() - control->info.started_mono, "jobs",
-                            stats_jobs(control, stats), "output", output, "launch", stats_launch(control, stats),
+    const struct history *h = control->history;
+    json_t *history = json_pack("{s:I,s:I,s:I}", "jobs", (json_int_t)(h ? history_count(h) : 0), "bytes",
+                                (json_int_t)(h ? history_bytes(h) : 0), "waiting",
+                                (json_int_t)(h ? history_waiting(h) : 0));
+    *ret_result = json_pack("{s:f,s:o,s:o,s:o,s:I,s:o,s:o,s:o}", "uptime", now_mono() - control->info.started_mono, "jobs",
+                            stats_jobs(control, stats), "output", output, "history", history, "worker_starts",
+                            (json_int_t)MAX(control->kept->head->starts, 1u), "launch", stats_launch(control, stats),
                             "clients", clients, "memory", memory);
     return 0;
 }

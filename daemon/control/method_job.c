@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "common/util.h"
+#include "daemon/control/archive.h"
 #include "daemon/control/decode.h"
 #include "daemon/control/follower.h"
 #include "daemon/control/keeping.h"
@@ -27,6 +28,8 @@ static int spec_start(struct call *call, struct spec *spec, struct start *start,
     struct control *control = session->control;
     struct refusal *refusal = &call->refusal;
     struct job *job = spec->key ? registry_find_key(control->registry, session->uid, spec->key) : NULL;
+    if (!job && spec->key)
+        job = archive_find_key(control, session->uid, spec->key);
     *ret_new = job == NULL;
     if (job) {
         *ret_job = job;
@@ -39,6 +42,13 @@ static int spec_start(struct call *call, struct spec *spec, struct start *start,
     }
     if (control->stopping)
         return -ESHUTDOWN;
+    const char *trouble = control->history ? history_trouble(control->history) : control->store_trouble;
+    if (control->refuses_undurable && trouble) {
+        refusal->limit = "store";
+        snprintf(refusal->what, sizeof(refusal->what), "the history can't be written, and jobs without it are not taken: %.120s",
+                 trouble);
+        return -EUSERS;
+    }
     int r = runner_start(control->runner, spec, start, ret_job);
     if (r == -EEXIST) {
         job = registry_find_name(control->registry, session->uid, spec->name);
@@ -213,48 +223,6 @@ int method_job_status(struct call *call, json_t *params, json_t **ret_result) {
     return r;
 }
 
-static unsigned states_mask(const json_t *states) {
-    unsigned mask = 0;
-    for (size_t i = 0; i < json_array_size(states); i++)
-        for (unsigned s = 0; s < JOB_STATE_COUNT; s++)
-            if (streq(json_string_value(json_array_get(states, i)), proto_states[s]))
-                mask |= 1u << s;
-    return mask;
-}
-
-int method_job_list(struct call *call, json_t *params, json_t **ret_result) {
-    const struct control *control = call->session->control;
-    const json_t *states = json_object_get(params, "states");
-    const char *group = json_string_value(json_object_get(params, "group"));
-    json_t *labels = json_object_get(params, "labels"), *value;
-    struct spec_pair pairs[64];
-    struct registry_filter filter = {
-        .by_state = states != NULL,
-        .states = states_mask(states),
-        .name = json_string_value(json_object_get(params, "name")),
-        .labels = pairs,
-        .before = int_or(params, "before", 0),
-    };
-    const char *key;
-    json_object_foreach(labels, key, value) {
-        pairs[filter.label_count++] = (struct spec_pair){.name = (char *)(uintptr_t)key,
-                                                         .value = (char *)(uintptr_t)json_string_value(value)};
-    }
-    int64_t limit = int_or(params, "limit", 100);
-    bool none = group && !streq(group, "default"); // there are no other groups
-    double now = now_mono();
-    json_t *jobs = json_array();
-    struct job *job = none ? NULL : registry_next(control->registry, &filter);
-    for (; job && (int64_t)json_array_size(jobs) < limit; job = registry_next(control->registry, &filter)) {
-        filter.before = job->id;
-        if (session_sees(call->session, job))
-            json_array_append_new(jobs, record_job(control, job, -1, now));
-    }
-    json_t *next = job ? json_integer(filter.before) : json_null();
-    *ret_result = json_pack("{s:o,s:o}", "jobs", jobs, "next", next);
-    return 0;
-}
-
 int method_job_kill(struct call *call, json_t *params, json_t **ret_result) {
     struct control *control = call->session->control;
     _cleanup_free_ struct job **jobs = NULL;
@@ -288,45 +256,5 @@ int method_job_signal(struct call *call, json_t *params, json_t **ret_result) {
         snprintf(call->refusal.what, sizeof(call->refusal.what), "job %lld has no process to signal",
                  (long long)job->id);
     *ret_result = r == 0 ? json_object() : NULL;
-    return r;
-}
-
-static int forget_final(struct call *call, int64_t *ret_count) {
-    struct control *control = call->session->control;
-    struct job *job = registry_newest(control->registry);
-    while (job) {
-        struct job *older = job->older;
-        if (job_is_final(job) && session_sees(call->session, job)) {
-            runner_forget(control->runner, job);
-            (*ret_count)++;
-        }
-        job = older;
-    }
-    return 0;
-}
-
-int method_job_forget(struct call *call, json_t *params, json_t **ret_result) {
-    _cleanup_free_ struct job **jobs = NULL;
-    size_t count = 0;
-    int64_t forgotten = 0;
-    int r = 0;
-    if (json_is_true(json_object_get(params, "final")))
-        r = forget_final(call, &forgotten);
-    else
-        r = target_many(call, params, &jobs, &count);
-    for (size_t i = 0; r == 0 && i < count; i++)
-        if (!job_is_final(jobs[i])) {
-            snprintf(call->refusal.what, sizeof(call->refusal.what), "job %lld is not final", (long long)jobs[i]->id);
-            call->refusal.id = jobs[i]->id;
-            r = -EBUSY;
-        }
-    for (size_t i = 0; r == 0 && i < count; i++) {
-        if (registry_find(call->session->control->registry, jobs[i]->id) != jobs[i])
-            continue; // named twice
-        runner_forget(call->session->control->runner, jobs[i]);
-        forgotten++;
-    }
-    if (r == 0)
-        *ret_result = json_pack("{s:I}", "forgotten", (json_int_t)forgotten);
     return r;
 }

@@ -224,6 +224,7 @@ json_t *record_job(const struct control *control, const struct job *job, int64_t
     set(record, "started_at", instant(job->started_at));
     set(record, "ended_at", instant(job_is_final(job) ? job->ended_at : 0));
     set(record, "elapsed", seconds(job_elapsed(job, now)));
+    set(record, "durable", json_boolean(runner_is_durable(job)));
     set(record, "deadlines", deadlines_record(job, now));
     set(record, "result", result_record(job));
     set(record, "stdout", stream_record(job, STREAM_OUT, inline_bytes));

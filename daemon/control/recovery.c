@@ -2,6 +2,7 @@
 #include "daemon/control/recovery.h"
 
 #include "common/util.h"
+#include "daemon/control/archive.h"
 #include "daemon/control/decode.h"
 #include "daemon/control/event.h"
 #include "daemon/control/follower.h"
@@ -87,10 +88,15 @@ static int job_recover(struct control *control, void *record) {
 }
 
 static void jobs_recover(struct control *control) {
-    size_t count, lost = 0;
+    size_t count, lost = 0, count_unborn = 0;
     _cleanup_free_ void **records = records_sorted(control->kept, KEPT_JOB, &count);
     for (size_t i = 0; i < count; i++) {
         int64_t id = kept_id(records[i]);
+        if (!runner_was_accepted(records[i])) { // its connection is closed: it was never promised
+            kept_drop(control->kept, KEPT_JOB, records[i]);
+            count_unborn++;
+            continue;
+        }
         if (job_recover(control, records[i]) == 0)
             continue;
         log_error(control->log, "job %lld can't be gone on with: its record is not to be read", (long long)id);
@@ -99,7 +105,7 @@ static void jobs_recover(struct control *control) {
     }
     runner_adopted(control->runner);
     if (count > 0)
-        log_info(control->log, "recovered %zu jobs", count - lost);
+        log_info(control->log, "recovered %zu jobs", count - lost - count_unborn);
     for (struct job *job = registry_newest(control->registry); job; job = job->older) {
         struct session *session = session_by_serial(control, runner_kept_lease(job));
         if (session)
@@ -146,8 +152,10 @@ void recovery_run(struct control *control) {
     sessions_recover(control);
     jobs_recover(control);
     _cleanup_free_ void **records = records_sorted(control->kept, KEPT_CALL, &count);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         call_recover(control, records[i]);
+        archive_release(control);
+    }
     for (struct session *session = control->sessions; session; session = session->next)
         session_wake(session);
     control->recovering = false;

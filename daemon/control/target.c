@@ -4,10 +4,14 @@
 #include <stdio.h>
 
 #include "common/util.h"
+#include "daemon/control/archive.h"
 #include "daemon/control/session.h"
 
 static int find_id(struct call *call, const json_t *id, struct job **ret_job) {
-    struct job *job = registry_find(call->session->control->registry, proto_int(id));
+    struct control *control = call->session->control;
+    struct job *job = registry_find(control->registry, proto_int(id));
+    if (!job)
+        job = archive_find(control, proto_int(id));
     if (job && session_sees(call->session, job)) {
         *ret_job = job;
         return 0;
@@ -17,11 +21,16 @@ static int find_id(struct call *call, const json_t *id, struct job **ret_job) {
     return -ENOENT;
 }
 
+static struct job *find_name_of(struct control *control, uid_t owner, const char *name) {
+    struct job *job = registry_find_name(control->registry, owner, name);
+    return job ? job : archive_find_name(control, owner, name);
+}
+
 static int find_name(struct call *call, const char *name, struct job **ret_job) {
-    const struct control *control = call->session->control;
-    struct job *job = registry_find_name(control->registry, call->session->uid, name);
+    struct control *control = call->session->control;
+    struct job *job = find_name_of(control, call->session->uid, name);
     if (!job && session_administers(call->session))
-        job = registry_find_name(control->registry, control->info.uid, name);
+        job = find_name_of(control, control->info.uid, name);
     if (job) {
         *ret_job = job;
         return 0;

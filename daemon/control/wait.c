@@ -4,6 +4,7 @@
 #include <utlist.h>
 
 #include "common/util.h"
+#include "daemon/control/archive.h"
 #include "daemon/control/keeping.h"
 #include "daemon/control/record.h"
 #include "daemon/control/session.h"
@@ -157,13 +158,16 @@ int wait_new(struct call *call, struct job *const *jobs, size_t count, const str
     return CALL_LATER;
 }
 
-static int wait_resume_jobs(const struct control *control, const struct kept_call *record, const json_t *more,
+static int wait_resume_jobs(struct control *control, const struct kept_call *record, const json_t *more,
                             struct job ***ret_jobs, size_t *ret_count) {
     const json_t *ids = json_object_get(more, "jobs");
     size_t count = ids ? json_array_size(ids) : 1;
     struct job **jobs = calloc(count, sizeof(*jobs));
     for (size_t i = 0; jobs && i < count; i++) {
-        jobs[i] = registry_find(control->registry, ids ? json_integer_value(json_array_get(ids, i)) : record->job);
+        int64_t id = ids ? json_integer_value(json_array_get(ids, i)) : record->job;
+        jobs[i] = registry_find(control->registry, id);
+        if (!jobs[i])
+            jobs[i] = archive_find(control, id);
         if (!jobs[i]) {
             free(jobs);
             return -ENOENT;

@@ -70,7 +70,7 @@ struct kept_head {
     pid_t keeper;    // 0: there is none
     int news;        // eventfd: there is something in the journal
     unsigned asks;   // atomic
-    unsigned starts; // of workers
+    unsigned starts, ready_start; // of workers; the last that got ready
     bool is_stopping, was_ready;
     double started_wall, started_mono;
     uint64_t journal_end, journal_start; // atomic: written up to there by the keeper, read by the worker

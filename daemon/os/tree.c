@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <utlist.h>
 
 #include "common/util.h"
 #include "daemon/os/cgroup.h"
@@ -147,11 +148,31 @@ int tree_control(const struct tree *tree) {
     return tree->control;
 }
 
+static void tree_resumed(struct tree *tree) {
+    if (tree->is_new)
+        DL_DELETE2(tree->host->adopted_trees, tree, new_prev, new_next);
+    tree->is_new = false;
+}
+
 // Callbacks never come from inside a call: what is known already is told in the next turn.
-static void on_adopted(int events, void *data) {
-    struct tree *tree = data;
-    if (tree->listener)
-        tree->host->ways->resume(tree);
+static void on_resume(struct ev_loop *loop, struct ev_timer *timer, int events) {
+    struct tree_host *host = timer->data;
+    struct tree *tree;
+    while ((tree = host->adopted_trees)) {
+        tree_resumed(tree);
+        if (tree->listener)
+            host->ways->resume(tree);
+    }
+}
+
+static void tree_resume_later(struct tree *tree) {
+    struct tree_host *host = tree->host;
+    tree->is_new = true;
+    DL_APPEND2(host->adopted_trees, tree, new_prev, new_next);
+    ev_timer_stop(host->loop, &host->resume);
+    ev_timer_init(&host->resume, on_resume, 0, 0);
+    host->resume.data = host;
+    ev_timer_start(host->loop, &host->resume);
 }
 
 int tree_adopt(struct tree_host *host, enum tree_rest rest, const struct tree_kept *kept, struct leader_exit *note,
@@ -171,7 +192,8 @@ int tree_adopt(struct tree_host *host, enum tree_rest rest, const struct tree_ke
     tree_note(tree, note, since);
     if (host->cgroups)
         cgroup_claim(host->cgroups, tree->number);
-    ev_once(host->loop, -1, 0, 0, on_adopted, tree);
+    host->ways->adopt(tree);
+    tree_resume_later(tree);
     *ret_tree = tree;
     return 0;
 }
@@ -238,6 +260,7 @@ void tree_free(struct tree *tree) {
 }
 
 void tree_drop(struct tree *tree) {
+    tree_resumed(tree);
     descriptors_give(tree->host->descriptors, 1);
     free(tree);
 }

@@ -104,18 +104,23 @@ static void on_adopted_leader(struct leader *leader, const struct leader_exit *e
     leader_over(tree, end);
 }
 
+static void way_adopt(struct tree *tree) {
+    tree->leader.data = tree;
+    if (!tree->told_exit && !tree->leader.note->known)
+        adopted_add(tree->host->adopted, &tree->leader, on_adopted_leader, tree);
+}
+
 static void way_resume(struct tree *tree) {
     struct leader *leader = &tree->leader;
-    if (!tree->told_exit && leader->note->known) {
-        leader->data = tree;
+    if (leader->is_adopted)
+        return;
+    if (!tree->told_exit) {
         on_adopted_leader(leader, leader->note);
-    } else if (!tree->told_exit) {
-        adopted_add(tree->host->adopted, leader, on_adopted_leader, tree);
-    } else {
-        leader_done(leader, tree->host->loop);
-        watch(tree);
-        settle(tree);
+        return;
     }
+    leader_done(leader, tree->host->loop);
+    watch(tree);
+    settle(tree);
 }
 
 static void way_attach(struct tree *tree) {
@@ -238,5 +243,5 @@ static bool way_release(struct tree *tree) {
 }
 
 const struct tree_ways tree_ways_cgroup = {way_prepare, way_attach, way_signal_leader, way_signal,
-                                           way_kill,    way_pids,   way_cpu,           way_resume,
+                                           way_kill,    way_pids,   way_cpu,           way_adopt,         way_resume,
                                            way_release};

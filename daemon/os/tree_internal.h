@@ -33,7 +33,8 @@ struct tree_ways {
     void (*kill)(struct tree *tree);
     int (*pids)(struct tree *tree, pid_t *pids, size_t max);
     int (*cpu)(struct tree *tree, double *ret_seconds);
-    // In place of attach, for an adopted one: what is known is told, the rest is watched.
+    // In place of attach, for an adopted one: from when on nothing is missed; then, from the loop, what is known is told.
+    void (*adopt)(struct tree *tree);
     void (*resume)(struct tree *tree);
     // The owner lets go. Returns whether the tree can be freed now; else the way frees it when it is empty.
     bool (*release)(struct tree *tree);
@@ -52,6 +53,8 @@ struct tree_host {
     bool is_urgent, no_urgency; // this process goes before others; may not
     int policy;                 // and how it is scheduled otherwise
     struct sched_param priority;
+    struct tree *adopted_trees;      // list: to be resumed in the next turn
+    struct ev_timer resume;
     int reaper_fd;                   // borrowed, the reaper way's
     struct strays *strays;           // owned, the reaper way's
     struct descriptors *descriptors; // borrowed
@@ -66,6 +69,8 @@ struct tree {
     void *data;
     struct leader leader;
     bool launched, killing, wants_cpu, told_exit, told_empty, is_adopted;
+    bool is_new; // adopted, and not resumed yet
+    struct tree *new_prev, *new_next;
     // cgroup
     bool spoiled; // it may have been killed, or left frozen: not to be reused
     bool is_empty;

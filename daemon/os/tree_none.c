@@ -30,13 +30,15 @@ static void none_told(struct leader *leader, const struct leader_exit *end) {
     tree_tell_empty(tree);
 }
 
+static void none_adopt(struct tree *tree) {
+    tree->leader.data = tree;
+    if (!tree->told_exit && !tree->leader.note->known)
+        adopted_add(tree->host->adopted, &tree->leader, none_told, tree);
+}
+
 static void none_resume(struct tree *tree) {
-    struct leader *leader = &tree->leader;
-    leader->data = tree;
-    if (tree->told_exit || leader->note->known)
-        none_told(leader, leader->note);
-    else
-        adopted_add(tree->host->adopted, leader, none_told, tree);
+    if (!tree->leader.is_adopted && !tree->told_empty)
+        none_told(&tree->leader, tree->leader.note);
 }
 
 static int none_signal_leader(struct tree *tree, int sig) {
@@ -74,5 +76,5 @@ static bool none_release(struct tree *tree) {
 }
 
 const struct tree_ways tree_ways_none = {none_prepare, none_attach, none_signal_leader, none_signal,
-                                         none_kill,    none_pids,   none_cpu,           none_resume,
+                                         none_kill,    none_pids,   none_cpu,           none_adopt,         none_resume,
                                          none_release};

@@ -122,9 +122,13 @@ static void on_control(struct ev_loop *loop, struct ev_io *io, int events) {
         tree_drop(tree);
 }
 
-static void way_attach(struct tree *tree) {
-    if (tree->host->adopted && !tree->leader_told)
+static void way_adopt(struct tree *tree) {
+    if (tree->host->adopted && !tree->leader_told && !tree->leader.is_adopted)
         adopted_add(tree->host->adopted, &tree->leader, on_keepers_leader, tree);
+}
+
+static void way_attach(struct tree *tree) {
+    way_adopt(tree);
     strays_know(tree->host->strays, tree);
     ev_io_init(&tree->control_io, on_control, tree->control, EV_READ);
     tree->control_io.data = tree;
@@ -184,5 +188,5 @@ static bool way_release(struct tree *tree) {
 }
 
 const struct tree_ways tree_ways_reaper = {way_prepare, way_attach, way_signal_leader, way_signal,
-                                           way_kill,    way_pids,   way_cpu,           way_resume,
+                                           way_kill,    way_pids,   way_cpu,           way_adopt,         way_resume,
                                            way_release};

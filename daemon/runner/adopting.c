@@ -65,6 +65,10 @@ void runner_await_launches(struct kept *kept) {
     }
 }
 
+bool runner_was_accepted(const struct kept_job *record) {
+    return record->state.created_at > 0;
+}
+
 void runner_claim(struct runner *runner) {
     struct kept *kept = runner->parts.kept;
     for (struct kept_job *record = NULL; (record = kept_next(kept, KEPT_JOB, record));) {

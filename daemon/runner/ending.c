@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "common/util.h"
+#include "daemon/runner/archiving.h"
 #include "daemon/runner/keeping.h"
 
 enum { SURVIVORS_MAX = 1024 };
@@ -41,13 +42,13 @@ static void on_retained(struct ev_loop *loop, struct ev_timer *timer, int events
 static void run_retain(struct run *run) {
     struct runner *runner = run->runner;
     struct job *job = run->job;
-    for (int s = 0; s < STREAM_COUNT; s++)
+    for (int s = 0; s < STREAM_COUNT && !runner->parts.history; s++)
         if (run->pipes[s].hold == INT64_MAX)
             spool_seal(run->pipes[s].spool);
     for (int s = 0; s < STREAM_COUNT; s++)
         runner->history_bytes += spool_taken(run->pipes[s].spool);
     registry_finalize(runner->parts.registry, job);
-    ev_timer_init(&run->timer, on_retained, job->spec.retain, 0);
+    ev_timer_init(&run->timer, on_retained, MAX(job->spec.retain - (now_wall() - job->ended_at), 0.0), 0);
     ev_timer_start(runner->parts.loop, &run->timer);
 }
 
@@ -59,7 +60,10 @@ static void run_publish(struct run *run) {
     if (!run->kept->is_told)
         runner->listener->final(job, runner->data);
     run->kept->is_told = true;
-    run_keep_end(run);
+    if (runner->parts.history)
+        run_archive(run);
+    else
+        run_keep_end(run);
     if (job->spec.retain <= 0)
         runner_forget(runner, job);
     runner_release(runner, job);
@@ -108,6 +112,8 @@ void run_finish_all(struct runner *runner) {
 }
 
 void run_history_trim(struct runner *runner) {
+    if (runner->parts.history)
+        run_cache_trim(runner);
     const struct runner_parts *parts = &runner->parts;
     struct job *oldest;
     while ((oldest = registry_oldest_final(parts->registry)) &&
@@ -128,6 +134,7 @@ void run_free(struct run *run) {
     for (int s = 0; s < STREAM_COUNT && !run->kept; s++)
         free(run->pipes[s].spool);
     order_done(&run->order);
+    free(run->archived_spec);
     free(run);
 }
 
@@ -152,6 +159,8 @@ void runner_forget(struct runner *runner, struct job *job) {
         return;
     struct run *run = run_of(job);
     job->forgotten = true;
+    if (run->is_durable || runner->parts.history)
+        run_unarchive(run);
     registry_remove(runner->parts.registry, job);
     ev_timer_stop(runner->parts.loop, &run->timer);
     for (int s = 0; s < STREAM_COUNT; s++)

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include "common/util.h"
+#include "daemon/runner/archiving.h"
 #include "daemon/runner/keeping.h"
 
 static const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -187,6 +188,8 @@ static void launch_over(struct launch *launch, void *data) {
     }
     bool started = job->life.state != LIFE_FINAL;
     run_act(run, actions);
+    if (started)
+        run_archive(run);
     if (started)
         runner->listener->started(job, runner->data);
     launch_done(launch);

@@ -47,6 +47,8 @@ struct run {
     struct ev_timer timer; // the next deadline; of a final job: when it is forgotten
     struct run *next_finishing;
     bool is_finishing, stopping_told;
+    bool is_durable, is_archived; // something of it is in the history; all of it is
+    char *archived_spec;          // owned: as runner_kept_spec, once archived
 };
 
 static inline struct run *run_of(const struct job *job) {

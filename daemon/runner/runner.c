@@ -40,6 +40,7 @@ int runner_new(const struct runner_parts *parts, const struct runner_listener *l
 void runner_free(struct runner *runner) {
     if (!runner)
         return;
+    runner->parts.history = NULL; // it keeps what memory forgets
     struct job *job;
     while ((job = registry_oldest_final(runner->parts.registry)))
         runner_forget(runner, job);

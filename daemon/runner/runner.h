@@ -25,6 +25,7 @@ struct runner_listener {
     void (*output)(struct job *job, int stream, int64_t offset, const char *bytes, size_t size, void *data);
     void (*eof)(struct job *job, int stream, void *data); // the stream is closed
     void (*final)(struct job *job, void *data);
+    void (*left)(struct job *job, void *data);      // memory, for the history; may still be held by references
     void (*forgotten)(struct job *job, void *data); // not to be found any more; may still be held by references
 };
 
@@ -35,7 +36,8 @@ struct runner_parts {
     struct tree_host *trees;
     struct spool_host *spools;
     struct registry *registry;
-    struct kept *kept; // what outlives the worker
+    struct kept *kept;       // what outlives the worker
+    struct history *history; // what outlives the machine's power, or NULL
     const struct identity *identity;
     int64_t live_max;          // live jobs
     int64_t history_max;       // final jobs
@@ -110,11 +112,23 @@ void runner_keep_spec(struct runner *runner, struct job *job, const char *text, 
 void runner_keep_lease(struct job *job, int64_t session);
 int64_t runner_kept_lease(const struct job *job);
 
+// The history has the job as it was put last.
+void runner_committed(struct runner *runner, int64_t id, bool is_final);
+bool runner_is_durable(const struct job *job); // the history has something of it
+// Puts a final job again, whose labels have changed: `spec` as runner_kept_spec.
+void runner_archive(struct job *job, const char *spec);
+const char *runner_archived_spec(const struct job *job); // of one that the history has; else NULL
+// A final job of the history, outside the registry, with one reference, which is the caller's. Takes the spec over. NULL
+// when memory is out.
+struct history_job;
+struct job *runner_load(struct runner *runner, struct history_job *history, struct spec *spec);
+
 // A worker that goes on where another stopped. Before descriptors that nobody names are closed and slots are reset:
 // launches that were under way use them, and are waited for, or ended.
 struct kept_job;
 enum { RUNNER_FDS = 8 };
 void runner_await_launches(struct kept *kept);
+bool runner_was_accepted(const struct kept_job *record); // it was taken in as a whole
 size_t runner_descriptors(const struct kept_job *record, int fds[RUNNER_FDS]); // of it. Returns how many
 // Before anything new is kept: what the records hold stays theirs.
 void runner_claim(struct runner *runner);

@@ -32,18 +32,75 @@ static void spool_drop_file(struct spool *s) {
 }
 
 void spool_done(struct spool *s) {
-    if (!s->host)
-        return;
-    spool_drop_file(s);
-    if (s->small)
+    if (s->path && s->map)
+        munmap(s->map, s->map_size);
+    else if (s->host)
+        spool_drop_file(s);
+    if (s->small && s->host)
         spool_host_account(s->host, -s->stored);
     free(s->small);
-    s->small = NULL;
+    free(s->path);
+    s->small = s->path = s->map = NULL;
+}
+
+// How much of its file a log uses.
+static size_t used_bytes(const struct spool *s) {
+    return (size_t)MIN(s->stored, s->head_bytes + s->ring_bytes);
+}
+
+static void spool_lose(struct spool *s) {
+    s->head_bytes = s->tail_bytes = s->ring_bytes = 0;
+    s->file = 0;
+}
+
+static void spool_map_path(struct spool *s, const char *path) {
+    struct stat st = {0};
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    size_t used = used_bytes(s);
+    char *map = MAP_FAILED;
+    s->map = NULL;
+    if (fd >= 0 && fstat(fd, &st) == 0 && (size_t)st.st_size >= used && used > 0)
+        map = mmap(NULL, used, PROT_READ, MAP_SHARED, fd, 0);
+    s->path = map == MAP_FAILED ? NULL : strdup(path);
+    if (!s->path) {
+        if (map != MAP_FAILED)
+            munmap(map, used);
+        spool_lose(s);
+        return;
+    }
+    s->map = map;
+    s->map_size = used;
+}
+
+void spool_load(struct spool *s, char *data, size_t size, const char *path) {
+    s->sealed = true;
+    if (path) {
+        free(data);
+        spool_map_path(s, path);
+    } else if (data && size >= used_bytes(s)) {
+        s->small = data;
+    } else {
+        free(data);
+        spool_lose(s);
+    }
+}
+
+size_t spool_image(const struct spool *s, const char **ret_data, char **ret_path) {
+    *ret_data = s->small ? s->small : s->map;
+    *ret_path = s->path ? strdup(s->path) : s->map && s->file ? spool_host_file(s->host, s->file) : NULL;
+    return *ret_data ? used_bytes(s) : 0;
+}
+
+void spool_move(struct spool *s, const char *path) {
+    if (!s->map || s->path)
+        return;
+    spool_drop_file(s);
+    spool_map_path(s, path);
 }
 
 void spool_resume(struct spool *s, struct spool_host *host) {
     s->host = host;
-    s->map = s->small = NULL;
+    s->map = s->small = s->path = NULL;
     s->allocated = s->map_size = 0;
     if (s->file == 0)
         return;
@@ -53,8 +110,7 @@ void spool_resume(struct spool *s, struct spool_host *host) {
     if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0)
         map = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (map == MAP_FAILED) {
-        s->head_bytes = s->tail_bytes = s->ring_bytes = 0;
-        s->file = 0;
+        spool_lose(s);
         return;
     }
     s->map = map;
@@ -253,16 +309,15 @@ int64_t spool_gap_after(const struct spool *s, int64_t offset) {
 size_t spool_peek(const struct spool *s, int64_t offset, const char **ret_data) {
     if (offset < 0 || offset >= s->stored || (offset >= s->head_bytes && offset < ring_start(s)))
         return 0;
-    if (s->small) {
-        *ret_data = s->small + offset;
-        return (size_t)(s->stored - offset);
-    }
+    const char *image = s->small ? s->small : s->map;
+    if (!image)
+        return 0;
     int64_t at = place(s, offset), end = s->stored;
     if (offset < s->head_bytes)
         end = MIN(end, s->head_bytes);
     else
         end = MIN(end, offset + s->head_bytes + s->ring_bytes - at);
-    *ret_data = s->map + at;
+    *ret_data = image + at;
     return (size_t)(end - offset);
 }
 
@@ -281,7 +336,7 @@ size_t spool_read(const struct spool *s, int64_t offset, char *data, size_t max)
 
 void spool_seal(struct spool *s) {
     s->sealed = true;
-    if (!s->map)
+    if (!s->map || s->path)
         return;
     if (s->stored <= SPOOL_SMALL && s->stored <= s->head_bytes) {
         char *small = malloc((size_t)s->stored + 1);
@@ -293,7 +348,7 @@ void spool_seal(struct spool *s) {
         spool_host_account(s->host, s->stored);
         return;
     }
-    size_t used = (size_t)MIN(s->stored, s->head_bytes + s->ring_bytes);
+    size_t used = used_bytes(s);
     _cleanup_close_ int fd = spool_host_open(s->host, s->file, O_RDWR);
     if (fd < 0 || used >= s->allocated || ftruncate(fd, (off_t)used) < 0)
         return;
@@ -335,7 +390,7 @@ int spool_export(const struct spool *s, int64_t extents[2][2], int *ret_count) {
     }
     *ret_count = count;
     if (s->map && count == 1 && extents[0][0] == 0) // head and first lap of the ring: places are offsets
-        return spool_host_open(s->host, s->file, O_RDONLY);
+        return s->path ? open(s->path, O_RDONLY | O_CLOEXEC) : spool_host_open(s->host, s->file, O_RDONLY);
     if (kept > SPOOL_COPY_MAX)
         return -EFBIG;
     _cleanup_close_ int fd = spool_copy(s, extents, count);

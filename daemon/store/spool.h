@@ -26,7 +26,8 @@ struct spool {
     uint64_t file; // number of the file, 0: none
     bool sealed;
     bool shared; // somebody reads the file: its layout stays as it is
-    char *small; // owned: what is kept of a sealed log that is short
+    char *small; // owned: the file's bytes in memory, of a sealed log that is short
+    char *path;  // owned: of a log that stands in the history: its file there
 };
 
 // A directory for logs: `path` itself where it is on a tmpfs, else one made in /dev/shm where that is one, else `path`.
@@ -50,6 +51,14 @@ void spool_init(struct spool *spool, struct spool_host *host, int64_t head, int6
 // A log as another process left it, by its numbers: opens its file again. Where that is gone, what it held is a gap.
 void spool_resume(struct spool *spool, struct spool_host *host);
 // In it: where the next byte goes, as spool_room says. NULL: not into the file.
+// A log of the history: by its numbers, and what is kept of it in memory (taken over) or in a file. Where what should be
+// there is not, it is a gap.
+void spool_load(struct spool *spool, char *data, size_t size, const char *path);
+// What is kept of a sealed log, as it stands in its file: how many bytes, where (NULL: nothing), and the file's path (the
+// caller's; NULL: none).
+size_t spool_image(const struct spool *spool, const char **ret_data, char **ret_path);
+// The file has moved: from now on it is read there.
+void spool_move(struct spool *spool, const char *path);
 char *spool_place(const struct spool *spool);
 void spool_forget_file(struct spool *spool); // one that had only begun: its first piece is in the scratch place
 void spool_done(struct spool *spool);

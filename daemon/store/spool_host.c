@@ -154,6 +154,11 @@ int spool_host_open(struct spool_host *host, uint64_t file, int access) {
     return fd < 0 ? -errno : fd;
 }
 
+char *spool_host_file(const struct spool_host *host, uint64_t file) {
+    char *path;
+    return asprintf(&path, "%s/%llu", host->path, (unsigned long long)file) < 0 ? NULL : path;
+}
+
 void spool_host_remove(struct spool_host *host, uint64_t file) {
     char name[24];
     unlinkat(host->fd, file_name(file, name), 0);

@@ -1,0 +1,78 @@
+// Rows into jobs.
+#include "daemon/control/archive.h"
+
+#include "common/util.h"
+#include "daemon/control/decode.h"
+#include "daemon/control/event.h"
+
+static struct job *archive_load(struct control *control, struct history_job *h) {
+    struct spec spec;
+    struct refusal refusal = {0};
+    json_t *params = h ? json_loads(h->spec, 0, NULL) : NULL;
+    struct job *job = NULL;
+    if (params && decode_spec(params, false, &refusal, &spec) == 0) {
+        if (!spec.cwd)
+            spec.cwd = strdup(control->identity->home);
+        job = spec.cwd ? runner_load(control->runner, h, &spec) : NULL;
+    }
+    if (params)
+        spec_done(&spec);
+    json_decref(params);
+    history_job_free(h);
+    if (!job)
+        return NULL;
+    job->final_next = control->loaded; // it stands in no registry
+    control->loaded = job;
+    return job;
+}
+
+struct job *archive_find(struct control *control, int64_t id) {
+    return control->history ? archive_load(control, history_find(control->history, id)) : NULL;
+}
+
+struct job *archive_find_name(struct control *control, uid_t owner, const char *name) {
+    return control->history ? archive_load(control, history_find_name(control->history, owner, name)) : NULL;
+}
+
+struct job *archive_find_key(struct control *control, uid_t owner, const char *key) {
+    return control->history ? archive_load(control, history_find_key(control->history, owner, key)) : NULL;
+}
+
+void archive_release(struct control *control) {
+    while (control->loaded) {
+        struct job *job = control->loaded;
+        control->loaded = job->final_next;
+        job->final_next = NULL;
+        runner_release(control->runner, job);
+    }
+}
+
+void archive_forget(struct control *control, int64_t id, uid_t owner) {
+    history_forget(control->history, id);
+    event_tell_gone(control, id, owner);
+}
+
+static void on_committed(int64_t id, bool is_final, void *data) {
+    struct control *control = data;
+    runner_committed(control->runner, id, is_final);
+}
+
+static void on_dropped(int64_t id, uid_t owner, void *data) {
+    struct control *control = data;
+    struct job *job = registry_find(control->registry, id);
+    if (!job)
+        event_tell_gone(control, id, owner);
+    else if (job_is_final(job))
+        runner_forget(control->runner, job);
+}
+
+static void on_troubled(const char *why, void *data) {
+    struct control *control = data;
+    if (why)
+        log_error(control->log, "the history can't be written: %s: jobs run on, and are written once it can", why);
+    else
+        log_info(control->log, "the history is written again");
+}
+
+const struct history_listener archive_listener = {
+    .committed = on_committed, .dropped = on_dropped, .troubled = on_troubled};

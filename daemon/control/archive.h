@@ -1,0 +1,16 @@
+// archive: jobs that left memory for the history, as jobs again for as long as a request looks at them.
+#pragma once
+
+#include "daemon/control/control.h"
+#include "daemon/store/history.h"
+
+// Final jobs of the history; NULL: none such. Valid until archive_release, and as long as somebody references them.
+struct job *archive_find(struct control *control, int64_t id);
+struct job *archive_find_name(struct control *control, uid_t owner, const char *name);
+struct job *archive_find_key(struct control *control, uid_t owner, const char *key);
+// Before the next job of a long list: what was looked at goes. Also at the end of each request.
+void archive_release(struct control *control);
+// No longer to be found, and told so.
+void archive_forget(struct control *control, int64_t id, uid_t owner);
+
+extern const struct history_listener archive_listener; // its data is the control

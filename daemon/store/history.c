@@ -1,0 +1,381 @@
+// The history as the loop sees it.
+#include "daemon/store/history.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "common/util.h"
+#include "daemon/store/history_writer.h"
+
+enum { JOBS_AHEAD = 1000, EVENTS_AHEAD = 10000 };
+
+struct forgotten {
+    int64_t id;
+    UT_hash_handle hh;
+};
+
+struct history {
+    struct history_parts parts;
+    struct history_writer writer;
+    struct history_file reader;
+    struct forgotten *forgotten; // hash: still in the file, but not to be found
+    int64_t reserved_job, reserved_event;
+    bool was_troubled;
+    char trouble[160];
+};
+
+static void stream_free(struct history_stream *s) {
+    free(s->data);
+    free(s->path);
+}
+
+void history_job_free(struct history_job *job) {
+    if (!job)
+        return;
+    free(job->name);
+    free(job->key);
+    free(job->spec);
+    for (char **label = job->labels; label && *label; label++)
+        free(*label);
+    free(job->labels);
+    outcome_done(&job->outcome);
+    stream_free(&job->streams[0]);
+    stream_free(&job->streams[1]);
+    free(job);
+}
+
+static void forgotten_remove(struct history *h, int64_t id) {
+    struct forgotten *f;
+    HASH_FIND(hh, h->forgotten, &id, sizeof(id), f);
+    if (!f)
+        return;
+    HASH_DEL(h->forgotten, f);
+    free(f);
+}
+
+static bool is_forgotten(const struct history *h, int64_t id) {
+    struct forgotten *f;
+    HASH_FIND(hh, h->forgotten, &id, sizeof(id), f);
+    return f != NULL;
+}
+
+static void tell_over(struct history *h, struct history_change *change) {
+    const struct history_listener *listener = h->parts.listener;
+    if (change->dropped)
+        listener->dropped(change->id, change->owner, h->parts.data);
+    else if (change->job)
+        listener->committed(change->id, change->job->is_final, h->parts.data);
+    else
+        forgotten_remove(h, change->id);
+    history_change_free(change);
+}
+
+static void on_done(struct ev_loop *loop, struct ev_async *async, int events) {
+    struct history *h = async->data;
+    struct history_writer *w = &h->writer;
+    pthread_mutex_lock(&w->lock);
+    struct history_change *over = TAKE_PTR(w->over);
+    bool replaced = w->replaced;
+    w->replaced = false;
+    memcpy(h->trouble, w->trouble, sizeof(h->trouble));
+    for (struct history_change *c = over; c; c = c->next)
+        w->queued -= !c->dropped;
+    pthread_mutex_unlock(&w->lock);
+    if (replaced || !h->reader.db) {
+        history_file_close(&h->reader);
+        history_file_open(&h->reader, w->path, false);
+    }
+    bool troubled = h->trouble[0] != 0;
+    if (troubled != h->was_troubled || replaced)
+        h->parts.listener->troubled(troubled ? h->trouble : NULL, h->parts.data);
+    h->was_troubled = troubled;
+    while (over) {
+        struct history_change *change = over;
+        over = change->next;
+        tell_over(h, change);
+    }
+}
+
+// Live jobs that nobody runs are lost. Their ends are not known, and so neither is when.
+static int lose_jobs(struct history *h) {
+    sqlite3 *db = h->writer.file.db;
+    sqlite3_stmt *live = NULL, *lose = NULL;
+    double now = now_wall();
+    int r = sqlite3_prepare_v2(db, "SELECT id FROM job WHERE NOT final", -1, &live, NULL);
+    if (r == SQLITE_OK)
+        r = sqlite3_prepare_v2(db,
+                               "UPDATE job SET final = 1, reason = ?, cause = -1, known = 0, survivors_unknown = 1,"
+                               " ended = ?, expires = expires + ? WHERE id = ?",
+                               -1, &lose, NULL);
+    while (r == SQLITE_OK && (r = sqlite3_step(live)) == SQLITE_ROW) {
+        int64_t id = sqlite3_column_int64(live, 0);
+        r = SQLITE_OK;
+        if (h->parts.is_live(id, h->parts.live_data))
+            continue;
+        sqlite3_bind_int(lose, 1, REASON_LOST);
+        sqlite3_bind_double(lose, 2, now);
+        sqlite3_bind_double(lose, 3, now);
+        sqlite3_bind_int64(lose, 4, id);
+        r = sqlite3_step(lose) == SQLITE_DONE ? SQLITE_OK : SQLITE_ERROR;
+        sqlite3_reset(lose);
+    }
+    sqlite3_finalize(live);
+    sqlite3_finalize(lose);
+    return r == SQLITE_DONE ? SQLITE_OK : r;
+}
+
+// A first statement that writes finds out whether that is possible at all.
+static int prepare_file(struct history *h, int64_t *ret_next_job, int64_t *ret_next_event) {
+    struct history_writer *w = &h->writer;
+    int r = history_file_open(&w->file, w->path, true);
+    if (r != SQLITE_OK)
+        return r;
+    *ret_next_job = history_file_noted(&w->file, "next_job", 1);
+    *ret_next_event = history_file_noted(&w->file, "next_event", 1);
+    r = sqlite3_exec(w->file.db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+    if (r == SQLITE_OK)
+        r = lose_jobs(h);
+    if (r == SQLITE_OK)
+        r = history_file_note(&w->file, "next_job", *ret_next_job + JOBS_AHEAD);
+    if (r == SQLITE_OK)
+        r = history_file_note(&w->file, "next_event", *ret_next_event + EVENTS_AHEAD);
+    int ended = sqlite3_exec(w->file.db, r == SQLITE_OK ? "COMMIT" : "ROLLBACK", NULL, NULL, NULL);
+    return r == SQLITE_OK ? ended : r;
+}
+
+static int open_files(struct history *h, int64_t *ret_next_job, int64_t *ret_next_event, char **ret_note) {
+    struct history_writer *w = &h->writer;
+    int r = prepare_file(h, ret_next_job, ret_next_event);
+    if (history_file_is_damaged(r)) {
+        history_file_close(&w->file);
+        history_set_aside(w->path);
+        if (asprintf(ret_note, "%s is damaged: moved aside as %s.damaged-*; the history begins anew", w->path, w->path) < 0)
+            *ret_note = NULL;
+        r = prepare_file(h, ret_next_job, ret_next_event);
+    }
+    if (r == SQLITE_OK)
+        r = history_file_open(&h->reader, w->path, false);
+    if (r == SQLITE_OK)
+        return 0;
+    free(*ret_note);
+    if (asprintf(ret_note, "%s: %s", w->path, sqlite3_errstr(r)) < 0)
+        *ret_note = NULL;
+    return -EIO;
+}
+
+int history_open(const struct history_parts *parts, struct history **ret_history, int64_t *ret_next_job,
+                 int64_t *ret_next_event, char **ret_note) {
+    struct history *h = calloc(1, sizeof(*h));
+    *ret_note = NULL;
+    if (!h)
+        return -ENOMEM;
+    h->parts = *parts;
+    struct history_writer *w = &h->writer;
+    w->jobs_max = parts->jobs_max;
+    w->bytes_max = parts->bytes_max;
+    int r = -ENOMEM;
+    if (asprintf(&w->path, "%s/history.db", parts->directory) >= 0 &&
+        asprintf(&w->output, "%s/output", parts->directory) >= 0)
+        r = mkdir(w->output, 0700) < 0 && errno != EEXIST ? -errno : 0;
+    if (r < 0 && asprintf(ret_note, "%s: %s", parts->directory, strerror(-r)) < 0)
+        *ret_note = NULL;
+    if (r == 0)
+        r = open_files(h, ret_next_job, ret_next_event, ret_note);
+    if (r == 0)
+        r = history_writer_start(w, parts->loop, on_done, h);
+    if (r < 0) {
+        history_close(h);
+        return r;
+    }
+    h->reserved_job = *ret_next_job + JOBS_AHEAD;
+    h->reserved_event = *ret_next_event + EVENTS_AHEAD;
+    *ret_history = h;
+    return 0;
+}
+
+static void changes_free(struct history_change *list) {
+    while (list) {
+        struct history_change *change = list;
+        list = change->next;
+        history_change_free(change);
+    }
+}
+
+void history_close(struct history *h) {
+    if (!h)
+        return;
+    struct history_writer *w = &h->writer;
+    history_writer_stop(w);
+    history_file_close(&h->reader);
+    history_file_close(&w->file);
+    HASH_CLEAR(waiting, w->by_id);
+    changes_free(w->queue);
+    changes_free(w->over);
+    struct forgotten *f, *next;
+    HASH_ITER(hh, h->forgotten, f, next) {
+        HASH_DEL(h->forgotten, f);
+        free(f);
+    }
+    free(w->path);
+    free(w->output);
+    free(h);
+}
+
+void history_reserve(struct history *h, int64_t next_job, int64_t next_event) {
+    struct history_writer *w = &h->writer;
+    bool jobs = next_job + JOBS_AHEAD / 2 > h->reserved_job;
+    bool event = next_event + EVENTS_AHEAD / 2 > h->reserved_event;
+    if (!jobs && !event)
+        return;
+    pthread_mutex_lock(&w->lock);
+    if (jobs)
+        w->next_job = h->reserved_job = next_job + JOBS_AHEAD;
+    if (event)
+        w->next_event = h->reserved_event = next_event + EVENTS_AHEAD;
+    pthread_cond_signal(&w->work);
+    pthread_mutex_unlock(&w->lock);
+}
+
+void history_settle(struct history *h, int64_t next_job, int64_t next_event) {
+    struct history_writer *w = &h->writer;
+    pthread_mutex_lock(&w->lock);
+    w->next_job = next_job;
+    w->next_event = next_event;
+    pthread_mutex_unlock(&w->lock);
+}
+
+void history_put(struct history *h, struct history_job *job) {
+    struct history_change *change = calloc(1, sizeof(*change));
+    if (!change) {
+        history_job_free(job); // it is put again with its next change, or by the next worker
+        return;
+    }
+    change->id = job->id;
+    change->job = job;
+    change->is_known = job->is_final;
+    history_writer_add(&h->writer, change);
+}
+
+void history_forget(struct history *h, int64_t id) {
+    struct history_change *change = calloc(1, sizeof(*change));
+    struct forgotten *f = calloc(1, sizeof(*f));
+    if (!change || !f || is_forgotten(h, id)) {
+        free(change);
+        free(f);
+        return;
+    }
+    f->id = change->id = id;
+    HASH_ADD(hh, h->forgotten, id, sizeof(f->id), f);
+    history_writer_add(&h->writer, change);
+}
+
+const char *history_trouble(const struct history *h) {
+    return h->trouble[0] ? h->trouble : NULL;
+}
+
+static int64_t locked(const struct history *h, const int64_t *value) {
+    struct history_writer *w = &((struct history *)(uintptr_t)h)->writer;
+    pthread_mutex_lock(&w->lock);
+    int64_t now = *value;
+    pthread_mutex_unlock(&w->lock);
+    return now;
+}
+
+size_t history_waiting(const struct history *h) {
+    struct history_writer *w = &((struct history *)(uintptr_t)h)->writer;
+    pthread_mutex_lock(&w->lock);
+    size_t queued = w->queued;
+    pthread_mutex_unlock(&w->lock);
+    return queued;
+}
+
+int64_t history_count(const struct history *h) {
+    return locked(h, &h->writer.count);
+}
+
+int64_t history_bytes(const struct history *h) {
+    return locked(h, &h->writer.bytes);
+}
+
+char *history_output(const struct history *h, int64_t id, int stream) {
+    char *path;
+    return asprintf(&path, "%s/%lld.%d", h->writer.output, (long long)id, stream + 1) < 0 ? NULL : path;
+}
+
+static struct history_job *read_one(struct history *h, sqlite3_stmt *statement) {
+    struct history_job *job = sqlite3_step(statement) == SQLITE_ROW ? history_file_job(statement) : NULL;
+    sqlite3_finalize(statement);
+    if (job && is_forgotten(h, job->id)) {
+        history_job_free(job);
+        return NULL;
+    }
+    for (int s = 0; job && s < 2; s++)
+        if (job->streams[s].has_file)
+            job->streams[s].path = history_output(h, job->id, s);
+    return job;
+}
+
+static sqlite3_stmt *ask(struct history *h, const char *sql) {
+    sqlite3_stmt *statement = NULL;
+    if (!h->reader.db || sqlite3_prepare_v2(h->reader.db, sql, -1, &statement, NULL) != SQLITE_OK)
+        return NULL;
+    return statement;
+}
+
+struct history_job *history_find(struct history *h, int64_t id) {
+    sqlite3_stmt *s = ask(h, "SELECT " HISTORY_COLUMNS " FROM job WHERE id = ? AND final AND expires > ?");
+    sqlite3_bind_int64(s, 1, id);
+    sqlite3_bind_double(s, 2, now_wall());
+    return read_one(h, s);
+}
+
+static struct history_job *find_text(struct history *h, const char *sql, uid_t owner, const char *text) {
+    sqlite3_stmt *s = ask(h, sql);
+    sqlite3_bind_int64(s, 1, owner);
+    sqlite3_bind_text(s, 2, text, -1, SQLITE_STATIC);
+    sqlite3_bind_double(s, 3, now_wall());
+    return read_one(h, s);
+}
+
+struct history_job *history_find_name(struct history *h, uid_t owner, const char *name) {
+    return find_text(h,
+                     "SELECT " HISTORY_COLUMNS " FROM job WHERE owner = ? AND name = ? AND final AND expires > ?"
+                     " ORDER BY id DESC LIMIT 1",
+                     owner, name);
+}
+
+struct history_job *history_find_key(struct history *h, uid_t owner, const char *key) {
+    return find_text(h,
+                     "SELECT " HISTORY_COLUMNS " FROM job WHERE owner = ? AND key = ? AND final AND expires > ?"
+                     " ORDER BY id LIMIT 1",
+                     owner, key);
+}
+
+size_t history_list(struct history *h, const struct history_filter *f, int64_t *ids, size_t max) {
+    char sql[4096];
+    int n = snprintf(sql, sizeof(sql), "SELECT id FROM job WHERE final AND id < ? AND expires > ?%s%s",
+                     f->by_owner ? " AND owner = ?" : "", f->name ? " AND name = ?" : "");
+    for (char *const *l = f->labels; l && *l && n < (int)sizeof(sql) - 100; l += 2)
+        n += snprintf(sql + n, sizeof(sql) - (size_t)n,
+                      " AND id IN (SELECT job FROM label WHERE name = ? AND value = ?)");
+    snprintf(sql + n, sizeof(sql) - (size_t)n, " ORDER BY id DESC");
+    sqlite3_stmt *s = ask(h, sql);
+    int at = 0;
+    sqlite3_bind_int64(s, ++at, f->before > 0 ? f->before : INT64_MAX);
+    sqlite3_bind_double(s, ++at, now_wall());
+    if (f->by_owner)
+        sqlite3_bind_int64(s, ++at, f->owner);
+    if (f->name)
+        sqlite3_bind_text(s, ++at, f->name, -1, SQLITE_STATIC);
+    for (char *const *l = f->labels; l && *l; l++)
+        sqlite3_bind_text(s, ++at, *l, -1, SQLITE_STATIC);
+    size_t count = 0;
+    while (s && count < max && sqlite3_step(s) == SQLITE_ROW) {
+        int64_t id = sqlite3_column_int64(s, 0);
+        if (!is_forgotten(h, id))
+            ids[count++] = id;
+    }
+    sqlite3_finalize(s);
+    return count;
+}

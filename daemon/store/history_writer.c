@@ -1,0 +1,341 @@
+// Writing the history, a batch at a time.
+#include "daemon/store/history_writer.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+
+#include "common/util.h"
+
+enum { RETENTION_BATCH = 500 };
+#define GATHER 0.05 // seconds for a batch to gather
+#define FLUSH 2.0   // after the first change that is not safe from a power loss
+#define RETRY 1.0   // after a failure
+
+void history_change_free(struct history_change *change) {
+    if (change)
+        history_job_free(change->job);
+    free(change);
+}
+
+static void list_add(struct history_change **first, struct history_change **last, struct history_change *change) {
+    change->next = NULL;
+    if (*first)
+        (*last)->next = change;
+    else
+        *first = change;
+    *last = change;
+}
+
+void history_set_aside(const char *path) {
+    static const char *const endings[] = {"", "-wal", "-shm"};
+    double now = now_wall();
+    for (size_t i = 0; i < ARRAY_SIZE(endings); i++) {
+        _cleanup_free_ char *from = NULL, *to = NULL;
+        if (asprintf(&from, "%s%s", path, endings[i]) < 0 ||
+            asprintf(&to, "%s.damaged-%.0f%s", path, now, endings[i]) < 0)
+            return;
+        rename(from, to);
+    }
+}
+
+static char *output_path(const struct history_writer *w, int64_t id, int stream, const char *ending) {
+    char *path;
+    return asprintf(&path, "%s/%lld.%d%s", w->output, (long long)id, stream + 1, ending) < 0 ? NULL : path;
+}
+
+// A log that is too large for the database, as a file beside it. Returns 0 or a negative errno.
+static int output_copy(const char *from, const char *to, size_t size) {
+    _cleanup_close_ int in = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    _cleanup_close_ int out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (in < 0 || out < 0)
+        return -errno;
+    for (size_t done = 0; done < size;) {
+        ssize_t n = sendfile(out, in, NULL, size - done);
+        if (n <= 0)
+            return n < 0 ? -errno : -ENODATA;
+        done += (size_t)n;
+    }
+    return 0;
+}
+
+static int output_take(const struct history_writer *w, struct history_job *job, int stream) {
+    struct history_stream *s = &job->streams[stream];
+    if (!s->path || s->has_file)
+        return 0;
+    _cleanup_free_ char *path = output_path(w, job->id, stream, ""), *part = output_path(w, job->id, stream, ".part");
+    if (!path || !part)
+        return -ENOMEM;
+    int r = output_copy(s->path, part, s->size);
+    if (r == 0 && rename(part, path) < 0)
+        r = -errno;
+    if (r < 0)
+        unlink(part);
+    else
+        s->has_file = true;
+    // Gone meanwhile: then what there was is not to be had by anybody.
+    return r == -ENOENT || r == -ENODATA ? 0 : r;
+}
+
+static void output_drop(const struct history_writer *w, int64_t id) {
+    for (int stream = 0; stream < 2; stream++) {
+        _cleanup_free_ char *path = output_path(w, id, stream, "");
+        if (path)
+            unlink(path);
+    }
+}
+
+static int write_change(struct history_writer *w, struct history_change *change) {
+    if (!change->job) {
+        output_drop(w, change->id);
+        return history_file_drop(&w->file, change->id);
+    }
+    for (int stream = 0; stream < 2; stream++)
+        if (output_take(w, change->job, stream) < 0)
+            return SQLITE_FULL;
+    return history_file_put(&w->file, change->job, change->is_known);
+}
+
+
+// The oldest that are too many, or whose time is over.
+static int retention(struct history_writer *w, struct history_change **first, struct history_change **last) {
+    int64_t count = w->file.count, bytes = w->file.bytes;
+    sqlite3_stmt *oldest = NULL;
+    int r = sqlite3_prepare_v2(w->file.db,
+                               count > w->jobs_max || bytes > w->bytes_max
+                                   ? "SELECT id, owner, bytes, expires FROM job WHERE final ORDER BY ended LIMIT ?"
+                                   : "SELECT id, owner, bytes, expires FROM job WHERE final ORDER BY expires LIMIT ?",
+                               -1, &oldest, NULL);
+    if (r == SQLITE_OK)
+        sqlite3_bind_int(oldest, 1, RETENTION_BATCH);
+    double now = now_wall();
+    while (r == SQLITE_OK && (r = sqlite3_step(oldest)) == SQLITE_ROW) {
+        r = SQLITE_OK;
+        bool too_many = count > w->jobs_max || bytes > w->bytes_max;
+        if (!too_many && sqlite3_column_double(oldest, 3) > now)
+            break;
+        struct history_change *change = calloc(1, sizeof(*change));
+        if (!change)
+            break;
+        change->id = sqlite3_column_int64(oldest, 0);
+        change->owner = (uid_t)sqlite3_column_int64(oldest, 1);
+        change->dropped = true;
+        list_add(first, last, change);
+        count--;
+        bytes -= sqlite3_column_int64(oldest, 2);
+    }
+    sqlite3_finalize(oldest);
+    for (struct history_change *c = *first; c && (r == SQLITE_OK || r == SQLITE_DONE); c = c->next) {
+        output_drop(w, c->id);
+        r = history_file_drop(&w->file, c->id);
+    }
+    pthread_mutex_lock(&w->lock);
+    w->count = w->file.count;
+    w->bytes = w->file.bytes;
+    pthread_mutex_unlock(&w->lock);
+    return r == SQLITE_DONE ? SQLITE_OK : r;
+}
+
+// One transaction. Those of retention are added to the list.
+static int write_batch(struct history_writer *w, struct history_change **list, int64_t next_job, int64_t next_event) {
+    struct history_change *first = NULL, *last = NULL;
+    const int64_t count = w->file.count, bytes = w->file.bytes;
+    int r = sqlite3_exec(w->file.db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+    for (struct history_change *c = *list; c && r == SQLITE_OK; c = c->next)
+        r = write_change(w, c);
+    if (r == SQLITE_OK && next_job > 0)
+        r = history_file_note(&w->file, "next_job", next_job);
+    if (r == SQLITE_OK && next_event > 0)
+        r = history_file_note(&w->file, "next_event", next_event);
+    if (r == SQLITE_OK)
+        r = retention(w, &first, &last);
+    if (r == SQLITE_OK)
+        r = sqlite3_exec(w->file.db, "COMMIT", NULL, NULL, NULL);
+    if (r != SQLITE_OK && w->file.db && !sqlite3_get_autocommit(w->file.db))
+        sqlite3_exec(w->file.db, "ROLLBACK", NULL, NULL, NULL);
+    if (r != SQLITE_OK) {
+        w->file.count = count;
+        w->file.bytes = bytes;
+    }
+    for (struct history_change *c = r == SQLITE_OK ? NULL : first, *next; c; c = next) {
+        next = c->next;
+        history_change_free(c);
+    }
+    if (r == SQLITE_OK && first) {
+        last->next = *list;
+        *list = first;
+    }
+    return r;
+}
+
+// A file that is damaged makes place for a new one; what was in it is in the one set aside.
+static void recover(struct history_writer *w, int r) {
+    bool damaged = history_file_is_damaged(r) || !w->file.db;
+    snprintf(w->trouble, sizeof(w->trouble), "%s: %s", w->path, sqlite3_errstr(r));
+    if (!damaged)
+        return;
+    history_file_close(&w->file);
+    if (history_file_is_damaged(r)) {
+        history_set_aside(w->path);
+        w->replaced = true;
+    }
+    history_file_open(&w->file, w->path, true);
+}
+
+// Waits until something is to be done, at most so long; negative: for ever. Returns false when the time is over.
+static bool wait_for(struct history_writer *w, double seconds) {
+    if (seconds < 0)
+        return pthread_cond_wait(&w->work, &w->lock) == 0;
+    double until = now_mono() + seconds;
+    const struct timespec at = {.tv_sec = (time_t)until, .tv_nsec = (long)((until - (double)(time_t)until) * 1e9)};
+    return pthread_cond_timedwait(&w->work, &w->lock, &at) == 0;
+}
+
+static double next_expiry(struct history_writer *w) {
+    sqlite3_stmt *statement = NULL;
+    double left = -1;
+    if (w->file.db &&
+        sqlite3_prepare_v2(w->file.db, "SELECT min(expires) FROM job WHERE final", -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_type(statement, 0) != SQLITE_NULL)
+        left = MAX(sqlite3_column_double(statement, 0) - now_wall(), 1.0);
+    sqlite3_finalize(statement);
+    return left;
+}
+
+static bool has_work(const struct history_writer *w) {
+    return w->queue || w->next_job > 0 || w->next_event > 0;
+}
+
+// The lock is held; it is let go while the file is written.
+static void write_queue(struct history_writer *w) {
+    struct history_change *list = TAKE_PTR(w->queue);
+    int64_t next_job = w->next_job, next_event = w->next_event;
+    HASH_CLEAR(waiting, w->by_id);
+    w->queue_end = NULL;
+    w->next_job = w->next_event = 0;
+    pthread_mutex_unlock(&w->lock);
+    int r = w->file.db ? write_batch(w, &list, next_job, next_event) : SQLITE_CANTOPEN;
+    pthread_mutex_lock(&w->lock);
+    while (list) {
+        struct history_change *change = list, *newer;
+        list = change->next;
+        HASH_FIND(waiting, w->by_id, &change->id, sizeof(change->id), newer);
+        if (r == SQLITE_OK)
+            list_add(&w->over, &w->over_end, change);
+        else if (newer) // it is out of date
+            w->queued--, history_change_free(change);
+        else {
+            list_add(&w->queue, &w->queue_end, change);
+            HASH_ADD(waiting, w->by_id, id, sizeof(change->id), change);
+        }
+    }
+    if (r == SQLITE_OK) {
+        w->trouble[0] = 0;
+    } else {
+        w->next_job = MAX(w->next_job, next_job);
+        w->next_event = MAX(w->next_event, next_event);
+        recover(w, r);
+    }
+    ev_async_send(w->loop, &w->done);
+}
+
+// From here on nothing of what was written is lost with the power.
+static void flush(struct history_writer *w) {
+    pthread_mutex_unlock(&w->lock);
+    int fd = open(w->output, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0)
+        syncfs(fd);
+    fd_close(fd);
+    if (w->file.db)
+        sqlite3_wal_checkpoint_v2(w->file.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    pthread_mutex_lock(&w->lock);
+}
+
+static void *thread_main(void *data) {
+    struct history_writer *w = data;
+    bool dirty = false;
+    pthread_mutex_lock(&w->lock);
+    double expiry = next_expiry(w);
+    while (!w->leaving) {
+        if (!has_work(w)) {
+            bool woken = wait_for(w, dirty ? FLUSH : expiry);
+            if (woken || w->leaving)
+                continue;
+            if (dirty) {
+                flush(w);
+                dirty = false;
+                expiry = next_expiry(w);
+                continue;
+            }
+        } else if (!w->leaving) {
+            wait_for(w, w->trouble[0] ? RETRY : GATHER);
+        }
+        write_queue(w);
+        dirty = true;
+        expiry = next_expiry(w);
+    }
+    if (has_work(w))
+        write_queue(w);
+    flush(w);
+    pthread_mutex_unlock(&w->lock);
+    return NULL;
+}
+
+int history_writer_start(struct history_writer *w, struct ev_loop *loop,
+                         void (*done)(struct ev_loop *, struct ev_async *, int), void *data) {
+    pthread_condattr_t attr;
+    sigset_t all, before;
+    w->loop = loop;
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&w->work, &attr);
+    pthread_condattr_destroy(&attr);
+    ev_async_init(&w->done, done);
+    w->done.data = data;
+    ev_async_start(loop, &w->done);
+    ev_unref(loop);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int r = -pthread_create(&w->thread, NULL, thread_main, w);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    w->has_thread = r == 0;
+    return r;
+}
+
+void history_writer_stop(struct history_writer *w) {
+    if (!w->has_thread)
+        return;
+    pthread_mutex_lock(&w->lock);
+    w->leaving = true;
+    pthread_cond_signal(&w->work);
+    pthread_mutex_unlock(&w->lock);
+    pthread_join(w->thread, NULL);
+    w->has_thread = false;
+    ev_ref(w->loop);
+    ev_async_stop(w->loop, &w->done);
+    pthread_cond_destroy(&w->work);
+    pthread_mutex_destroy(&w->lock);
+}
+
+void history_writer_add(struct history_writer *w, struct history_change *change) {
+    struct history_change *older;
+    pthread_mutex_lock(&w->lock);
+    HASH_FIND(waiting, w->by_id, &change->id, sizeof(change->id), older);
+    if (older) { // in its place
+        history_job_free(older->job);
+        older->job = TAKE_PTR(change->job);
+        pthread_mutex_unlock(&w->lock);
+        history_change_free(change);
+        return;
+    }
+    bool was_empty = !w->queue;
+    list_add(&w->queue, &w->queue_end, change);
+    HASH_ADD(waiting, w->by_id, id, sizeof(change->id), change);
+    w->queued++;
+    pthread_mutex_unlock(&w->lock);
+    if (was_empty)
+        pthread_cond_signal(&w->work);
+}

@@ -1,0 +1,49 @@
+// history_writer: the thread that writes the history. For history.c.
+#pragma once
+
+#include <ev.h>
+#include <pthread.h>
+#include <uthash.h>
+
+#include "daemon/store/history_file.h"
+
+// A change, from the loop to the thread and back.
+struct history_change {
+    int64_t id;
+    struct history_job *job; // owned: to be put; NULL: to be dropped
+    bool is_known;           // it may be in the file already
+    bool dropped;            // by retention, on its own account
+    uid_t owner;
+    struct history_change *next;
+    UT_hash_handle waiting; // by id, while it waits
+};
+
+struct history_writer {
+    char *path, *output; // owned: the file, and the directory of larger outputs
+    struct history_file file; // the thread's
+    int64_t jobs_max, bytes_max;
+    pthread_t thread;
+    bool has_thread;
+    struct ev_loop *loop;
+    struct ev_async done;
+    // Under the lock:
+    pthread_mutex_t lock;
+    pthread_cond_t work;
+    struct history_change *queue, *queue_end, *by_id; // what waits; its hash
+    struct history_change *over, *over_end;           // what is in the file now
+    size_t queued;
+    int64_t next_job, next_event; // to be noted; 0: no news
+    int64_t count, bytes;
+    char trouble[160]; // "": none
+    bool replaced;     // the file was damaged, and another was begun
+    bool leaving;
+};
+
+int history_writer_start(struct history_writer *writer, struct ev_loop *loop,
+                         void (*done)(struct ev_loop *, struct ev_async *, int), void *data);
+void history_writer_stop(struct history_writer *writer); // writes what waits first, if that works
+// Takes the change over; one for the same job that waits gives way.
+void history_writer_add(struct history_writer *writer, struct history_change *change);
+void history_change_free(struct history_change *change);
+// Moves a damaged file and what belongs to it aside, as PATH.damaged-TIME.
+void history_set_aside(const char *path);
