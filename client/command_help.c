@@ -25,7 +25,7 @@ const struct command command_help_command = {
 static const struct command *const every[] = {
     &command_run,    &command_start,  &command_status, &command_logs,   &command_wait,
     &command_kill,   &command_attach, &command_send,   &command_resize, &command_events,
-    &command_forget, &command_info,   &command_stats,  &command_rpc,    &command_help_command,
+    &command_forget, &command_info,   &command_stats,  &command_daemon,  &command_rpc,    &command_help_command,
 };
 
 const struct command *command_find(const char *name) {

@@ -79,6 +79,7 @@ static const struct proto_field history_fields[] = {
     {"jobs", &proto_count, 0, NULL, "final jobs in the store"},
     {"bytes", &proto_count, 0, NULL, "what they take of the disk"},
     {"waiting", &proto_count, 0, NULL, "changes that are not in it yet"},
+    {"safe", &proto_bool, 0, NULL, "whether all of it would outlive a loss of power now"},
     {NULL},
 };
 static const struct proto_type history_type = {PK_OBJECT, .fields = history_fields};

@@ -196,6 +196,19 @@ static const struct proto_field forget_answer[] = {
 };
 static const struct proto_type forget_result = {PK_OBJECT, .fields = forget_answer};
 
+static const struct proto_type setting_names = {PK_ARRAY, .max = 100, .item = &proto_string};
+static const struct proto_field reload_fields[] = {
+    {"later", &setting_names, 0, NULL, "settings that have changed, and count from the next start or daemon.reexec on"},
+    {NULL},
+};
+static const struct proto_type reload_result = {PK_OBJECT, .fields = reload_fields};
+static const struct proto_field reexec_fields[] = {
+    {"version", &proto_string, 0, NULL, "of the program that goes on"},
+    {"jobs", &proto_count, 0, NULL, "live jobs that it goes on with"},
+    {NULL},
+};
+static const struct proto_type reexec_result = {PK_OBJECT, .fields = reexec_fields};
+
 const struct proto_method proto_methods[] = {
     {"job.run", "Starts a job and answers with its record and output once it is final.", PT_NONE, false,
      proto_spec_fields, run_params, &job_result},
@@ -222,6 +235,9 @@ const struct proto_method proto_methods[] = {
      &proto_empty},
     {"daemon.info", "What this daemon is, can do and allows.", PT_NONE, false, NULL, NULL, &proto_info},
     {"daemon.stats", "Counters and gauges.", PT_NONE, false, NULL, NULL, &proto_stats},
+    {"daemon.reload", "Reads the settings again.", PT_NONE, true, NULL, NULL, &reload_result},
+    {"daemon.reexec", "Goes on as the program that is installed now: jobs, output and clients stay. Answered by the new one.",
+     PT_NONE, true, NULL, NULL, &reexec_result},
     {"daemon.stop", "Ends the daemon.", PT_NONE, true, NULL, stop_params, &proto_empty},
     {"rpc.discover", "This protocol as an OpenRPC document.", PT_NONE, false, NULL, NULL, &proto_map_any},
     {NULL},

@@ -43,7 +43,7 @@ struct stream {
     uint64_t turn;  // in which `lines` were handed out
     int lines;
     double since; // the first of them
-    int *mark; // borrowed, or NULL
+    int *mark;    // borrowed, or NULL
     int busy;
     struct stream *next_dirty, *next_dead;
 };
@@ -386,6 +386,10 @@ void stream_busy(struct stream *stream, int count) {
         stream_send(stream);
     else if (stream->mark)
         __atomic_store_n(stream->mark, 1, __ATOMIC_RELEASE);
+}
+
+bool stream_is_busy(const struct stream *stream) {
+    return stream->busy > 0;
 }
 
 int stream_fd(const struct stream *stream) {

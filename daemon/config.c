@@ -13,32 +13,36 @@ static const char *const tree_words[] = {
 static const char *const store_words[] = {[STORE_SQLITE] = "sqlite", [STORE_NONE] = "none", NULL};
 static const char *const full_words[] = {[STORE_FULL_RUN] = "run", [STORE_FULL_REFUSE] = "refuse", NULL};
 
+enum { AT_START = true };
+
 static const struct setting {
     const char *name;
     const char *const *words; // an enum's, else a number from min to max
     size_t offset;
     int64_t fallback, min, max;
+    bool at_start; // counts from the start on only
     const char *doc;
 } settings[] = {
-    {"spawn", spawn_words, offsetof(struct config, spawn), SPAWN_FAST, 0, 0,
+    {"spawn", spawn_words, offsetof(struct config, spawn), SPAWN_FAST, 0, 0, AT_START,
      "how leaders are started: fast (its cost does not grow with the jobs that live) or plain (fork)"},
-    {"tree", tree_words, offsetof(struct config, tree), TREE_AUTO, 0, 0,
+    {"tree", tree_words, offsetof(struct config, tree), TREE_AUTO, 0, 0, AT_START,
      "what holds a job's processes together: auto, cgroup, reaper, or none (the process group only)"},
-    {"launchers", NULL, offsetof(struct config, launchers), 4, 2, 8, "threads that start leaders"},
-    {"max_clients", NULL, offsetof(struct config, max_clients), 1000, 1, 100000, "connections at once"},
-    {"max_calls", NULL, offsetof(struct config, max_calls), 10000, 1, 1000000, "unanswered requests of one connection"},
-    {"max_request_bytes", NULL, offsetof(struct config, max_request_bytes), 8 << 20, 1024, 1 << 30,
+    {"launchers", NULL, offsetof(struct config, launchers), 4, 2, 8, AT_START, "threads that start leaders"},
+    {"max_clients", NULL, offsetof(struct config, max_clients), 1000, 1, 100000, false, "connections at once"},
+    {"max_calls", NULL, offsetof(struct config, max_calls), 10000, 1, 1000000, false,
+     "unanswered requests of one connection"},
+    {"max_request_bytes", NULL, offsetof(struct config, max_request_bytes), 8 << 20, 1024, 1 << 30, AT_START,
      "longest request line"},
-    {"max_live_jobs", NULL, offsetof(struct config, max_live_jobs), 10000, 1, 1000000, "jobs that live at once"},
-    {"output_bytes", NULL, offsetof(struct config, output_bytes), 1 << 30, 0, INT64_MAX,
+    {"max_live_jobs", NULL, offsetof(struct config, max_live_jobs), 10000, 1, 1000000, false, "jobs that live at once"},
+    {"output_bytes", NULL, offsetof(struct config, output_bytes), 1 << 30, 0, INT64_MAX, AT_START,
      "captured output held in all; beyond it new output is a gap"},
-    {"store", store_words, offsetof(struct config, store), STORE_SQLITE, 0, 0,
+    {"store", store_words, offsetof(struct config, store), STORE_SQLITE, 0, 0, AT_START,
      "where final jobs are kept: sqlite (in the state directory) or none (in memory, gone with the daemon)"},
-    {"store_full", full_words, offsetof(struct config, store_full), STORE_FULL_RUN, 0, 0,
+    {"store_full", full_words, offsetof(struct config, store_full), STORE_FULL_RUN, 0, 0, false,
      "new jobs while the store can't be written: run (kept in memory meanwhile) or refuse"},
-    {"history_jobs", NULL, offsetof(struct config, history_jobs), 100000, 0, 10000000,
+    {"history_jobs", NULL, offsetof(struct config, history_jobs), 100000, 0, 10000000, false,
      "final jobs kept (in memory at most 10000); the oldest go first"},
-    {"history_bytes", NULL, offsetof(struct config, history_bytes), 1 << 30, 0, INT64_MAX,
+    {"history_bytes", NULL, offsetof(struct config, history_bytes), 1 << 30, 0, INT64_MAX, false,
      "what they and their output may take (in memory at most 256 MiB); the oldest go first"},
 };
 
@@ -50,6 +54,23 @@ static void setting_store(const struct setting *s, struct config *config, int64_
         memcpy(at, &word, sizeof(word));
     else
         memcpy(at, &value, sizeof(value));
+}
+
+int config_change(struct config *to, const struct config *from, const char **names, int max) {
+    int count = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
+        const struct setting *s = &settings[i];
+        size_t size = s->words ? sizeof(int) : sizeof(int64_t);
+        char *old = (char *)to + s->offset;
+        const char *new = (const char *)from + s->offset;
+        if (memcmp(old, new, size) == 0)
+            continue;
+        if (!s->at_start)
+            memcpy(old, new, size);
+        else if (count < max)
+            names[count++] = s->name;
+    }
+    return count;
 }
 
 void config_init(struct config *config) {

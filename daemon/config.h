@@ -24,5 +24,8 @@ void config_init(struct config *config);
 int config_read(struct config *config, const char *path, bool required, char why[256]);
 // One "KEY=VALUE". Returns 0 or -EINVAL with `why`.
 int config_set(struct config *config, const char *assignment, char why[256]);
+// The names of settings that differ and can't be changed while the daemon runs, at most `max`. Returns how many. They stay
+// as they are in `to`; the others are taken over from `from`.
+int config_change(struct config *to, const struct config *from, const char **names, int max);
 // Writes the settings, their defaults and what they mean to stdout: part of --help.
 void config_help(void);

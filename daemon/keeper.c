@@ -31,7 +31,7 @@ struct state {
     pid_t worker;           // 0: none now
     int status;
     double credit, accounted; // starts that need not wait, as of then
-    int failed;    // in a row
+    int failed;               // in a row
 };
 
 // Growing a table that is shared waits for all who may be reading it (expand_files, synchronize_rcu): done once, here.
@@ -129,7 +129,8 @@ static void on_signal(struct state *s, int signal) {
 
 // Sleeps until a signal comes, at most so long; negative: for ever.
 static void wait_signal(struct state *s, double seconds) {
-    const struct timespec time = {.tv_sec = (time_t)seconds, .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9)};
+    const struct timespec time = {.tv_sec = (time_t)seconds,
+                                  .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9)};
     int signal = sigtimedwait(&s->signals, NULL, seconds < 0 ? NULL : &time);
     if (signal > 0)
         on_signal(s, signal);

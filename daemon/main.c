@@ -52,8 +52,7 @@ static int serve(const struct options *options, char **argv) {
     }
     if (options->no_keeper)
         return work(&daemon);
-    const struct keeper keeper = {
-        .kept = &daemon.kept, .log = &log, .work = work, .data = &daemon, .argv = argv};
+    const struct keeper keeper = {.kept = &daemon.kept, .log = &log, .work = work, .data = &daemon, .argv = argv};
     return keeper_run(&keeper);
 }
 

@@ -62,9 +62,7 @@ static const struct option long_options[] = {
 
 struct parse {
     struct options *options;
-    const char *sets[64];
-    int set_count;
-    bool scope_given, config_given;
+    bool scope_given;
 };
 
 __attribute__((format(printf, 1, 2))) static int fail(const char *format, ...) {
@@ -115,12 +113,12 @@ static int parse_one(struct parse *p, int option) {
     case OPT_RUNTIME:
         return set_path(&o->runtime_dir, optarg);
     case OPT_CONFIG:
-        p->config_given = true;
+        o->config_given = true;
         return set_path(&o->config, optarg);
     case OPT_SET:
-        if (p->set_count == (int)ARRAY_SIZE(p->sets))
-            return fail("--set: more than %d", p->set_count);
-        p->sets[p->set_count++] = optarg;
+        if (o->set_count == OPTIONS_SETS)
+            return fail("--set: more than %d", o->set_count);
+        o->sets[o->set_count++] = optarg;
         return 0;
     case OPT_LOG:
         return log_level_parse(optarg, &o->log_level) < 0
@@ -191,16 +189,21 @@ static int paths_user(struct options *o) {
     return n < 0 ? -ENOMEM : 0;
 }
 
-static int settings_read(struct parse *p) {
-    struct options *o = p->options;
-    char why[256];
-    config_init(&o->settings);
-    if (config_read(&o->settings, o->config, p->config_given, why) < 0)
-        return fail("config: %s", why);
-    for (int i = 0; i < p->set_count; i++)
-        if (config_set(&o->settings, p->sets[i], why) < 0)
-            return fail("--set: %s", why);
+int options_reload(const struct options *o, struct config *ret_config, char why[256]) {
+    struct config config;
+    config_init(&config);
+    int r = config_read(&config, o->config, o->config_given, why);
+    for (int i = 0; i < o->set_count && r >= 0; i++)
+        r = config_set(&config, o->sets[i], why);
+    if (r < 0)
+        return -EINVAL;
+    *ret_config = config;
     return 0;
+}
+
+static int settings_read(struct options *o) {
+    char why[256];
+    return options_reload(o, &o->settings, why) < 0 ? fail("settings: %s", why) : 0;
 }
 
 int options_parse(int argc, char **argv, struct options *ret_options) {
@@ -215,7 +218,7 @@ int options_parse(int argc, char **argv, struct options *ret_options) {
     if (optind < argc)
         return fail("%s: not expected; supd takes options only", argv[optind]);
     int r = ret_options->system ? paths_system(ret_options) : paths_user(ret_options);
-    return r < 0 ? fail("out of memory") : settings_read(&p);
+    return r < 0 ? fail("out of memory") : settings_read(ret_options);
 }
 
 void options_done(struct options *options) {

@@ -6,6 +6,8 @@
 #include "common/log.h"
 #include "daemon/config.h"
 
+enum { OPTIONS_SETS = 64 };
+
 struct options {
     char *socket, *state_dir, *runtime_dir, *config; // owned, absolute
     enum log_level log_level;
@@ -14,8 +16,13 @@ struct options {
     bool system;
     bool describe;
     struct config settings;
+    bool config_given;
+    const char *sets[OPTIONS_SETS]; // of --set, borrowed from argv
+    int set_count;
 };
 
 // Returns 0; 1 where --help or --version was answered; -EINVAL where an error was told on stderr.
 int options_parse(int argc, char **argv, struct options *ret_options);
+// Reads the settings again, as they would be at a start now. Returns 0 or -EINVAL with `why`.
+int options_reload(const struct options *options, struct config *ret_config, char why[256]);
 void options_done(struct options *options);

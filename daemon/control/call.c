@@ -139,6 +139,7 @@ void call_refuse(struct call *call, int error) {
 }
 
 void call_drop(struct call *call) {
+    call->session->open_calls--;
     call->session = NULL;
     call_free(call);
 }

@@ -5,6 +5,7 @@
 #include "daemon/control/audience.h"
 #include "daemon/control/event.h"
 #include "daemon/control/follower.h"
+#include "daemon/control/keeping.h"
 #include "daemon/control/session.h"
 
 enum { QUEUE_MAX = 16 << 20, QUEUE_LOW = 65536, PATIENCE = 10 };
@@ -115,6 +116,18 @@ void control_finish(struct control *control) {
     ev_idle_stop(control->loop, &control->again);
     stream_host_free(control->streams);
     control->streams = NULL;
+}
+
+bool control_is_handy(const struct control *control) {
+    for (struct session *session = control->sessions; session; session = session->next)
+        if (stream_is_busy(session->stream))
+            return false;
+    return true;
+}
+
+void control_leave(struct control *control) {
+    for (struct session *session = control->sessions; session; session = session->next)
+        keep_session_leave(session);
 }
 
 bool control_admits(const struct control *control, uid_t uid) {

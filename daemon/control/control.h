@@ -30,16 +30,18 @@ struct control_stats {
 
 struct kept;
 
+enum { CONTROL_LATER = 16 };
+
 struct control {
     struct ev_loop *loop;
     const struct log *log;
     struct runner *runner;
     struct registry *registry;
     struct kept *kept;
-    struct history *history; // or NULL
-    struct job *loaded;      // list: jobs of the history that the present request looks at
+    struct history *history;   // or NULL
+    struct job *loaded;        // list: jobs of the history that the present request looks at
     const char *store_trouble; // borrowed: why there is no history although one was asked for, or NULL
-    bool refuses_undurable;  // no new jobs while the history can't be written
+    bool refuses_undurable;    // no new jobs while the history can't be written
     struct tree_host *trees;
     struct launcher *launcher;
     struct descriptors *descriptors;
@@ -61,6 +63,9 @@ struct control {
     struct ev_idle again;         // what came up at the bottom itself is done before the loop sleeps
     bool stopping;                // no new work is taken
     void (*stop)(void *data);     // daemon.stop was called
+    // daemon.reload was called: settings that count later into `later`, their number; or -EINVAL with `why`.
+    int (*reload)(void *data, const char *later[CONTROL_LATER], char why[256]);
+    int (*reexec)(void *data); // daemon.reexec was called: 0, or -EOPNOTSUPP
     void (*activity)(void *data); // a client left or a job ended
     void *data;
 };
@@ -68,6 +73,10 @@ struct control {
 extern const struct runner_listener control_runner_listener; // its data is the control
 int control_start(struct control *control);                  // after the parts are filled in
 void control_stop(struct control *control);                  // takes no new work, lets go of what clients hold back
+// Before the worker gives way to another: whether nothing is under way that only it knows of; then what is half way with
+// clients is left for the next one.
+bool control_is_handy(const struct control *control);
+void control_leave(struct control *control);
 void control_finish(struct control *control);                // closes all sessions
 // Whether the uid may use this daemon at all: its own, and root.
 bool control_admits(const struct control *control, uid_t uid);

@@ -31,6 +31,8 @@ static const struct {
     {"event.unsubscribe", method_event_unsubscribe},
     {"daemon.info", method_daemon_info},
     {"daemon.stats", method_daemon_stats},
+    {"daemon.reload", method_daemon_reload},
+    {"daemon.reexec", method_daemon_reexec},
     {"daemon.stop", method_daemon_stop},
     {"rpc.discover", method_rpc_discover},
 };

@@ -15,7 +15,6 @@ const char *const event_types[] = {"job.queued",    "job.started",     "job.read
                                    "job.stopping",  "job.restarting",  "job.final",
                                    "job.forgotten", "daemon.stopping", NULL};
 
-
 struct subscription {
     struct session *session; // borrowed; frees it
     int64_t id;

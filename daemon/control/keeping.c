@@ -58,6 +58,18 @@ void keep_session_end(struct session *session) {
     session->kept = NULL;
 }
 
+void keep_session_leave(struct session *session) {
+    struct kept *kept = session->control->kept;
+    struct kept_session *record = session->kept;
+    const struct buffer *in, *out;
+    if (!record || session->closing || stream_unload(session->stream, &in, &out) < 0)
+        return;
+    record->last_subscription = session->last_subscription;
+    if (kept_blob_put(kept, &record->in, buffer_head(in), buffer_size(in)) == 0 &&
+        kept_blob_put(kept, &record->out, buffer_head(out), buffer_size(out)) == 0)
+        record->busy = 0;
+}
+
 void keep_session_unkept(struct session *session, int count) {
     stream_busy(session->stream, count);
 }

@@ -20,9 +20,9 @@ enum kept_call_kind { KEPT_WAIT, KEPT_FOLLOW, KEPT_SUBSCRIPTION, KEPT_REEXEC };
 struct kept_call {
     int64_t id, session; // serials
     int kind;
-    bool any, started, one;                                       // wait
+    bool any, started, one;                                         // wait
     bool hold, tell_start, start_told, by_descriptor, base64, bare; // follow
-    double limit_at;                                              // wait: monotonic; 0: none
+    double limit_at;                                                // wait: monotonic; 0: none
     int64_t inline_bytes, job;
     int64_t subscription, wait; // follow: the wait that is answered after it, by its serial; 0: none
     unsigned mask;              // of streams, or of event types
@@ -36,8 +36,13 @@ struct kept_call {
 struct kept_call *keep_call(struct session *session, enum kept_call_kind kind, json_t *request, json_t *more);
 void keep_call_end(struct session *session, struct kept_call *record, bool was_kept);
 
+// The answer to daemon.reexec. Returns 0 or -ENOMEM.
+int reexec_resume(struct session *session, struct kept_call *record, json_t *more);
+
 void keep_session_begin(struct session *session);
 void keep_session_end(struct session *session);
+// What is half way is left for the next worker, where that can be.
+void keep_session_leave(struct session *session);
 // A call that nobody else knows of begins (1) or ends (-1).
 void keep_session_unkept(struct session *session, int count);
 

@@ -4,6 +4,7 @@
 
 #include "common/openrpc.h"
 #include "common/util.h"
+#include "daemon/control/keeping.h"
 #include "daemon/control/methods.h"
 #include "daemon/os/kept.h"
 #include "daemon/store/history.h"
@@ -38,8 +39,8 @@ static json_t *capabilities(const struct control *control) {
     bool fast = launcher_way(control->launcher) == SPAWN_FAST;
     const char *trouble = control->history ? history_trouble(control->history) : control->store_trouble;
     return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s?,s:o}", "tree", ways[tree_host_way(control->trees)], "tree_why",
-                     tree_host_why(control->trees), "spawn", fast ? "fast" : "plain", "store", store_word(control), "spool",
-                     spool_host_path(control->spools), "store_trouble", trouble, "unsupported", unsupported);
+                     tree_host_why(control->trees), "spawn", fast ? "fast" : "plain", "store", store_word(control),
+                     "spool", spool_host_path(control->spools), "store_trouble", trouble, "unsupported", unsupported);
 }
 
 static json_t *limits(const struct control *control) {
@@ -134,11 +135,11 @@ int method_daemon_stats(struct call *call, json_t *params, json_t **ret_result) 
                                 "requests", (json_int_t)control->stats.requests);
     json_t *memory = json_pack("{s:I,s:I}", "rss_bytes", (json_int_t)rss, "private_bytes", (json_int_t) private);
     const struct history *h = control->history;
-    json_t *history = json_pack("{s:I,s:I,s:I}", "jobs", (json_int_t)(h ? history_count(h) : 0), "bytes",
+    json_t *history = json_pack("{s:I,s:I,s:I,s:b}", "jobs", (json_int_t)(h ? history_count(h) : 0), "bytes",
                                 (json_int_t)(h ? history_bytes(h) : 0), "waiting",
-                                (json_int_t)(h ? history_waiting(h) : 0));
-    *ret_result = json_pack("{s:f,s:o,s:o,s:o,s:I,s:o,s:o,s:o}", "uptime", now_mono() - control->info.started_mono, "jobs",
-                            stats_jobs(control, stats), "output", output, "history", history, "worker_starts",
+                                (json_int_t)(h ? history_waiting(h) : 0), "safe", h && history_is_safe(h));
+    *ret_result = json_pack("{s:f,s:o,s:o,s:o,s:I,s:o,s:o,s:o}", "uptime", now_mono() - control->info.started_mono,
+                            "jobs", stats_jobs(control, stats), "output", output, "history", history, "worker_starts",
                             (json_int_t)MAX(control->kept->head->starts, 1u), "launch", stats_launch(control, stats),
                             "clients", clients, "memory", memory);
     return 0;
@@ -154,6 +155,46 @@ int method_daemon_stop(struct call *call, json_t *params, json_t **ret_result) {
     }
     control->stop(control->data);
     *ret_result = json_object();
+    return 0;
+}
+
+int method_daemon_reload(struct call *call, json_t *params, json_t **ret_result) {
+    struct control *control = call->session->control;
+    const char *later[CONTROL_LATER];
+    int count = control->reload(control->data, later, call->refusal.what);
+    if (count < 0)
+        return -EBUSY; // what the file says goes with nothing; the settings stay
+    json_t *names = json_array();
+    for (int i = 0; i < count; i++)
+        json_array_append_new(names, json_string(later[i]));
+    *ret_result = json_pack("{s:o}", "later", names);
+    return 0;
+}
+
+// The next worker answers: see reexec_resume.
+int method_daemon_reexec(struct call *call, json_t *params, json_t **ret_result) {
+    struct control *control = call->session->control;
+    int r = call->batch ? -EOPNOTSUPP : control->reexec(control->data);
+    if (r < 0) {
+        snprintf(call->refusal.what, sizeof(call->refusal.what),
+                 call->batch ? "not within a batch" : "there is no keeper to go on with (--no-keeper)");
+        return r;
+    }
+    struct kept_call *record = keep_call(call->session, KEPT_REEXEC, call->id, NULL);
+    if (record)
+        call_drop(call);
+    return record ? CALL_LATER : -ENOMEM;
+}
+
+int reexec_resume(struct session *session, struct kept_call *record, json_t *more) {
+    struct control *control = session->control;
+    struct call *call = call_new(session, json_object_get(more, "id"));
+    if (!call)
+        return -ENOMEM;
+    stream_send(session->stream); // from here on it is half way
+    keep_call_end(session, record, true);
+    call_answer(call, json_pack("{s:s,s:I}", "version", control->info.version, "jobs",
+                                (json_int_t)runner_stats(control->runner)->live));
     return 0;
 }
 

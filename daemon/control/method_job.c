@@ -45,8 +45,8 @@ static int spec_start(struct call *call, struct spec *spec, struct start *start,
     const char *trouble = control->history ? history_trouble(control->history) : control->store_trouble;
     if (control->refuses_undurable && trouble) {
         refusal->limit = "store";
-        snprintf(refusal->what, sizeof(refusal->what), "the history can't be written, and jobs without it are not taken: %.120s",
-                 trouble);
+        snprintf(refusal->what, sizeof(refusal->what),
+                 "the history can't be written, and jobs without it are not taken: %.120s", trouble);
         return -EUSERS;
     }
     int r = runner_start(control->runner, spec, start, ret_job);

@@ -20,5 +20,7 @@ int method_event_subscribe(struct call *call, json_t *params, json_t **ret_resul
 int method_event_unsubscribe(struct call *call, json_t *params, json_t **ret_result);
 int method_daemon_info(struct call *call, json_t *params, json_t **ret_result);
 int method_daemon_stats(struct call *call, json_t *params, json_t **ret_result);
+int method_daemon_reload(struct call *call, json_t *params, json_t **ret_result);
+int method_daemon_reexec(struct call *call, json_t *params, json_t **ret_result);
 int method_daemon_stop(struct call *call, json_t *params, json_t **ret_result);
 int method_rpc_discover(struct call *call, json_t *params, json_t **ret_result);

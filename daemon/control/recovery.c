@@ -123,6 +123,8 @@ static void call_recover(struct control *control, struct kept_call *record) {
         r = follower_resume(session, record, more);
     else if (r == 0 && record->kind == KEPT_SUBSCRIPTION)
         r = subscription_resume(session, record, more);
+    else if (r == 0 && record->kind == KEPT_REEXEC)
+        r = reexec_resume(session, record, more);
     json_decref(more);
     if (r == 0)
         return;

@@ -67,9 +67,9 @@ struct kept_head {
     uint32_t version;
     int fd; // of the mapping; -1: it can't be handed on
     // The keeper's.
-    pid_t keeper;    // 0: there is none
-    int news;        // eventfd: there is something in the journal
-    unsigned asks;   // atomic
+    pid_t keeper;                 // 0: there is none
+    int news;                     // eventfd: there is something in the journal
+    unsigned asks;                // atomic
     unsigned starts, ready_start; // of workers; the last that got ready
     bool is_stopping, was_ready;
     double started_wall, started_mono;

@@ -18,6 +18,8 @@
 
 enum { LAUNCH_IDLE, LAUNCH_QUEUED, LAUNCH_UNDER_WAY, LAUNCH_OVER };
 enum { THREAD_STACK = 65536, LAUNCHER_SHARE = 48 }; // a launcher for so many descriptors
+enum { PAUSE_STEP = 200 }; // microseconds
+#define PAUSE_MOST 0.3     // seconds
 #define LAUNCHER_STUCK 0.02 // a launch that takes longer than this does not count on for the next one
 
 struct claimant {
@@ -53,7 +55,7 @@ struct launcher {
     pthread_cond_t work;
     struct launch *queue, *over; // lists
     size_t queued, idle, running;
-    bool leaving;
+    bool leaving, paused;
 };
 
 void launch_init(struct launch *launch) {
@@ -91,7 +93,7 @@ static bool launch_may(const struct launcher *l, const struct launch *launch) {
 }
 
 static struct launch *launcher_pick(const struct launcher *l) {
-    struct launch *launch = l->queue;
+    struct launch *launch = l->paused ? NULL : l->queue;
     while (launch && !launch_may(l, launch))
         launch = launch->next;
     return launch;
@@ -330,6 +332,21 @@ void launcher_free(struct launcher *l) {
     pthread_cond_destroy(&l->work);
     pthread_mutex_destroy(&l->lock);
     free(l);
+}
+
+static bool launcher_is_busy(struct launcher *l) {
+    bool busy = false;
+    pthread_mutex_lock(&l->lock);
+    l->paused = true;
+    for (size_t i = 0; i < l->running; i++)
+        busy |= l->threads[i].current != NULL;
+    pthread_mutex_unlock(&l->lock);
+    return busy;
+}
+
+void launcher_pause(struct launcher *l) {
+    for (double until = now_mono() + PAUSE_MOST; launcher_is_busy(l) && now_mono() < until; usleep(PAUSE_STEP))
+        ;
 }
 
 void launcher_submit(struct launcher *l, struct launch *launch) {

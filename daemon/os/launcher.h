@@ -63,6 +63,8 @@ int launcher_new(struct ev_loop *loop, enum spawn_way way, int threads, struct k
                  struct launcher **ret_launcher);
 // Waits for launches under way (they are killed first). Queued ones are dropped without `done`.
 void launcher_free(struct launcher *launcher);
+// Begins no more launches, and waits for those under way, but not for ones that are stuck.
+void launcher_pause(struct launcher *launcher);
 
 void launch_init(struct launch *launch);
 void launch_done(struct launch *launch); // frees what it owns; not while submitted

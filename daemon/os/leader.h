@@ -38,7 +38,7 @@ void leader_watch(struct leader *leader, struct ev_loop *loop, void (*ended)(str
                   void *data);
 // Reaps it. Where its status is not to be had (it was no child): known = false.
 struct leader_exit leader_reap(struct leader *leader, struct ev_loop *loop);
-int leader_signal(const struct leader *leader, int sig); // -ESRCH once reaped
+int leader_signal(const struct leader *leader, int sig);                   // -ESRCH once reaped
 void leader_note(struct leader_exit *note, const struct leader_exit *end); // as a whole or not at all
 void leader_done(struct leader *leader, struct ev_loop *loop);
 

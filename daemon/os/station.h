@@ -19,7 +19,7 @@ struct station {
     struct child_setup setup;    // with the station's own slots
     struct child_report *report; // in a mapping shared with children: of the launch, else our own
     struct child_report *own;
-    char *stacks;                // mapping: guard, stack, guard, stack
+    char *stacks; // mapping: guard, stack, guard, stack
 };
 
 // Returns 0 or a negative errno. `setup` and its slots are copied.

@@ -242,6 +242,5 @@ static bool way_release(struct tree *tree) {
     return true;
 }
 
-const struct tree_ways tree_ways_cgroup = {way_prepare, way_attach, way_signal_leader, way_signal,
-                                           way_kill,    way_pids,   way_cpu,           way_adopt,         way_resume,
-                                           way_release};
+const struct tree_ways tree_ways_cgroup = {way_prepare, way_attach, way_signal_leader, way_signal, way_kill,
+                                           way_pids,    way_cpu,    way_adopt,         way_resume, way_release};

@@ -53,7 +53,7 @@ struct tree_host {
     bool is_urgent, no_urgency; // this process goes before others; may not
     int policy;                 // and how it is scheduled otherwise
     struct sched_param priority;
-    struct tree *adopted_trees;      // list: to be resumed in the next turn
+    struct tree *adopted_trees; // list: to be resumed in the next turn
     struct ev_timer resume;
     int reaper_fd;                   // borrowed, the reaper way's
     struct strays *strays;           // owned, the reaper way's

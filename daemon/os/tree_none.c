@@ -75,6 +75,5 @@ static bool none_release(struct tree *tree) {
     return true;
 }
 
-const struct tree_ways tree_ways_none = {none_prepare, none_attach, none_signal_leader, none_signal,
-                                         none_kill,    none_pids,   none_cpu,           none_adopt,         none_resume,
-                                         none_release};
+const struct tree_ways tree_ways_none = {none_prepare, none_attach, none_signal_leader, none_signal, none_kill,
+                                         none_pids,    none_cpu,    none_adopt,         none_resume, none_release};

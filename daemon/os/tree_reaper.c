@@ -187,6 +187,5 @@ static bool way_release(struct tree *tree) {
     return tree->control < 0 && tree->leader.pidfd < 0; // else its end frees it
 }
 
-const struct tree_ways tree_ways_reaper = {way_prepare, way_attach, way_signal_leader, way_signal,
-                                           way_kill,    way_pids,   way_cpu,           way_adopt,         way_resume,
-                                           way_release};
+const struct tree_ways tree_ways_reaper = {way_prepare, way_attach, way_signal_leader, way_signal, way_kill,
+                                           way_pids,    way_cpu,    way_adopt,         way_resume, way_release};

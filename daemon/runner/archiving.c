@@ -123,8 +123,8 @@ void run_archived(struct run *run) {
         _cleanup_free_ char *stored = large ? history_output(runner->parts.history, job->id, s) : NULL;
         if (stored)
             spool_move(spool, stored);
-        else if (run->pipes[s].hold == INT64_MAX)
-            spool_seal(spool);
+        else
+            run_pipe_seal(&run->pipes[s]);
         runner->history_bytes += spool_taken(spool);
     }
     run_keep_end(run);
@@ -157,8 +157,8 @@ static void run_leave(struct run *run) {
 void run_cache_trim(struct runner *runner) {
     struct registry *registry = runner->parts.registry;
     struct job *job = registry_oldest_final(registry);
-    for (int n = 0; n < CACHE_TURN && job &&
-                    (registry_final_count(registry) > CACHE_JOBS || runner->history_bytes > CACHE_BYTES);
+    for (int n = 0;
+         n < CACHE_TURN && job && (registry_final_count(registry) > CACHE_JOBS || runner->history_bytes > CACHE_BYTES);
          n++) {
         struct job *next = job->final_next;
         if (may_leave(run_of(job)))

@@ -42,9 +42,8 @@ static void on_retained(struct ev_loop *loop, struct ev_timer *timer, int events
 static void run_retain(struct run *run) {
     struct runner *runner = run->runner;
     struct job *job = run->job;
-    for (int s = 0; s < STREAM_COUNT && !runner->parts.history; s++)
-        if (run->pipes[s].hold == INT64_MAX)
-            spool_seal(run->pipes[s].spool);
+    for (int s = 0; s < STREAM_COUNT; s++)
+        run_pipe_seal(&run->pipes[s]);
     for (int s = 0; s < STREAM_COUNT; s++)
         runner->history_bytes += spool_taken(run->pipes[s].spool);
     registry_finalize(runner->parts.registry, job);
@@ -60,7 +59,7 @@ static void run_publish(struct run *run) {
     if (!run->kept->is_told)
         runner->listener->final(job, runner->data);
     run->kept->is_told = true;
-    if (runner->parts.history)
+    if (runner->parts.history && job->spec.retain > 0)
         run_archive(run);
     else
         run_keep_end(run);

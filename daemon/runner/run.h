@@ -71,6 +71,7 @@ int run_launch(struct run *run, struct start *start);
 void run_watch(struct run *run, int out_fd, int err_fd);
 void run_pipe_read(struct run_pipe *pipe);  // all that is there now, within a bound
 void run_pipe_close(struct run_pipe *pipe); // tells eof
+void run_pipe_seal(struct run_pipe *pipe);  // of a final job
 void run_streams_settle(struct run *run);   // tells the lifecycle once all are closed
 extern const struct tree_listener run_tree_listener;
 
@@ -78,7 +79,7 @@ extern const struct tree_listener run_tree_listener;
 int run_input_open(struct run *run, int *ret_reader);              // a pipe for stdin; the reading end is the caller's
 void run_input_join(struct run *run, const struct launch *launch); // the leader runs: its terminal takes input
 void run_input_begin(struct run *run);                             // the same for what waits already
-void run_input_resume(struct run *run, int fd); // of the worker before us
+void run_input_resume(struct run *run, int fd);                    // of the worker before us
 void run_input_close(struct run *run);                             // what still waits is refused
 
 // ending

@@ -37,6 +37,13 @@ int runner_new(const struct runner_parts *parts, const struct runner_listener *l
     return 0;
 }
 
+void runner_set_limits(struct runner *runner, int64_t live_max, int64_t history_max, int64_t history_bytes_max) {
+    runner->parts.live_max = live_max;
+    runner->parts.history_max = history_max;
+    runner->parts.history_bytes_max = history_bytes_max;
+    run_history_trim(runner);
+}
+
 void runner_free(struct runner *runner) {
     if (!runner)
         return;

@@ -54,16 +54,17 @@ struct runner_stats {
 // Parts, listener and data are borrowed.
 int runner_new(const struct runner_parts *parts, const struct runner_listener *listener, void *data,
                struct runner **ret_runner);
+void runner_set_limits(struct runner *runner, int64_t live_max, int64_t history_max, int64_t history_bytes_max);
 void runner_free(struct runner *runner); // forgets all jobs; none is live any more
 
 // For whom a job is started, and with what.
 struct start {
     uid_t owner;
-    struct claimant *claimant; // for whom it is launched, or NULL
-    int fds[3];                // as many as spec_descriptors says; taken over (and set to -1) on success
+    struct claimant *claimant;            // for whom it is launched, or NULL
+    int fds[3];                           // as many as spec_descriptors says; taken over (and set to -1) on success
     const char *spec_text, *secrets_text; // of the spec as JSON: what is kept of it, and what until it is launched
     size_t spec_size, secrets_size;
-    bool by_descriptor;        // its output will be read from its stored streams: see runner_share
+    bool by_descriptor; // its output will be read from its stored streams: see runner_share
 };
 
 // Takes the spec over (left empty) and starts the job. Returns 0 and a job that lives in the registry;
@@ -128,7 +129,7 @@ struct job *runner_load(struct runner *runner, struct history_job *history, stru
 struct kept_job;
 enum { RUNNER_FDS = 8 };
 void runner_await_launches(struct kept *kept);
-bool runner_was_accepted(const struct kept_job *record); // it was taken in as a whole
+bool runner_was_accepted(const struct kept_job *record);                       // it was taken in as a whole
 size_t runner_descriptors(const struct kept_job *record, int fds[RUNNER_FDS]); // of it. Returns how many
 // Before anything new is kept: what the records hold stays theirs.
 void runner_claim(struct runner *runner);

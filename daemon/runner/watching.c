@@ -121,12 +121,22 @@ void run_watch(struct run *run, int out_fd, int err_fd) {
         run->job->life.streams_over = true;
 }
 
+// What nobody holds any more is stored for good; in memory once the history has it, or nobody but memory will.
+void run_pipe_seal(struct run_pipe *pipe) {
+    const struct run *run = pipe->run;
+    if (pipe->hold != INT64_MAX)
+        return;
+    spool_seal(pipe->spool);
+    if (run->is_archived || !run->runner->parts.history)
+        spool_shrink(pipe->spool);
+}
+
 void runner_set_hold(struct runner *runner, struct job *job, int stream, int64_t offset) {
     struct run_pipe *pipe = &run_of(job)->pipes[stream];
     pipe->hold = offset;
     if (job_is_final(job) && offset == INT64_MAX && !job->forgotten) {
         int64_t before = spool_taken(pipe->spool);
-        spool_seal(pipe->spool);
+        run_pipe_seal(pipe);
         runner->history_bytes += spool_taken(pipe->spool) - before;
     }
     if (!pipe->paused)

@@ -62,11 +62,11 @@ static bool is_forgotten(const struct history *h, int64_t id) {
 
 static void tell_over(struct history *h, struct history_change *change) {
     const struct history_listener *listener = h->parts.listener;
-    if (change->dropped)
+    if (change->dropped && !is_forgotten(h, change->id))
         listener->dropped(change->id, change->owner, h->parts.data);
-    else if (change->job)
+    else if (change->job && !change->dropped)
         listener->committed(change->id, change->job->is_final, h->parts.data);
-    else
+    else if (!change->dropped)
         forgotten_remove(h, change->id);
     history_change_free(change);
 }
@@ -150,7 +150,8 @@ static int open_files(struct history *h, int64_t *ret_next_job, int64_t *ret_nex
     if (history_file_is_damaged(r)) {
         history_file_close(&w->file);
         history_set_aside(w->path);
-        if (asprintf(ret_note, "%s is damaged: moved aside as %s.damaged-*; the history begins anew", w->path, w->path) < 0)
+        if (asprintf(ret_note, "%s is damaged: moved aside as %s.damaged-*; the history begins anew", w->path,
+                     w->path) < 0)
             *ret_note = NULL;
         r = prepare_file(h, ret_next_job, ret_next_event);
     }
@@ -237,6 +238,16 @@ void history_reserve(struct history *h, int64_t next_job, int64_t next_event) {
     pthread_mutex_unlock(&w->lock);
 }
 
+void history_set_limits(struct history *h, int64_t jobs_max, int64_t bytes_max) {
+    struct history_writer *w = &h->writer;
+    pthread_mutex_lock(&w->lock);
+    w->jobs_max = jobs_max;
+    w->bytes_max = bytes_max;
+    w->next_job = MAX(w->next_job, h->reserved_job); // something to write, so that they are looked at
+    pthread_cond_signal(&w->work);
+    pthread_mutex_unlock(&w->lock);
+}
+
 void history_settle(struct history *h, int64_t next_job, int64_t next_event) {
     struct history_writer *w = &h->writer;
     pthread_mutex_lock(&w->lock);
@@ -288,6 +299,14 @@ size_t history_waiting(const struct history *h) {
     size_t queued = w->queued;
     pthread_mutex_unlock(&w->lock);
     return queued;
+}
+
+bool history_is_safe(const struct history *h) {
+    struct history_writer *w = &((struct history *)(uintptr_t)h)->writer;
+    pthread_mutex_lock(&w->lock);
+    bool safe = w->queued == 0 && !w->dirty;
+    pthread_mutex_unlock(&w->lock);
+    return safe;
 }
 
 int64_t history_count(const struct history *h) {

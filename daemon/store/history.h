@@ -72,6 +72,7 @@ void history_close(struct history *history);
 // Job ids and event numbers up to there are given: noted ahead, so that they are not given again after a power loss.
 void history_reserve(struct history *history, int64_t next_job, int64_t next_event);
 
+void history_set_limits(struct history *history, int64_t jobs_max, int64_t bytes_max);
 // As they are at an end in order: nothing is skipped.
 void history_settle(struct history *history, int64_t next_job, int64_t next_event);
 
@@ -81,6 +82,7 @@ void history_put(struct history *history, struct history_job *job);
 void history_forget(struct history *history, int64_t id);
 const char *history_trouble(const struct history *history); // why it can't be written, or NULL
 size_t history_waiting(const struct history *history);
+bool history_is_safe(const struct history *history);  // from a loss of power: all that was put
 int64_t history_count(const struct history *history); // of final jobs in the file
 int64_t history_bytes(const struct history *history); // what they take of the disk
 

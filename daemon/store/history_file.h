@@ -24,10 +24,10 @@ int64_t history_file_noted(struct history_file *file, const char *name, int64_t 
 
 // The job of a row of HISTORY_COLUMNS. NULL when memory is out.
 struct history_job *history_file_job(sqlite3_stmt *row);
-#define HISTORY_COLUMNS                                                                                             \
-    "id, owner, name, key, spec, final, pid, attempt, created, started, ended, elapsed, expires, reason, cause, "   \
+#define HISTORY_COLUMNS                                                                                              \
+    "id, owner, name, key, spec, final, pid, attempt, created, started, ended, elapsed, expires, reason, cause, "    \
     "killer, killer_uid, known, exit_code, signal, core_dumped, user, system, max_rss, minor_faults, major_faults, " \
-    "voluntary, involuntary, stage, errno, survivors, survivors_unknown, incomplete, "                              \
-    "out_head, out_tail, out_ring, out_limit, out_total, out_stored, out_data, out_file, "                         \
+    "voluntary, involuntary, stage, errno, survivors, survivors_unknown, incomplete, "                               \
+    "out_head, out_tail, out_ring, out_limit, out_total, out_stored, out_data, out_file, "                           \
     "err_head, err_tail, err_ring, err_limit, err_total, err_stored, err_data, err_file, bytes"
 enum { HISTORY_COLUMN_COUNT = 50 };

@@ -98,7 +98,6 @@ static int write_change(struct history_writer *w, struct history_change *change)
     return history_file_put(&w->file, change->job, change->is_known);
 }
 
-
 // The oldest that are too many, or whose time is over.
 static int retention(struct history_writer *w, struct history_change **first, struct history_change **last) {
     int64_t count = w->file.count, bytes = w->file.bytes;
@@ -255,17 +254,16 @@ static void flush(struct history_writer *w) {
 
 static void *thread_main(void *data) {
     struct history_writer *w = data;
-    bool dirty = false;
     pthread_mutex_lock(&w->lock);
     double expiry = next_expiry(w);
     while (!w->leaving) {
         if (!has_work(w)) {
-            bool woken = wait_for(w, dirty ? FLUSH : expiry);
+            bool woken = wait_for(w, w->dirty ? FLUSH : expiry);
             if (woken || w->leaving)
                 continue;
-            if (dirty) {
+            if (w->dirty) {
                 flush(w);
-                dirty = false;
+                w->dirty = false;
                 expiry = next_expiry(w);
                 continue;
             }
@@ -273,7 +271,7 @@ static void *thread_main(void *data) {
             wait_for(w, w->trouble[0] ? RETRY : GATHER);
         }
         write_queue(w);
-        dirty = true;
+        w->dirty = true;
         expiry = next_expiry(w);
     }
     if (has_work(w))

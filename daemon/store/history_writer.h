@@ -19,7 +19,7 @@ struct history_change {
 };
 
 struct history_writer {
-    char *path, *output; // owned: the file, and the directory of larger outputs
+    char *path, *output;      // owned: the file, and the directory of larger outputs
     struct history_file file; // the thread's
     int64_t jobs_max, bytes_max;
     pthread_t thread;
@@ -36,6 +36,7 @@ struct history_writer {
     int64_t count, bytes;
     char trouble[160]; // "": none
     bool replaced;     // the file was damaged, and another was begun
+    bool dirty;        // something of the file is not safe from a loss of power
     bool leaving;
 };
 

@@ -336,24 +336,26 @@ size_t spool_read(const struct spool *s, int64_t offset, char *data, size_t max)
 
 void spool_seal(struct spool *s) {
     s->sealed = true;
-    if (!s->map || s->path)
-        return;
-    if (s->stored <= SPOOL_SMALL && s->stored <= s->head_bytes) {
-        char *small = malloc((size_t)s->stored + 1);
-        if (!small)
-            return; // it stays where it is
-        memcpy(small, s->map, (size_t)s->stored);
-        spool_drop_file(s);
-        s->small = small;
-        spool_host_account(s->host, s->stored);
-        return;
-    }
     size_t used = used_bytes(s);
+    if (!s->map || s->path || used >= s->allocated)
+        return;
     _cleanup_close_ int fd = spool_host_open(s->host, s->file, O_RDWR);
-    if (fd < 0 || used >= s->allocated || ftruncate(fd, (off_t)used) < 0)
+    if (fd < 0 || ftruncate(fd, (off_t)used) < 0)
         return;
     spool_host_account(s->host, -(int64_t)(s->allocated - used));
     s->allocated = used;
+}
+
+void spool_shrink(struct spool *s) {
+    if (!s->map || s->path || s->stored > SPOOL_SMALL || s->stored > s->head_bytes)
+        return;
+    char *small = malloc((size_t)s->stored + 1);
+    if (!small)
+        return; // it stays where it is
+    memcpy(small, s->map, (size_t)s->stored);
+    spool_drop_file(s);
+    s->small = small;
+    spool_host_account(s->host, s->stored);
 }
 
 int64_t spool_taken(const struct spool *s) {

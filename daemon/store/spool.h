@@ -93,7 +93,9 @@ int spool_open(const struct spool *spool);
 enum { SPOOL_COPY_MAX = 16 * 1024 * 1024 };
 int spool_export(const struct spool *spool, int64_t extents[2][2], int *ret_count);
 
-// Nothing more will come: short logs leave their file, the surplus of others is given back.
+// Nothing more will come: what it did not use is given back.
 void spool_seal(struct spool *spool);
+// A sealed log that is short leaves its file for memory.
+void spool_shrink(struct spool *spool);
 // What the log takes now, in bytes.
 int64_t spool_taken(const struct spool *spool);

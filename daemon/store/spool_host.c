@@ -16,7 +16,7 @@ struct spool_host {
     int fd;     // of the directory
     uint64_t next_file;
     int64_t cap, taken, captured;
-    char *scratch;    // borrowed
+    char *scratch;     // borrowed
     uint64_t *claimed; // owned: files of resumed logs, until they are settled
     size_t claimed_count, claimed_capacity;
 };

@@ -10,7 +10,7 @@ void spool_host_claim(struct spool_host *host, uint64_t file);
 // A new file. Returns its descriptor and number, or a negative errno.
 int spool_host_create(struct spool_host *host, uint64_t *ret_file);
 int spool_host_open(struct spool_host *host, uint64_t file, int access); // O_RDWR or O_RDONLY
-char *spool_host_file(const struct spool_host *host, uint64_t file); // its path: the caller's
+char *spool_host_file(const struct spool_host *host, uint64_t file);     // its path: the caller's
 void spool_host_remove(struct spool_host *host, uint64_t file);
 
 // Takes bytes of the cap. Returns 0 or -ENOSPC.

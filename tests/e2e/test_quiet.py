@@ -18,7 +18,9 @@ def settled(pid):
     procs.eventually(still, "the daemon comes to rest")
 
 
-def assert_quiet(daemon):
+def assert_quiet(daemon, asking=None):
+    asking = asking or daemon.client()  # what was written is made safe once, a while later
+    procs.eventually(lambda: asking.call("daemon.stats")["history"]["safe"], "the store comes to rest")
     both = (daemon.pid, daemon.worker)
     for pid in both:
         settled(pid)
@@ -86,7 +88,7 @@ def test_out_of_descriptors_costs_nothing():
     with Daemon(nofile=96) as daemon:
         clients = [daemon.client() for _ in range(120)]
         clients[0].call("daemon.info")
-        assert_quiet(daemon)
+        assert_quiet(daemon, clients[0])
 
 
 @daemon_test

@@ -107,6 +107,7 @@ START_TEST(random_writes_match_the_model) {
                 check(budgets[b].head, budgets[b].tail, budgets[b].limit);
             }
             spool_seal(&spool);
+            spool_shrink(&spool);
             check(budgets[b].head, budgets[b].tail, budgets[b].limit);
             spool_done(&spool);
         }
@@ -136,6 +137,7 @@ START_TEST(a_follower_that_holds_loses_nothing) {
         }
         put(5000, INT64_MAX);
         spool_seal(&spool);
+        spool_shrink(&spool);
         check(budgets[b].head, budgets[b].tail, -1);
         spool_done(&spool);
     }
@@ -190,6 +192,7 @@ START_TEST(a_sealed_log_takes_what_it_keeps) {
         spool_init(&spool, host, 100000, 0, -1);
         put(sizes[i], INT64_MAX);
         spool_seal(&spool);
+        spool_shrink(&spool);
         ck_assert_int_eq(spool_taken(&spool), (int64_t)sizes[i]);
         ck_assert_int_eq(spool_host_stored(host), (int64_t)sizes[i]);
         ck_assert_int_eq(spool.file == 0, sizes[i] <= 4096); // a short one has left its file
@@ -230,6 +233,7 @@ START_TEST(a_wider_ring_shows_the_budget_once_it_is_sealed) {
     char got[16];
     ck_assert_uint_eq(spool_read(&spool, 0, got, sizeof(got)), sizeof(got));
     spool_seal(&spool);
+    spool_shrink(&spool);
     ck_assert_uint_eq(spool_read(&spool, 0, got, sizeof(got)), 0);
     ck_assert_int_eq(spool_skip_gap(&spool, 0), 3000);
 }

@@ -178,6 +178,7 @@ static void fill_the_disk(void) {
     ck_assert_uint_eq(spool_read(&spool, spool.stored - 1, &last, 1), 1);
     ck_assert_int_eq(last, 'x');
     spool_seal(&spool);
+    spool_shrink(&spool);
     ck_assert_int_eq(spool_host_stored(host), spool_taken(&spool));
     spool_done(&spool);
     ck_assert_int_eq(spool_host_stored(host), 0);

@@ -1,0 +1,91 @@
+// Reloading and leaving.
+#include "daemon/renewal.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "common/util.h"
+#include "daemon/control/listener.h"
+#include "daemon/keeper.h"
+#include "daemon/store/history.h"
+
+#define PATIENCE 2.0 // seconds for input on its way to a job, and for batches
+
+static void limits_apply(struct worker *w) {
+    const struct config *c = &w->settings;
+    struct control_limits *l = &w->control.limits;
+    l->clients = c->max_clients;
+    l->calls = c->max_calls;
+    l->live_jobs = c->max_live_jobs;
+    l->history_jobs = c->history_jobs;
+    l->history_bytes = c->history_bytes;
+    w->control.refuses_undurable = c->store_full == STORE_FULL_REFUSE;
+    runner_set_limits(w->runner, c->max_live_jobs, c->history_jobs, c->history_bytes);
+    if (w->history)
+        history_set_limits(w->history, c->history_jobs, c->history_bytes);
+    listener_resume(w->listener);
+}
+
+int renewal_reload(void *worker, const char *later[CONTROL_LATER], char why[256]) {
+    struct worker *w = worker;
+    struct config config;
+    kept_ask(w->kept->head, KEPT_ASK_RELOADING);
+    int count = options_reload(w->options, &config, why);
+    if (count == 0) {
+        count = config_change(&w->settings, &config, later, CONTROL_LATER);
+        limits_apply(w);
+    }
+    kept_ask(w->kept->head, KEPT_ASK_READY);
+    return count;
+}
+
+void renewal_on_hangup(struct worker *w) {
+    const char *later[CONTROL_LATER];
+    char why[256];
+    int count = renewal_reload(w, later, why);
+    if (count < 0)
+        log_error(&w->log, "the settings stay as they are: %s", why);
+    else
+        log_info(&w->log, "the settings were read again");
+    for (int i = 0; i < count; i++)
+        log_warning(&w->log, "setting %s counts from the next start, or supctl daemon reexec, on", later[i]);
+}
+
+static void on_patience(struct ev_loop *loop, struct ev_timer *timer, int events) {
+    struct worker *w = timer->data;
+    w->gone = true;
+}
+
+int renewal_reexec(void *worker) {
+    struct worker *w = worker;
+    if (w->kept->head->keeper <= 0 || w->kept->head->fd < 0)
+        return -EOPNOTSUPP;
+    if (w->leaving)
+        return 0;
+    log_info(&w->log, "another program goes on: leaving %lld jobs to it", (long long)runner_stats(w->runner)->live);
+    w->leaving = true;
+    ev_timer_init(&w->patience, on_patience, PATIENCE, 0);
+    w->patience.data = w;
+    ev_timer_start(w->loop, &w->patience);
+    return 0;
+}
+
+bool renewal_may_leave(const struct worker *w) {
+    return w->gone || control_is_handy(&w->control);
+}
+
+int renewal_leave(struct worker *w) {
+    int *fds;
+    launcher_pause(w->launcher);
+    control_leave(&w->control);
+    if (w->history)
+        history_settle(w->history, w->kept->head->next_job, w->kept->head->last_event + 1);
+    history_close(TAKE_PTR(w->history));
+    ssize_t count = parts_descriptors(w->kept, &fds);
+    if (count < 0)
+        return WORKER_FAILED; // another worker of this program, then
+    for (ssize_t i = 0; i < count; i++)
+        fcntl(fds[i], F_SETFD, 0); // the next worker sets it again
+    free(fds);
+    return WORKER_REEXEC;
+}
