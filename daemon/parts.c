@@ -131,8 +131,10 @@ static void worker_open_history(struct worker *w) {
     if (r < 0)
         w->store_trouble = TAKE_PTR(note);
     free(note);
+    if (w->resumed)
+        return; // what is kept knows better
     head->next_job = MAX(head->next_job, next_job);
-    if (!w->resumed && next_event - 1 > head->last_event) {
+    if (next_event - 1 > head->last_event) {
         head->last_event = next_event - 1;
         head->first_event = next_event;
     }
@@ -307,6 +309,7 @@ void parts_close(struct worker *w) {
     fd_close(w->reaper_fd);
     fd_close(w->keeper_fd);
     ev_loop_destroy(w->loop);
+    kept_end(w->kept);
 }
 
 int parts_open(struct worker *w) {

@@ -24,7 +24,8 @@ struct cgroup_host {
     int next;
     int pool[POOL_MAX];
     int pooled;
-    uint64_t *claimed; // owned: a bit each, while a worker takes over from another
+    bool is_resuming;  // until it is settled
+    uint64_t *claimed; // owned: a bit each, meanwhile
     size_t claimed_words;
 };
 
@@ -142,7 +143,9 @@ static void cgroup_host_clear(struct cgroup_host *host, enum clear how) {
 }
 
 void cgroup_host_settle(struct cgroup_host *host) {
-    cgroup_host_clear(host, CLEAR_EMPTY);
+    if (host->is_resuming)
+        cgroup_host_clear(host, CLEAR_EMPTY);
+    host->is_resuming = false;
     free(TAKE_PTR(host->claimed));
     host->claimed_words = 0;
 }
@@ -152,7 +155,7 @@ int cgroup_host_new(struct ev_loop *loop, const char *name, bool resumed, struct
     struct cgroup_host *host = calloc(1, sizeof(*host));
     if (!host)
         return -ENOMEM;
-    *host = (struct cgroup_host){.loop = loop, .fd = -1, .inotify = -1};
+    *host = (struct cgroup_host){.loop = loop, .fd = -1, .inotify = -1, .is_resuming = resumed};
     ev_init(&host->io, on_inotify);
     int r = cgroup_find(name, &host->path, why);
     if (r == 0 && (host->fd = open(host->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
@@ -204,7 +207,10 @@ const char *cgroup_host_path(const struct cgroup_host *host) {
 }
 
 int cgroup_take(struct cgroup_host *host) {
-    return host->pooled > 0 ? host->pool[--host->pooled] : host->next++;
+    int number = host->pooled > 0 ? host->pool[--host->pooled] : host->next++;
+    if (host->is_resuming)
+        cgroup_claim(host, number); // it is made by another thread, while what nobody claims is removed
+    return number;
 }
 
 void cgroup_give(struct cgroup_host *host, int number, bool reusable) {

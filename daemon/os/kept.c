@@ -86,13 +86,11 @@ int kept_inherit(struct kept *ret_kept, int fd) {
     return 0;
 }
 
-void kept_done(struct kept *k) {
+void kept_end(struct kept *k) {
     for (int kind = 0; kind < KEPT_KIND_COUNT; kind++)
         free(k->free[kind].list);
     free(k->blocks_taken);
-    if (k->head)
-        munmap(k->head, kept_size());
-    *k = (struct kept){0};
+    *k = (struct kept){.head = k->head};
 }
 
 static int free_push(struct kept_free *f, uint32_t index) {

@@ -109,7 +109,7 @@ int kept_inherit(struct kept *ret_kept, int fd);
 // In a new worker: finishes what the last one had begun to store, and counts what is in use. Blobs that are not claimed
 // count as free.
 int kept_begin(struct kept *kept);
-void kept_done(struct kept *kept); // unmaps
+void kept_end(struct kept *kept); // in a worker that leaves: frees what is private
 
 // A blank record with that id, never 0. NULL: no memory, or all are in use.
 void *kept_take(struct kept *kept, enum kept_kind kind, int64_t id);

@@ -9,7 +9,9 @@
 #include "daemon/runner/keeping.h"
 
 enum { TRIES = 3, WAIT_STEP = 200 }; // microseconds
-#define WAIT_MOST 0.2                // seconds for a launch that was under way to come to its exec
+#define WAIT_MOST 0.2                // seconds for all launches that were under way to be on descriptors of their own
+#define AWAIT_FIRST 0.001            // between looks for an exec
+#define AWAIT_MOST 0.2
 
 static bool is_under_way(const struct kept_job *record) {
     const struct child_report *report = &record->launch.report;
@@ -38,28 +40,31 @@ static bool is_settled(const struct child_report *report, bool needs_exec) {
     return !needs_exec || has_execed(report->leader);
 }
 
-static bool await(const struct child_report *report, bool needs_exec) {
-    for (double until = now_mono() + WAIT_MOST; now_mono() < until; usleep(WAIT_STEP))
-        if (is_settled(report, needs_exec))
-            return true;
-    return is_settled(report, needs_exec);
+static bool await_isolated(const struct child_report *report, double until) {
+    while (!is_settled(report, false)) {
+        if (now_mono() > until)
+            return false;
+        usleep(WAIT_STEP);
+    }
+    return true;
 }
 
-static void end_child(pid_t pid, pid_t keeper) {
+static void end_child(pid_t pid, pid_t parent) {
     _cleanup_close_ int pidfd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
-    if (pidfd >= 0 && sweep_parent(pid) == keeper)
+    if (pidfd >= 0 && sweep_parent(pid) == parent)
         syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
 }
 
 void runner_await_launches(struct kept *kept) {
+    double until = now_mono() + WAIT_MOST;
     for (struct kept_job *record = NULL; (record = kept_next(kept, KEPT_JOB, record));) {
         struct child_report *report = &record->launch.report;
-        if (!is_under_way(record) || await(report, false))
+        if (!is_under_way(record) || await_isolated(report, until))
             continue;
         // Somebody has stopped it, or it hangs: it is not to go on with what it finds now.
         report->doomed = true;
+        end_child(report->leader, report->holder > 0 ? report->holder : kept->head->keeper);
         end_child(report->holder, kept->head->keeper);
-        end_child(report->leader, kept->head->keeper);
         report->error = ETIMEDOUT;
         report->stage = STAGE_RESOURCES;
     }
@@ -212,14 +217,14 @@ static void fail(struct run *run, enum launch_stage stage, int error) {
     run_act(run, lifecycle_failed(&job->life, now_mono()));
 }
 
-static void run_take_up(struct run *run, const struct tree_kept *tree, int out_fd, int err_fd) {
-    struct runner *runner = run->runner;
+static int run_adopt_tree(struct run *run, const struct tree_kept *tree) {
     struct kept_job *record = run->kept;
-    int r = tree_adopt(runner->parts.trees, tree_rest_of(&run->job->spec), tree, &record->launch.end,
-                       record->launch.since, &run_tree_listener, run, &run->tree);
-    if (r < 0)
-        return; // no memory: the job is known, and nothing more comes of it
-    int in_fd = record->in_fd;
+    return tree_adopt(run->runner->parts.trees, tree_rest_of(&run->job->spec), tree, &record->launch.end,
+                      record->launch.since, &run_tree_listener, run, &run->tree);
+}
+
+static void run_take_up(struct run *run, int out_fd, int err_fd) {
+    int in_fd = run->kept->in_fd;
     if (in_fd > 0)
         run_input_resume(run, in_fd);
     run->descriptors = (out_fd > 0) + (err_fd > 0) + (in_fd > 0);
@@ -234,30 +239,17 @@ static void launch_take_up(struct run *run) {
     struct kept_job *record = run->kept;
     struct launch_record *launch = &record->launch;
     struct job *job = run->job;
-    if (launch->report.stage == STAGE_NONE && !await(&launch->report, true)) {
-        end_child(launch->report.leader, run->runner->parts.kept->head->keeper);
-        fail(run, STAGE_EXEC, ETIMEDOUT);
-        return;
-    }
     if (launch->report.stage != STAGE_NONE) {
         fail(run, launch->report.stage, launch->report.error);
         return;
     }
-    const struct tree_kept tree = {
-        .number = record->state.tree.number,
-        .leader = launch->report.leader,
-        .holder = launch->report.holder,
-        .pidfd = launch->pidfd,
-        .control = launch->control,
-    };
     run_keep_launched(run);
     job->pid = launch->report.leader;
     job->attempt = 1;
     job->started_at = launch->started_wall;
     job->started_mono = launch->started_mono;
-    lifecycle_begun(&job->life, launch->started_mono);
     unsigned actions = lifecycle_started(&job->life, now_mono());
-    run_take_up(run, &tree, launch->out_fd, launch->err_fd);
+    run_take_up(run, launch->out_fd, launch->err_fd);
     if (job->spec.pty && launch->out_fd > 0) {
         const struct launch terminal = {.out_fd = launch->out_fd,
                                         .plan = {.rows = job->spec.rows, .cols = job->spec.cols}};
@@ -265,6 +257,66 @@ static void launch_take_up(struct run *run) {
     }
     run_act(run, actions);
     run->runner->listener->started(job, run->runner->data);
+}
+
+// Nobody tells of its exec: whoever would have been told is dead. It is looked for, ever more rarely.
+struct awaited {
+    struct run *run;
+    struct ev_timer timer;
+    double step;
+};
+
+static void on_awaited(struct ev_loop *loop, struct ev_timer *timer, int events) {
+    struct awaited *awaited = timer->data;
+    struct run *run = awaited->run;
+    if (is_settled(&run->kept->launch.report, true)) {
+        run_awaited_over(run);
+        return;
+    }
+    awaited->step = MIN(awaited->step * 2, AWAIT_MOST);
+    ev_timer_set(timer, awaited->step, 0);
+    ev_timer_start(loop, timer);
+}
+
+// Before its exec nobody else would reach it: what is to be its reaper waits for that.
+void run_awaited_kill(struct run *run) {
+    struct child_report *report = &run->kept->launch.report;
+    report->doomed = true;
+    end_child(report->leader, report->holder > 0 ? report->holder : run->runner->parts.kept->head->keeper);
+}
+
+void run_awaited_over(struct run *run) {
+    struct awaited *awaited = TAKE_PTR(run->awaited);
+    if (!awaited)
+        return;
+    ev_timer_stop(run->runner->parts.loop, &awaited->timer);
+    free(awaited);
+    launch_take_up(run);
+}
+
+static void launch_await(struct run *run) {
+    const struct launch_record *launch = &run->kept->launch;
+    const struct tree_kept tree = {
+        .number = run->kept->state.tree.number,
+        .leader = launch->report.leader,
+        .holder = launch->report.holder,
+        .pidfd = launch->pidfd,
+        .control = launch->control,
+    };
+    lifecycle_begun(&run->job->life, launch->started_mono);
+    int r = launch->report.stage == STAGE_NONE ? run_adopt_tree(run, &tree) : 0; // first: its end may come at any time
+    struct awaited *awaited = r < 0 || is_settled(&launch->report, true) ? NULL : calloc(1, sizeof(*awaited));
+    if (!awaited) {
+        launch_take_up(run);
+        return;
+    }
+    awaited->run = run;
+    awaited->step = AWAIT_FIRST;
+    ev_timer_init(&awaited->timer, on_awaited, awaited->step, 0);
+    awaited->timer.data = awaited;
+    ev_timer_start(run->runner->parts.loop, &awaited->timer);
+    run->awaited = awaited;
+    run_act(run, 0);
 }
 
 static void run_resume(struct run *run, struct start *start) {
@@ -278,10 +330,11 @@ static void run_resume(struct run *run, struct start *start) {
     if (job->life.state == LIFE_FINAL) {
         run_finish_later(run);
     } else if (job->life.state != LIFE_STARTING) {
-        run_take_up(run, &record->state.tree, record->pipes[0], record->pipes[1]);
+        if (run_adopt_tree(run, &record->state.tree) == 0)
+            run_take_up(run, record->pipes[0], record->pipes[1]);
         run_act(run, 0);
     } else if (record->launch.report.leader > 0 || record->launch.report.holder > 0) {
-        launch_take_up(run);
+        launch_await(run);
     } else if (start->secrets_text) {
         record->in_fd = 0;
         record->launch = (struct launch_record){.since = run->runner->parts.kept->head->journal_end};

@@ -32,9 +32,10 @@ struct kept_job;
 struct run {
     struct runner *runner;
     struct job *job;
-    struct launch *launch; // owned, while it is under way
-    struct tree *tree;     // owned, from before the launch until the end
-    struct kept_job *kept; // what the next worker would know of it, or NULL
+    struct launch *launch;   // owned, while it is under way
+    struct awaited *awaited; // owned: instead of it, a launch of the worker before us
+    struct tree *tree;       // owned, from before the launch until the end
+    struct kept_job *kept;   // what the next worker would know of it, or NULL
     struct run_pipe pipes[STREAM_COUNT];
     int in_fd;    // writing end of a stdin that is a stream, or of a terminal; -1: none, or closed
     bool in_over; // nothing more is taken: its end was given, or it is closed
@@ -62,6 +63,10 @@ struct run *run_new(struct runner *runner, struct job *job); // NULL when memory
 
 enum tree_rest tree_rest_of(const struct spec *spec);
 int64_t run_descriptors(const struct spec *spec); // that a run of it needs
+
+void run_awaited_kill(struct run *run);
+void run_awaited_over(
+    struct run *run); // adopting: the launch that is awaited, if one is, has come to its exec or its end
 
 // launching
 // On failure of a step the launch has failed, in the lifecycle's terms. Returns 0 or -ENOMEM.

@@ -118,6 +118,8 @@ void run_act(struct run *run, unsigned actions) {
         tree_signal(run->tree, run->job->life.signal);
         tree_signal(run->tree, SIGCONT);
     }
+    if ((actions & LIFE_KILL) && run->awaited)
+        run_awaited_kill(run);
     if ((actions & LIFE_KILL) && run->launch)
         launcher_kill(runner->parts.launcher, run->launch);
     else if ((actions & LIFE_KILL) && run->tree)

@@ -152,6 +152,9 @@ void runner_set_hold(struct runner *runner, struct job *job, int stream, int64_t
 static void on_leader_exit(struct tree *tree, const struct leader_exit *end, void *data) {
     struct run *run = data;
     struct job *job = run->job;
+    run_awaited_over(run);
+    if (job->life.state == LIFE_FINAL)
+        return; // the launch had failed
     job->outcome.end = *end;
     job->ended_mono = now_mono();
     job->ended_at = now_wall();

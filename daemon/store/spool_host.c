@@ -17,6 +17,7 @@ struct spool_host {
     uint64_t next_file;
     int64_t cap, taken, captured;
     char *scratch;     // borrowed
+    bool is_resuming;  // until it is settled
     uint64_t *claimed; // owned: files of resumed logs, until they are settled
     size_t claimed_count, claimed_capacity;
 };
@@ -98,11 +99,15 @@ int spool_host_new(const struct spool_host_parts *parts, struct spool_host **ret
         return r;
     }
     spool_host_sweep(host, !parts->resumed);
+    host->is_resuming = parts->resumed;
     *ret_host = host;
     return 0;
 }
 
 void spool_host_settle(struct spool_host *host) {
+    if (!host->is_resuming)
+        return;
+    host->is_resuming = false;
     if (host->claimed)
         qsort(host->claimed, host->claimed_count, sizeof(*host->claimed), compare);
     spool_host_sweep(host, true);
@@ -144,6 +149,8 @@ int spool_host_create(struct spool_host *host, uint64_t *ret_file) {
     int fd = openat(host->fd, file_name(file, name), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
+    if (host->is_resuming)
+        spool_host_claim(host, file);
     *ret_file = file;
     return fd;
 }

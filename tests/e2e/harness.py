@@ -23,6 +23,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 SUPD = os.path.abspath(os.environ.get("SUPD", os.path.join(TOP, "build/daemon/supd")))
 SUPCTL = os.path.abspath(os.environ.get("SUPCTL", os.path.join(TOP, "build/client/supctl")))
 CHILD = os.path.abspath(os.environ.get("SUPD_CHILD", os.path.join(TOP, "build/tests/child")))
+TICKER = os.path.join(os.path.dirname(CHILD), "ticker")
 SETTINGS = dict(pair.split("=", 1) for pair in os.environ.get("SUPD_TEST_SET", "").split(",") if pair)
 GUARD = procs.GUARD
 SANITIZER = (b"Sanitizer", b"runtime error:", b"LeakSanitizer")
@@ -128,6 +129,12 @@ class Daemon:
             return self.pid
         found = [pid for pid in procs.children(self.pid) if procs.name(pid) == "supd-worker"]
         return found[0] if found else None
+
+    def kill_worker(self, number=signal.SIGKILL):
+        """The worker dies; another is there when this comes back."""
+        before = self.worker
+        procs.kill(before, number)
+        procs.eventually(lambda: self.worker not in (None, before), "another worker is there")
 
     def destroy(self):
         """SIGKILL for both at once: as if the machine had failed."""
