@@ -117,6 +117,7 @@ static void worker_open_history(struct worker *w) {
                                         .bytes_max = config->history_bytes,
                                         .is_live = is_kept,
                                         .live_data = w,
+                                        .resumed = w->resumed,
                                         .listener = &archive_listener,
                                         .data = &w->control};
     char *note = NULL;
@@ -294,10 +295,10 @@ void parts_close(struct worker *w) {
         unlink(w->options->socket);
     listener_free(TAKE_PTR(w->listener));
     control_finish(&w->control);
-    runner_free(w->runner);
     if (w->history)
         history_settle(w->history, w->kept->head->next_job, w->kept->head->last_event + 1);
-    history_close(w->history);
+    history_close(w->history); // first: output that it has not taken yet goes with the runner
+    runner_free(w->runner);
     free(w->store_trouble);
     registry_free(w->registry);
     launcher_free(w->launcher);

@@ -159,6 +159,17 @@ static int open_files(struct history *h, int64_t *ret_next_job, int64_t *ret_nex
         r = history_file_open(&h->reader, w->path, false);
     if (r == SQLITE_OK)
         return 0;
+    // One that can be read, or whose numbers are known, is written once that is possible.
+    if (r != SQLITE_MISMATCH && (w->file.db || h->parts.resumed)) {
+        snprintf(w->trouble, sizeof(w->trouble), "%s: %s", w->path, sqlite3_errstr(r));
+        memcpy(h->trouble, w->trouble, sizeof(h->trouble));
+        h->was_troubled = true;
+        if (!h->reader.db && w->file.db)
+            history_file_open(&h->reader, w->path, false);
+        free(*ret_note);
+        *ret_note = strdup(w->trouble);
+        return 0;
+    }
     free(*ret_note);
     if (asprintf(ret_note, "%s: %s", w->path, sqlite3_errstr(r)) < 0)
         *ret_note = NULL;

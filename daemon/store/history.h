@@ -59,6 +59,7 @@ struct history_parts {
     // Live jobs of the file that are none: they were lost with the daemon that ran them. The others are gone on with.
     bool (*is_live)(int64_t id, void *data);
     void *live_data;
+    bool resumed; // numbers are known from elsewhere: a file that can't be opened now may be opened later
     const struct history_listener *listener;
     void *data;
 };

@@ -1,0 +1,314 @@
+"""What is known of jobs after the daemon that ran them."""
+
+import glob
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+
+import procs
+from client import LIMIT_REACHED, NOT_FOUND, data_of
+from harness import Daemon, Skip, assert_reason, assert_refused, child, daemon_test, needs_root, text
+
+
+def again(directory, **more):
+    return Daemon(directory=directory, **more)
+
+
+def at_rest(client):
+    procs.eventually(lambda: client.call("daemon.stats")["history"]["safe"], "the store comes to rest")
+
+
+@daemon_test
+def test_final_jobs_outlive_the_daemon(daemon, client):
+    small = client.call("job.run", argv=["sh", "-c", "echo out; echo err >&2; exit 3"], name="small", key="k",
+                        labels={"a": "1"})["job"]
+    big = client.run(["seq", "1", "100000"])
+    cut = client.run(["seq", "1", "200000"], output={"head_bytes": 1000, "tail_bytes": 2000})
+    failed = client.run(["/nowhere/program"])
+    daemon.terminate()
+    with again(daemon.directory) as second:
+        known = second.client()
+        whole = known.call("job.status", id=small["id"], inline_bytes=1000)["job"]
+        assert {**whole, "durable": False} == {**small, "durable": False}, whole
+        assert known.call("job.status", name="small")["job"]["id"] == small["id"]
+        assert known.call("job.run", argv=["sh", "-c", "echo out; echo err >&2; exit 3"], name="small", key="k",
+                          labels={"a": "1"})["job"]["id"] == small["id"]
+        assert known.call("job.start", argv=["true"])["job"]["id"] == failed["id"] + 1
+        chunks, at = [], 0
+        while at < big["stdout"]["bytes"]:
+            answer = known.call("job.output", id=big["id"], stream="stdout", offset=at, limit_bytes=1 << 20)
+            chunks += answer["chunks"]
+            at = answer["next"]["stdout"]
+        assert b"".join(data_of(c) for c in chunks) == b"".join(b"%d\n" % i for i in range(1, 100001))
+        tail = known.call("job.output", id=cut["id"])
+        assert tail["gaps"] == [{"stream": "stdout", "start": 1000, "end": cut["stdout"]["bytes"] - 2000}]
+        assert_reason(known.call("job.status", id=failed["id"])["job"], "spawn_failed")
+        answer = known.call("job.output", id=cut["id"], fd=True, stream="stdout")
+        assert [e[1] - e[0] for e in answer["extents"]] == [1000, 2000]
+
+
+@daemon_test
+def test_running_jobs_become_lost(daemon, client):
+    job = client.start(child("sleep", 1000), name="gone")
+    at_rest(client)
+    daemon.expect_clean = False
+    daemon.destroy()
+    with again(daemon.directory) as second:
+        known = second.client()
+        lost = known.call("job.status", name="gone")["job"]
+        assert lost["id"] == job["id"] and lost["started_at"] == job["started_at"]
+        assert_reason(lost, "lost", exit_code=None, survivors=None)
+        assert known.start(["true"])["id"] > job["id"]
+        done = second.supctl("wait", str(job["id"]))
+        assert done.returncode == 125, done
+
+
+@daemon_test
+def test_the_list_is_one(daemon, client):
+    ids = [client.call("job.run", argv=["true"], labels={"parity": str(i % 2)}, name=f"n{i % 3}")["job"]["id"]
+           for i in range(10)]
+    daemon.terminate()
+    with again(daemon.directory) as second:
+        known = second.client()
+        ids += [known.call("job.run", argv=["true"], labels={"parity": str(i % 2)})["job"]["id"] for i in range(10)]
+        live = known.start(child("sleep", 1000))["id"]
+        listed, before = [], None
+        while True:
+            page = known.call("job.list", limit=4, **({"before": before} if before else {}))
+            listed += [job["id"] for job in page["jobs"]]
+            before = page["next"]
+            if before is None:
+                break
+        assert listed == [live] + ids[::-1], listed
+        odd = known.call("job.list", labels={"parity": "1"})["jobs"]
+        assert [job["id"] for job in odd] == [i for n, i in enumerate(ids) if n % 2][::-1]
+        named = known.call("job.list", name="n1")["jobs"]
+        assert [job["id"] for job in named] == [ids[7], ids[4], ids[1]]
+        assert known.call("job.list", states=["running"])["jobs"][0]["id"] == live
+        assert len(known.call("job.list", states=["final"], limit=1000)["jobs"]) == 20
+
+
+@daemon_test
+def test_forgetting_is_at_once_and_for_good(daemon, client):
+    ids = [client.run(["echo", str(i)])["id"] for i in range(5)]
+    daemon.terminate()
+    with again(daemon.directory) as second:
+        known = second.client()
+        assert known.call("job.forget", ids=ids[:2])["forgotten"] == 2
+        assert_refused(known.refused("job.status", id=ids[0]), NOT_FOUND)
+        assert [job["id"] for job in known.call("job.list")["jobs"]] == ids[:1:-1]
+        assert known.call("job.forget", final=True)["forgotten"] == 3
+        assert known.call("job.list")["jobs"] == []
+        second.terminate()
+        with again(daemon.directory) as third:
+            assert third.client().call("job.list")["jobs"] == []
+            assert glob.glob(os.path.join(third.state, "output", "*")) == []
+
+
+@daemon_test
+def test_labels_of_what_is_over_change(daemon, client):
+    job = client.run(["true"], labels={"a": "1"})
+    daemon.terminate()
+    with again(daemon.directory) as second:
+        known = second.client()
+        known.call("job.update", id=job["id"], labels={"b": "2"})
+        second.terminate()
+        with again(daemon.directory) as third:
+            assert third.client().call("job.list", labels={"b": "2"})["jobs"][0]["id"] == job["id"]
+            assert third.client().call("job.list", labels={"a": "1"})["jobs"] == []
+
+
+def test_retention_by_count_bytes_and_age():
+    with Daemon(["--set", "history_jobs=20"]) as daemon:
+        client = daemon.client()
+        events = daemon.client()
+        for i in range(30):
+            last = client.run(["true"])
+        procs.eventually(lambda: client.call("daemon.stats")["history"]["jobs"] == 20, "the oldest go")
+        procs.eventually(lambda: len(client.call("job.list", limit=100)["jobs"]) == 20, "also from memory")
+        assert client.call("job.list")["jobs"][0]["id"] == last["id"]
+        short = client.run(["true"], retain=0.2)
+        procs.eventually(lambda: short["id"] not in [j["id"] for j in client.call("job.list")["jobs"]], "its time is over")
+        events.close()
+    with Daemon(["--set", "history_bytes=1000000"]) as daemon:
+        client = daemon.client()
+        for _ in range(8):
+            client.run(["seq", "1", "60000"])
+        procs.eventually(lambda: client.call("daemon.stats")["history"]["bytes"] <= 1000000, "the oldest go")
+
+
+@daemon_test
+def test_secrets_are_never_on_disk(daemon, client):
+    client.call("job.run", argv=["true"], env={"TOKEN": "env-s3cret"}, stdin={"data": "stdin-s3cret"}, key="k")
+    client.call("job.start", argv=child("sleep", 1000), env={"TOKEN": "env-s3cret"}, key="k2")
+    at_rest(client)
+    found = subprocess.run(["grep", "-rl", "s3cret", daemon.state], capture_output=True)
+    assert found.stdout == b"", found.stdout
+    for path in glob.glob(os.path.join(daemon.state, "**"), recursive=True):
+        assert os.stat(path).st_mode & 0o077 == 0, path
+
+
+def damage(kind, path):
+    with open(path, "r+b") as file:
+        if kind == "header":
+            file.write(b"this is no database")
+        elif kind == "middle":
+            file.seek(4096 * 2)
+            file.write(os.urandom(4096 * 3))
+        elif kind == "truncated":
+            file.truncate(5000)
+        elif kind == "empty":
+            file.truncate(0)
+
+
+def test_a_damaged_file_is_moved_aside():
+    for kind in ("header", "middle", "truncated", "empty"):
+        with Daemon() as daemon:
+            client = daemon.client()
+            for i in range(200):
+                client.run(["true"], name=f"job{i}")
+            daemon.terminate()
+            damage(kind, os.path.join(daemon.state, "history.db"))
+            with again(daemon.directory) as second:
+                known = second.client()
+                assert known.run(["echo", kind])["result"]["exit_code"] == 0
+                assert known.call("daemon.info")["capabilities"]["store_trouble"] is None
+                if kind != "empty":
+                    assert b"damaged" in second.errors(), (kind, second.errors())
+                    assert glob.glob(os.path.join(second.state, "history.db.damaged-*")), kind
+
+
+def test_a_file_of_a_newer_supd_is_left_alone():
+    with Daemon() as daemon:
+        daemon.client().run(["true"])
+        daemon.terminate()
+        with sqlite3.connect(os.path.join(daemon.state, "history.db")) as db:
+            db.execute("PRAGMA user_version = 99")
+        db.close()
+        with again(daemon.directory) as second:
+            client = second.client()
+            assert client.run(["true"])["result"]["exit_code"] == 0
+            info = client.call("daemon.info")["capabilities"]
+            assert info["store"] == "memory" and "history.db" in info["store_trouble"], info
+
+
+class SmallDisk:
+    """A file system with so much room, for the state directory."""
+
+    def __init__(self, size):
+        needs_root()
+        self.size = size
+
+    def __enter__(self):
+        self.daemon = Daemon()
+        os.makedirs(self.daemon.state, mode=0o700)
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={self.size},mode=0700", "supd-test",
+                               self.daemon.state], capture_output=True)
+        if done.returncode != 0:
+            raise Skip("no tmpfs can be mounted here")
+        return self.daemon
+
+    def __exit__(self, *failure):
+        subprocess.run(["umount", "-l", self.daemon.state], check=False)
+        shutil.rmtree(self.daemon.directory, ignore_errors=True)
+
+
+def fill(directory):
+    """Takes all that is left of the disk."""
+    with open(os.path.join(directory, "ballast"), "wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"x" * 4096)
+        except OSError:
+            pass
+
+
+def test_a_full_disk_stops_nobody():
+    with SmallDisk("2M") as daemon:
+        with daemon:
+            client = daemon.client()
+            client.run(["true"])
+            at_rest(client)
+            fill(daemon.state)
+            job = client.run(["seq", "1", "100000"])
+            assert_reason(job, "exited", exit_code=0)
+            procs.eventually(lambda: client.call("daemon.info")["capabilities"]["store_trouble"], "it is said")
+            assert client.call("job.status", id=job["id"])["job"]["stdout"]["bytes"] == job["stdout"]["bytes"]
+            assert b"can't be written" in daemon.errors()
+            assert client.run(["echo", "on"])["durable"] is False
+            daemon.kill_worker()
+            assert client.call("job.status", id=job["id"])["job"]["result"]["exit_code"] == 0
+            os.unlink(os.path.join(daemon.state, "ballast"))
+            procs.eventually(lambda: client.call("daemon.info")["capabilities"]["store_trouble"] is None, "it works again")
+            at_rest(client)
+            assert client.call("job.status", id=job["id"])["job"]["durable"] is True
+
+
+def test_a_full_disk_can_refuse():
+    with SmallDisk("2M") as daemon:
+        daemon.options = ["--set", "store_full=refuse"]
+        with daemon:
+            client = daemon.client()
+            fill(daemon.state)
+            client.run(["seq", "1", "100000"])
+            procs.eventually(lambda: client.call("daemon.info")["capabilities"]["store_trouble"], "it is said")
+            error = client.refused("job.start", argv=["true"])
+            assert error.code == LIMIT_REACHED and error.data["limit"] == "store", error
+            os.unlink(os.path.join(daemon.state, "ballast"))
+            procs.eventually(lambda: client.call("daemon.info")["capabilities"]["store_trouble"] is None, "it works again")
+            assert client.run(["true"])["result"]["exit_code"] == 0
+
+
+def test_a_copy_made_at_any_moment_starts():
+    """What a loss of power leaves: some prefix of what was written."""
+    copies, done = [], []
+    with Daemon() as daemon:
+        client = daemon.client()
+        for round_ in range(8):
+            done += [client.run(["sh", "-c", f"exit {i}"])["id"] for i in range(12)]
+            copies.append((f"{daemon.directory}-copy{round_}", list(done)))
+            shutil.copytree(daemon.state, os.path.join(copies[-1][0], "state"))
+    for copy, given in copies:
+        try:
+            with again(copy) as second:
+                known = second.client()
+                jobs = known.call("job.list", limit=1000)["jobs"]
+                ids = [job["id"] for job in jobs]
+                assert ids == sorted(set(ids), reverse=True) and set(ids) <= set(given), ids
+                for job in jobs:
+                    reason = job["result"]["reason"]
+                    assert reason == "lost" or job["result"]["exit_code"] == given.index(job["id"]) % 12, job
+                assert known.start(["true"])["id"] > max(given)
+        finally:
+            shutil.rmtree(copy, ignore_errors=True)
+
+
+def test_without_a_store_everything_else_works():
+    with Daemon(["--set", "store=none"]) as daemon:
+        client = daemon.client()
+        assert client.call("daemon.info")["capabilities"]["store"] == "memory"
+        job = client.run(["echo", "here"])
+        assert text(client.call("job.status", id=job["id"], inline_bytes=10)["job"]) == "here\n"
+        assert job["durable"] is False
+        live = client.start(["sh", "-c", "sleep 0.2; exit 6"])
+        daemon.kill_worker()
+        assert_reason(client.wait(live), "exited", exit_code=6)
+        assert not os.path.exists(os.path.join(daemon.state, "history.db"))
+        daemon.process.send_signal(signal.SIGTERM)
+
+
+def test_a_state_directory_that_is_not_writable_is_said():
+    with Daemon() as daemon:
+        daemon.client().run(["true"])
+        daemon.terminate()
+        path = os.path.join(daemon.state, "history.db")
+        for name in glob.glob(path + "*"):
+            os.unlink(name)
+        os.mkdir(path)
+        with again(daemon.directory) as second:
+            client = second.client()
+            assert client.run(["true"])["result"]["exit_code"] == 0
+            assert client.call("daemon.info")["capabilities"]["store_trouble"]
+            assert b"no history" in second.errors()
