@@ -14,6 +14,7 @@
 #include "common/util.h"
 #include "daemon/notify.h"
 #include "daemon/os/leader.h"
+#include "daemon/watchdog.h"
 
 enum {
     TABLE_MOST = 65536, // descriptors for which there is room from the start
@@ -32,6 +33,8 @@ struct state {
     int status;
     double credit, accounted; // starts that need not wait, as of then
     int failed;               // in a row
+    double watchdog, looked;  // seconds between looks, 0: none; the last one
+    unsigned beats;           // of the worker's, then
 };
 
 // Growing a table that is shared waits for all who may be reading it (expand_files, synchronize_rcu): done once, here.
@@ -174,6 +177,28 @@ static void exec_again(const struct state *s) {
     log_error(s->keeper->log, "keeper: %s: %s: the present program goes on", s->program, strerror(errno));
 }
 
+// With a watchdog (sd_watchdog_enabled(3)) the manager hears of us as long as the worker's loop turns; where it does not,
+// the worker is replaced before the manager would end all.
+static void watch(struct state *s) {
+    if (s->watchdog <= 0) {
+        wait_signal(s, -1);
+        return;
+    }
+    double left = s->looked + s->watchdog - now_mono();
+    if (left > 0) {
+        wait_signal(s, left);
+        return;
+    }
+    unsigned beats = __atomic_load_n(&s->head->beats, __ATOMIC_ACQUIRE);
+    if (beats == s->beats && s->head->ready_start == s->head->starts && s->worker > 0) {
+        log_error(s->keeper->log, "keeper: the worker has not moved for %.0f s: killing it", s->watchdog);
+        kill(s->worker, SIGABRT);
+    }
+    s->beats = beats;
+    s->looked = now_mono();
+    notify_send("WATCHDOG=1");
+}
+
 static int keeper_open(struct state *s) {
     struct kept_head *head = s->head;
     ssize_t n = readlink("/proc/self/exe", s->program, sizeof(s->program) - 1);
@@ -185,12 +210,17 @@ static int keeper_open(struct state *s) {
     for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
         sigaddset(&s->signals, wanted[i]);
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    s->watchdog = watchdog_seconds() / 2;
+    s->looked = now_mono();
     if (head->keeper == getpid())
         return 0; // after an exec
     table_grow();
     head->keeper = getpid();
-    head->started_wall = now_wall();
-    head->started_mono = now_mono();
+    if (head->starts == 0) {
+        head->started_wall = now_wall();
+        head->started_mono = now_mono();
+    }
+    head->is_stopping = head->was_ready = false;
     head->news = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     return head->news < 0 ? -errno : 0;
 }
@@ -205,12 +235,18 @@ int keeper_run(const struct keeper *keeper) {
     for (;;) {
         worker_start(&s);
         while (s.worker > 0)
-            wait_signal(&s, -1);
+            watch(&s);
         bool exited = WIFEXITED(s.status);
         if (exited && WEXITSTATUS(s.status) == WORKER_DONE)
             return WORKER_DONE;
         if (exited && WEXITSTATUS(s.status) == WORKER_FAILED && !s.head->was_ready)
             return WORKER_FAILED;
+        if (exited && WEXITSTATUS(s.status) == WORKER_LEFT && (r = keeper->leave(keeper->data)) == 0)
+            return WORKER_DONE;
+        if (exited && WEXITSTATUS(s.status) == WORKER_LEFT) {
+            log_error(keeper->log, "keeper: the service manager takes no descriptors: %s", strerror(-r));
+            s.head->leave_failed = true;
+        }
         if (exited && WEXITSTATUS(s.status) == WORKER_REEXEC)
             exec_again(&s);
         else

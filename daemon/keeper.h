@@ -7,14 +7,15 @@
 #include "daemon/os/kept.h"
 
 // How a worker says by its exit status what comes next.
-enum { WORKER_DONE = 0, WORKER_FAILED = 1, WORKER_REEXEC = 77 };
+enum { WORKER_DONE = 0, WORKER_FAILED = 1, WORKER_REEXEC = 77, WORKER_LEFT = 78 };
 
 struct keeper {
     struct kept *kept;
     const struct log *log;
     int (*work)(void *data); // in the worker: runs it, returns its exit status
     void *data;
-    char **argv; // to be exec'ed again with
+    int (*leave)(void *data); // all that is kept to the service manager: 0 or a negative errno
+    char **argv;              // to be exec'ed again with
 };
 
 // Stays until the worker ended in order. Returns the exit status.

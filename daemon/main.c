@@ -5,8 +5,10 @@
 #include "common/message.h"
 #include "common/openrpc.h"
 #include "common/util.h"
+#include "daemon/activation.h"
 #include "daemon/keeper.h"
 #include "daemon/options.h"
+#include "daemon/parts.h"
 #include "daemon/version.h"
 #include "daemon/worker.h"
 
@@ -30,15 +32,30 @@ static int work(void *data) {
 // What the program before us left for us, as it turned into us; or nothing yet.
 static int kept_open(struct kept *ret_kept) {
     const char *fd = getenv("SUPD_KEPT");
+    struct activation activation;
+    char number[16];
     if (fd && kept_inherit(ret_kept, atoi(fd)) == 0)
         return 0;
-    int r = kept_new(ret_kept);
-    char number[16];
+    activation_take(&activation);
+    int r = activation.kept >= 0 ? kept_resume(ret_kept, activation.kept) : -ENOENT;
+    if (r < 0)
+        r = kept_new(ret_kept);
     if (r < 0)
         return r;
+    if (ret_kept->head->listener > 0)
+        fd_close(activation.listener); // the same as the one that was kept
+    else
+        ret_kept->head->foreign_listener = MAX(activation.listener, 0);
     snprintf(number, sizeof(number), "%d", ret_kept->head->fd);
     setenv("SUPD_KEPT", number, 1); // jobs have an environment of their own
     return 0;
+}
+
+static int leave(void *data) {
+    struct daemon *daemon = data;
+    int *fds;
+    ssize_t count = parts_descriptors(&daemon->kept, &fds);
+    return count < 0 ? (int)count : activation_leave(&daemon->kept, fds, (size_t)count);
 }
 
 static int serve(const struct options *options, char **argv) {
@@ -52,7 +69,8 @@ static int serve(const struct options *options, char **argv) {
     }
     if (options->no_keeper)
         return work(&daemon);
-    const struct keeper keeper = {.kept = &daemon.kept, .log = &log, .work = work, .data = &daemon, .argv = argv};
+    const struct keeper keeper = {
+        .kept = &daemon.kept, .log = &log, .work = work, .data = &daemon, .leave = leave, .argv = argv};
     return keeper_run(&keeper);
 }
 

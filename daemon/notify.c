@@ -1,21 +1,45 @@
 // The service manager's notification socket.
 #include "daemon/notify.h"
 
+#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "common/ancillary.h"
 #include "common/util.h"
 
-void notify_send(const char *state) {
+bool notify_is_there(void) {
+    return getenv("NOTIFY_SOCKET") != NULL;
+}
+
+// A socket that is connected to it, or a negative errno.
+static int notify_open(int flags) {
     const char *path = getenv("NOTIFY_SOCKET");
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (!path || (path[0] != '/' && path[0] != '@') || strlen(path) >= sizeof(address.sun_path))
-        return;
+        return -ENOENT;
     memcpy(address.sun_path, path, strlen(path));
     if (path[0] == '@')
         address.sun_path[0] = 0; // an abstract name (unix(7)), its length as given
     socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
-    _cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    _cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | flags, 0);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&address, size) < 0)
+        return -errno;
+    return TAKE_FD(fd);
+}
+
+void notify_send(const char *state) {
+    _cleanup_close_ int fd = notify_open(SOCK_NONBLOCK);
     if (fd >= 0)
-        sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, size);
+        send(fd, state, strlen(state), MSG_NOSIGNAL);
+}
+
+int notify_store(int fd, const char *name) {
+    char text[64];
+    // FDPOLL=0: one that hung up still has bytes for us.
+    int n = snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=%.32s\nFDPOLL=0", name);
+    _cleanup_close_ int to = notify_open(0);
+    if (to < 0)
+        return to;
+    return ancillary_send(to, text, (size_t)n, &fd, 1) < 0 ? -errno : 0;
 }

@@ -1,5 +1,9 @@
-// notify: tells whoever started the daemon of its state, as sd_notify(3) documents the protocol.
+// notify: messages to the service manager that started us (sd_notify(3)); nothing without one.
 #pragma once
 
-// Sends the assignments ("READY=1") to $NOTIFY_SOCKET; where that is not set or nobody listens, nothing happens.
+#include <stdbool.h>
+
+bool notify_is_there(void);
 void notify_send(const char *state);
+// Gives a descriptor into the manager's store under a name. Blocks until it is taken. Returns 0 or a negative errno.
+int notify_store(int fd, const char *name);

@@ -206,6 +206,11 @@ static int worker_open_control(struct worker *w) {
     struct kept_head *head = w->kept->head;
     if (head->listener > 0)
         return 0;
+    if (head->foreign_listener > 0) {
+        head->is_foreign = true;
+        head->listener = head->foreign_listener;
+        return fcntl(head->listener, F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+    }
     // Who may come in is said by the directory, and then by the credentials of each peer: one who got so far is told why not.
     int fd = unixsock_listen(w->options->socket, 0666);
     if (fd == -EADDRINUSE) {
@@ -264,7 +269,8 @@ ssize_t parts_descriptors(struct kept *kept, int **ret_fds) {
     int *fds = calloc(max, sizeof(*fds));
     if (!fds)
         return -ENOMEM;
-    const int own[] = {head->fd, head->news, head->listener, head->locks[0], head->locks[1]};
+    const int own[] = {head->fd,       head->news,     head->listener,
+                       head->locks[0], head->locks[1], head->listener > 0 ? 0 : head->foreign_listener};
     for (size_t i = 0; i < ARRAY_SIZE(own); i++)
         if (own[i] > 0)
             fds[count++] = own[i];
@@ -291,7 +297,7 @@ int parts_take_over(struct kept *kept) {
 }
 
 void parts_close(struct worker *w) {
-    if (w->kept->head->listener > 0)
+    if (w->kept->head->listener > 0 && !w->kept->head->is_foreign)
         unlink(w->options->socket);
     listener_free(TAKE_PTR(w->listener));
     control_finish(&w->control);

@@ -34,7 +34,9 @@ struct worker {
     struct ev_timer idle;
     struct ev_io keeper; // its end
     int keeper_fd;
-    struct ev_prepare end;        // leaves once the last job is final and its answers are queued
+    struct ev_prepare end; // leaves once the last job is final and its answers are queued
+    struct ev_timer beat;
+    bool for_manager;             // leaving, it leaves all to the service manager, to be started again
     struct ev_timer patience;     // of one that waits to give way to another program
     bool stopping, leaving, gone; // leaving: for another; gone: it can
 };

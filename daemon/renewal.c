@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "common/util.h"
+#include "daemon/activation.h"
 #include "daemon/control/listener.h"
 #include "daemon/keeper.h"
 #include "daemon/store/history.h"
@@ -70,6 +71,14 @@ int renewal_reexec(void *worker) {
     return 0;
 }
 
+bool renewal_for_manager(struct worker *w) {
+    if (w->leaving || w->kept->head->fd < 0 || w->kept->head->leave_failed ||
+        !activation_is_restart(w->options->system))
+        return w->leaving;
+    w->for_manager = true;
+    return renewal_reexec(w) == 0;
+}
+
 bool renewal_may_leave(const struct worker *w) {
     return w->gone || control_is_handy(&w->control);
 }
@@ -87,5 +96,5 @@ int renewal_leave(struct worker *w) {
     for (ssize_t i = 0; i < count; i++)
         fcntl(fds[i], F_SETFD, 0); // the next worker sets it again
     free(fds);
-    return WORKER_REEXEC;
+    return w->for_manager ? WORKER_LEFT : WORKER_REEXEC;
 }

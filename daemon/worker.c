@@ -18,6 +18,7 @@
 #include "daemon/parts.h"
 #include "daemon/renewal.h"
 #include "daemon/version.h"
+#include "daemon/watchdog.h"
 
 // Larger allocations are the kernel's at once when they are freed. Without this the C library learns from the first
 // large one to keep them.
@@ -42,7 +43,16 @@ static void on_stop_call(void *data) {
 }
 
 static void on_stop_signal(struct ev_loop *loop, struct ev_signal *signal, int events) {
-    worker_stop(signal->data);
+    struct worker *w = signal->data;
+    if (!w->stopping && signal->signum == SIGTERM && renewal_for_manager(w))
+        return;
+    worker_stop(w);
+}
+
+// Only where somebody wants to hear of it.
+static void on_beat(struct ev_loop *loop, struct ev_timer *timer, int events) {
+    struct worker *w = timer->data;
+    __atomic_fetch_add(&w->kept->head->beats, 1, __ATOMIC_RELEASE);
 }
 
 // Nobody is left to start another worker, and to take the orphans: what runs is ended while somebody is there to do it.
@@ -99,6 +109,11 @@ static void worker_watch(struct worker *w) {
     ev_signal_start(w->loop, &w->interrupt);
     ev_signal_start(w->loop, &w->hangup);
     ev_prepare_start(w->loop, &w->end);
+    double beat = w->kept->head->keeper > 0 ? watchdog_seconds() / 4 : 0;
+    ev_timer_init(&w->beat, on_beat, beat, beat);
+    w->beat.data = w;
+    if (beat > 0)
+        ev_timer_start(w->loop, &w->beat);
     w->keeper_fd = w->kept->head->keeper > 0 ? (int)syscall(SYS_pidfd_open, w->kept->head->keeper, 0) : -1;
     ev_io_init(&w->keeper, on_keeper, w->keeper_fd, EV_READ);
     w->keeper.data = w;

@@ -74,7 +74,7 @@ static json_t *killed_by(const struct cause *cause) {
 
 static json_t *usage_record(const struct job *job) {
     const struct usage *usage = &job->outcome.end.usage;
-    if (job->outcome.stage != STAGE_NONE || !job->outcome.end.known)
+    if (job->outcome.stage != STAGE_NONE || !job->outcome.end.known || job->outcome.end.no_usage)
         return json_null();
     json_t *record = json_object();
     set(record, "user", json_real(usage->user));

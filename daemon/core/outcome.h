@@ -31,6 +31,7 @@ struct leader_exit {
     int exit_code; // -1 where a signal ended it
     int signal;    // 0 where it exited
     bool core_dumped;
+    bool no_usage; // it is not known
     struct usage usage;
 };
 

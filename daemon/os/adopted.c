@@ -1,11 +1,17 @@
 // Leaders of workers before this one: the keeper's children now.
+#include <assert.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 
 #include "common/util.h"
 #include "daemon/os/kept.h"
 #include "daemon/os/leader.h"
 
-enum { ADOPTED_TURN = 256 }; // ends that are told in one turn of the loop
+enum {
+    ADOPTED_TURN = 256,  // ends that are told in one turn of the loop
+    FOREIGN_TRIES = 200, // looks for how an ended one ended, until it is given up
+};
+#define FOREIGN_AGAIN 0.005 // seconds between them
 
 struct adopted {
     struct ev_loop *loop;
@@ -77,19 +83,103 @@ void adopted_free(struct adopted *a) {
     free(a);
 }
 
+// linux/pidfd.h as of 6.15; the C library's may be older.
+struct pidfd_info_exit {
+    uint64_t mask, cgroup;
+    uint32_t ids[11]; // pid, tgid, ppid, and the credentials
+    int32_t exit_code;
+};
+#define PIDFD_INFO_WANTED (1u << 3) // PIDFD_INFO_EXIT
+#define PIDFD_INFO_GET _IOWR(0xFF, 11, struct pidfd_info_exit)
+static_assert(sizeof(struct pidfd_info_exit) == 64, "PIDFD_INFO_SIZE_VER0");
+
+struct foreign {
+    struct adopted *adopted;
+    struct leader *leader;
+    struct ev_io io;
+    struct ev_timer again; // its parent has still to reap it
+    int tries;
+};
+
+// Returns false while that is not known yet.
+static bool foreign_end(struct foreign *f, struct leader_exit *ret_end) {
+    struct pidfd_info_exit info = {.mask = PIDFD_INFO_WANTED};
+    *ret_end = (struct leader_exit){.exit_code = -1, .no_usage = true};
+    if (ioctl(f->leader->pidfd, PIDFD_INFO_GET, &info) < 0 && errno != ESRCH)
+        return true; // this kernel does not tell
+    if (!(info.mask & PIDFD_INFO_WANTED))
+        return f->tries++ > FOREIGN_TRIES;
+    const struct rusage none = {0};
+    *ret_end = leader_exit_from(info.exit_code, &none);
+    ret_end->no_usage = true;
+    return true;
+}
+
+static void foreign_look(struct foreign *f) {
+    struct leader *leader = f->leader;
+    struct leader_exit end;
+    ev_io_stop(f->adopted->loop, &f->io);
+    if (!foreign_end(f, &end)) {
+        ev_timer_set(&f->again, FOREIGN_AGAIN, 0);
+        ev_timer_start(f->adopted->loop, &f->again);
+        return;
+    }
+    adopted_remove(f->adopted, leader);
+    if (leader->note && end.known)
+        leader_note(leader->note, &end);
+    leader->told(leader, &end);
+}
+
+static void on_foreign(struct ev_loop *loop, struct ev_io *io, int events) {
+    foreign_look(io->data);
+}
+
+static void on_foreign_again(struct ev_loop *loop, struct ev_timer *timer, int events) {
+    foreign_look(timer->data);
+}
+
+static void foreign_begin(struct adopted *a, struct leader *leader) {
+    struct foreign *f = leader->pidfd >= 0 ? calloc(1, sizeof(*f)) : NULL;
+    leader->foreign = f;
+    if (!f)
+        return;
+    f->adopted = a;
+    f->leader = leader;
+    ev_io_init(&f->io, on_foreign, leader->pidfd, EV_READ);
+    ev_timer_init(&f->again, on_foreign_again, 0, 0);
+    f->io.data = f->again.data = f;
+    ev_io_start(a->loop, &f->io);
+}
+
+static void foreign_stop(struct adopted *a, struct leader *leader) {
+    struct foreign *f = TAKE_PTR(leader->foreign);
+    if (!f)
+        return;
+    ev_io_stop(a->loop, &f->io);
+    ev_timer_stop(a->loop, &f->again);
+    free(f);
+}
+
 void adopted_add(struct adopted *a, struct leader *leader,
                  void (*told)(struct leader *leader, const struct leader_exit *end), void *data) {
     leader->is_adopted = true;
     leader->told = told;
     leader->data = data;
+    if (leader->is_foreign) {
+        foreign_begin(a, leader);
+        return;
+    }
     HASH_ADD(by_pid, a->leaders, pid, sizeof(leader->pid), leader);
 }
 
 void adopted_remove(struct adopted *a, struct leader *leader) {
     if (!leader->is_adopted)
         return;
-    HASH_DELETE(by_pid, a->leaders, leader);
     leader->is_adopted = false;
+    if (leader->is_foreign)
+        foreign_stop(a, leader);
+    else
+        HASH_DELETE(by_pid, a->leaders, leader);
 }
 
 void adopted_listen(struct adopted *a, void (*orphaned)(void *data), void *data) {

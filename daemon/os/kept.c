@@ -68,7 +68,7 @@ int kept_new(struct kept *ret_kept) {
     return 0;
 }
 
-int kept_inherit(struct kept *ret_kept, int fd) {
+static int kept_map(int fd, struct kept_head **ret_head) {
     struct stat st;
     if (fstat(fd, &st) < 0)
         return -errno;
@@ -77,11 +77,37 @@ int kept_inherit(struct kept *ret_kept, int fd) {
     struct kept_head *head = mmap(NULL, kept_size(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
     if (head == MAP_FAILED)
         return -errno;
-    if (head->magic != KEPT_MAGIC || head->version > KEPT_VERSION || head->fd != fd || head->keeper != getpid()) {
+    if (head->magic != KEPT_MAGIC || head->version > KEPT_VERSION) {
         munmap(head, kept_size());
         return -EINVAL;
     }
     madvise(head, kept_size(), MADV_DONTDUMP);
+    *ret_head = head;
+    return 0;
+}
+
+int kept_inherit(struct kept *ret_kept, int fd) {
+    struct kept_head *head;
+    int r = kept_map(fd, &head);
+    if (r < 0)
+        return r;
+    if (head->fd != fd || head->keeper != getpid()) {
+        munmap(head, kept_size());
+        return -EINVAL;
+    }
+    *ret_kept = (struct kept){.head = head};
+    return 0;
+}
+
+int kept_resume(struct kept *ret_kept, int fd) {
+    struct kept_head *head;
+    int r = kept_map(fd, &head);
+    if (r < 0)
+        return r;
+    head->fd = fd;
+    head->keeper = 0;
+    head->journal_start = head->journal_end;
+    head->slot_count = 0; // they were the dead daemon's
     *ret_kept = (struct kept){.head = head};
     return 0;
 }

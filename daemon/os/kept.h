@@ -72,6 +72,10 @@ struct kept_head {
     unsigned asks;                // atomic
     unsigned starts, ready_start; // of workers; the last that got ready
     bool is_stopping, was_ready;
+    bool leave_failed;    // the service manager did not take what runs
+    int foreign_listener; // of the service manager, to be taken; 0: none
+    bool is_foreign;      // the listener is the service manager's
+    unsigned beats;       // atomic: of the worker's loop, where there is a watchdog
     double started_wall, started_mono;
     uint64_t journal_end, journal_start; // atomic: written up to there by the keeper, read by the worker
     // The worker's.
@@ -106,6 +110,8 @@ struct kept {
 int kept_new(struct kept *ret_kept);
 // What descriptor `fd` holds, left by a process of this pid before its exec. Returns 0 or a negative errno.
 int kept_inherit(struct kept *ret_kept, int fd);
+// What a daemon before us left with the service manager: it is ours now, at descriptor `fd`.
+int kept_resume(struct kept *ret_kept, int fd);
 // In a new worker: finishes what the last one had begun to store, and counts what is in use. Blobs that are not claimed
 // count as free.
 int kept_begin(struct kept *kept);

@@ -18,8 +18,8 @@
 
 enum { LAUNCH_IDLE, LAUNCH_QUEUED, LAUNCH_UNDER_WAY, LAUNCH_OVER };
 enum { THREAD_STACK = 65536, LAUNCHER_SHARE = 48 }; // a launcher for so many descriptors
-enum { PAUSE_STEP = 200 }; // microseconds
-#define PAUSE_MOST 0.3     // seconds
+enum { PAUSE_STEP = 200 };                          // microseconds
+#define PAUSE_MOST 0.3                              // seconds
 #define LAUNCHER_STUCK 0.02 // a launch that takes longer than this does not count on for the next one
 
 struct claimant {

@@ -29,6 +29,7 @@ struct launch_record {
     int pidfd, control; // of the leader; the daemon's end of its reaper's socket
     int out_fd, err_fd;
     double started_mono, started_wall;
+    pid_t keeper;           // in whose time it began
     uint64_t since;         // what stands in the keeper's journal before is of others
     struct leader_exit end; // once known: of the leader, written before it is reaped
 };

@@ -18,10 +18,13 @@ struct leader {
     void *data;               // of who waits for an adopted one
     void (*told)(struct leader *leader, const struct leader_exit *end);
     bool is_adopted;
+    bool is_foreign;         // nobody's child that we know of: waits for its pidfd
+    struct foreign *foreign; // owned by the adopted, while it waits so
     UT_hash_handle by_pid;
 };
 
-// The leaders that others had started, by their pids.
+// The leaders that others had started, by their pids; foreign ones by their pidfds, which on Linux 6.15 and newer tell how
+// they ended (PIDFD_GET_INFO with PIDFD_INFO_EXIT), elsewhere only that they did.
 struct adopted;
 struct kept_head;
 int adopted_new(struct ev_loop *loop, struct kept_head *kept, struct adopted **ret_adopted);

@@ -185,6 +185,7 @@ int tree_adopt(struct tree_host *host, enum tree_rest rest, const struct tree_ke
     tree->control = kept->control > 0 ? kept->control : -1;
     tree->leader.pid = kept->leader;
     tree->leader.pidfd = kept->pidfd > 0 ? kept->pidfd : -1;
+    tree->leader.is_foreign = kept->is_foreign;
     tree->told_exit = tree->leader_told = kept->ended;
     tree->spoiled = kept->spoiled;
     tree->cpu_before = kept->cpu_before;

@@ -29,7 +29,8 @@ struct tree_kept {
     int number; // of its cgroup
     pid_t leader, holder;
     int pidfd, control;
-    bool ended; // the leader
+    bool ended;      // the leader
+    bool is_foreign; // it is no child of the keeper's: its pidfd alone tells of its end
     bool spoiled;
     double cpu_before;
 };

@@ -219,7 +219,9 @@ static void fail(struct run *run, enum launch_stage stage, int error) {
 
 static int run_adopt_tree(struct run *run, const struct tree_kept *tree) {
     struct kept_job *record = run->kept;
-    return tree_adopt(run->runner->parts.trees, tree_rest_of(&run->job->spec), tree, &record->launch.end,
+    struct tree_kept whole = *tree;
+    whole.is_foreign = record->launch.keeper != run->runner->parts.kept->head->keeper;
+    return tree_adopt(run->runner->parts.trees, tree_rest_of(&run->job->spec), &whole, &record->launch.end,
                       record->launch.since, &run_tree_listener, run, &run->tree);
 }
 
@@ -337,7 +339,8 @@ static void run_resume(struct run *run, struct start *start) {
         launch_await(run);
     } else if (start->secrets_text) {
         record->in_fd = 0;
-        record->launch = (struct launch_record){.since = run->runner->parts.kept->head->journal_end};
+        record->launch = (struct launch_record){.since = run->runner->parts.kept->head->journal_end,
+                                                .keeper = run->runner->parts.kept->head->keeper};
         run->descriptors = run_descriptors(&job->spec);
         descriptors_take(run->runner->parts.descriptors, run->descriptors, 0);
         if (run_launch(run, start) < 0)

@@ -22,6 +22,7 @@ int run_keep_begin(struct run *run, const struct start *start) {
     for (int i = 0; i < 3; i++)
         record->fds[i] = MAX(start->fds[i], 0);
     record->launch.since = kept->head->journal_end;
+    record->launch.keeper = kept->head->keeper;
     record->state.reason = REASON_NONE;
     // Without its spec a job is as good as unknown to the next worker; without its secrets it can't be launched by it.
     if (start->spec_text && kept_blob_put(kept, &record->spec, start->spec_text, start->spec_size) < 0)

@@ -315,7 +315,7 @@ size_t history_waiting(const struct history *h) {
 bool history_is_safe(const struct history *h) {
     struct history_writer *w = &((struct history *)(uintptr_t)h)->writer;
     pthread_mutex_lock(&w->lock);
-    bool safe = w->queued == 0 && !w->dirty;
+    bool safe = w->queued == 0 && !w->dirty && !w->writing && w->next_job == 0 && w->next_event == 0;
     pthread_mutex_unlock(&w->lock);
     return safe;
 }

@@ -214,9 +214,11 @@ static void write_queue(struct history_writer *w) {
     HASH_CLEAR(waiting, w->by_id);
     w->queue_end = NULL;
     w->next_job = w->next_event = 0;
+    w->writing = true;
     pthread_mutex_unlock(&w->lock);
     int r = w->file.db ? write_batch(w, &list, next_job, next_event) : SQLITE_CANTOPEN;
     pthread_mutex_lock(&w->lock);
+    w->writing = false;
     while (list) {
         struct history_change *change = list, *newer;
         list = change->next;

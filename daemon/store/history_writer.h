@@ -36,7 +36,8 @@ struct history_writer {
     int64_t count, bytes;
     char trouble[160]; // "": none
     bool replaced;     // the file was damaged, and another was begun
-    bool dirty;        // something of the file is not safe from a loss of power
+    bool writing;
+    bool dirty; // something of the file is not safe from a loss of power
     bool leaving;
 };
 
