@@ -62,6 +62,8 @@ void activation_take(struct activation *activation) {
         const char *name = rest ? strsep(&rest, ":") : "";
         list[i] = (struct taken){.now = FIRST + i, .place = place_of(name)};
         fcntl(FIRST + i, F_SETFD, FD_CLOEXEC);
+        if (list[i].place >= 0 || streq(name, "kept"))
+            notify_unstore(name); // they are ours again: the next ones of these names are others
         if (streq(name, "kept"))
             activation->kept = FIRST + i;
         else if (list[i].place < 0)
@@ -69,6 +71,9 @@ void activation_take(struct activation *activation) {
     }
     if (list && copy && activation->kept >= 0)
         put_back(list, count, activation);
+    for (int i = 0; list && activation->kept < 0 && i < count; i++) // the memory that they belong to did not come
+        if (list[i].place >= 0)
+            close(list[i].now);
     free(copy);
     free(list);
     environment_clear();
@@ -113,11 +118,18 @@ bool activation_is_restart(bool system) {
     return restart;
 }
 
+static bool is_slot(const struct kept_head *head, int fd) {
+    for (int i = 0; i < head->slot_count; i++)
+        if (head->slots[i] == fd)
+            return true;
+    return false;
+}
+
 int activation_leave(struct kept *kept, const int *fds, size_t count) {
     char name[16];
     int r = 0;
     for (size_t i = 0; i < count && r == 0; i++) {
-        if (fds[i] == kept->head->fd || fds[i] == kept->head->news)
+        if (fds[i] == kept->head->fd || fds[i] == kept->head->news || is_slot(kept->head, fds[i]))
             continue;
         snprintf(name, sizeof(name), "f%d", fds[i]);
         r = notify_store(fds[i], name);

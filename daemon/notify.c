@@ -1,6 +1,7 @@
 // The service manager's notification socket.
 #include "daemon/notify.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -11,6 +12,8 @@
 bool notify_is_there(void) {
     return getenv("NOTIFY_SOCKET") != NULL;
 }
+
+enum { STORE_PATIENCE = 10000 }; // milliseconds for the manager to take one
 
 // A socket that is connected to it, or a negative errno.
 static int notify_open(int flags) {
@@ -34,12 +37,27 @@ void notify_send(const char *state) {
         send(fd, state, strlen(state), MSG_NOSIGNAL);
 }
 
+static int notify_wait(int to, const char *text, size_t size, const int *fd) {
+    while (ancillary_send(to, text, size, fd, fd ? 1 : 0) < 0) {
+        struct pollfd p = {.fd = to, .events = POLLOUT};
+        if ((errno != EAGAIN && errno != EINTR) || poll(&p, 1, STORE_PATIENCE) == 0)
+            return -errno;
+    }
+    return 0;
+}
+
 int notify_store(int fd, const char *name) {
     char text[64];
     // FDPOLL=0: one that hung up still has bytes for us.
     int n = snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=%.32s\nFDPOLL=0", name);
     _cleanup_close_ int to = notify_open(0);
-    if (to < 0)
-        return to;
-    return ancillary_send(to, text, (size_t)n, &fd, 1) < 0 ? -errno : 0;
+    return to < 0 ? to : notify_wait(to, text, (size_t)n, &fd);
+}
+
+void notify_unstore(const char *name) {
+    char text[64];
+    int n = snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%.32s", name);
+    _cleanup_close_ int to = notify_open(0);
+    if (to >= 0)
+        notify_wait(to, text, (size_t)n, NULL);
 }

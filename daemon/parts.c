@@ -204,13 +204,13 @@ static int worker_open_control(struct worker *w) {
     if (r < 0)
         return worker_fail(w, "control", r);
     struct kept_head *head = w->kept->head;
-    if (head->listener > 0)
-        return 0;
-    if (head->foreign_listener > 0) {
+    if (head->listener <= 0 && head->foreign_listener > 0) {
         head->is_foreign = true;
         head->listener = head->foreign_listener;
-        return fcntl(head->listener, F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
     }
+    // The service manager sets what it hands out to block, which is the same open socket.
+    if (head->listener > 0)
+        return fcntl(head->listener, F_SETFL, O_NONBLOCK) < 0 ? worker_fail(w, "the socket", -errno) : 0;
     // Who may come in is said by the directory, and then by the credentials of each peer: one who got so far is told why not.
     int fd = unixsock_listen(w->options->socket, 0666);
     if (fd == -EADDRINUSE) {

@@ -63,7 +63,9 @@ int renewal_reexec(void *worker) {
         return -EOPNOTSUPP;
     if (w->leaving)
         return 0;
-    log_info(&w->log, "another program goes on: leaving %lld jobs to it", (long long)runner_stats(w->runner)->live);
+    log_info(&w->log, "%s: leaving %lld jobs to it",
+             w->for_manager ? "restart by the service manager" : "another program goes on",
+             (long long)runner_stats(w->runner)->live);
     w->leaving = true;
     ev_timer_init(&w->patience, on_patience, PATIENCE, 0);
     w->patience.data = w;

@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""supd as a service of a real systemd: run.py BUILD, a build with --prefix=/usr.
+
+Says so, and passes, where no such machine can be had. The last line says how many passed and failed.
+"""
+
+import json
+import sys
+import traceback
+
+from machine import Machine, Unavailable
+
+USER = 1000
+
+
+def supctl(machine, *words, **more):
+    return machine.run("supctl", *words, **more)
+
+
+def lines_job(count, code):
+    """Numbered lines, ten a second."""
+    return ["sh", "-c", f"i=0; while [ $i -lt {count} ]; do i=$((i+1)); echo line $i; sleep 0.1; done; exit {code}"]
+
+
+def assert_lines(text, count):
+    assert text.splitlines() == [f"line {i}" for i in range(1, count + 1)], text
+
+
+def the_socket_starts_it(machine):
+    machine.run("systemctl", "enable", "--now", "supd.socket")
+    assert machine.run("systemctl", "is-active", "supd", check=False).stdout.strip() == "inactive"
+    done = supctl(machine, "run", "--", "sh", "-c", "id -u; cat /proc/self/oom_score_adj; grep ^0:: /proc/self/cgroup")
+    uid, oom, cgroup = done.stdout.split()
+    assert uid == "0" and oom == "0" and "/supd.service/" in cgroup, done.stdout
+    assert machine.run("systemctl", "is-active", "supd").stdout.strip() == "active"
+    info = json.loads(supctl(machine, "info", "--json").stdout)
+    assert info["pid"] == machine.main_pid() and info["capabilities"]["store"] == "sqlite", info
+
+
+def a_restart_loses_nothing(machine):
+    kept = supctl(machine, "run", "-d", "--", *lines_job(40, 7)).stdout.strip()
+    shown = machine.start("supctl", "run", "--name", "shown", "--", *lines_job(35, 9))
+    waits = machine.start("supctl", "wait", kept)
+    machine.eventually(lambda: "shown" in supctl(machine, "status", "--json").stdout, "both run")
+    before = machine.main_pid()
+    machine.run("systemctl", "restart", "supd")
+    assert machine.main_pid() != before
+    assert json.loads(supctl(machine, "status", "--json", kept).stdout)["state"] == "running"
+    worker = machine.worker()
+    machine.run("sh", "-c", f"kill -9 {worker}")
+    machine.eventually(lambda: machine.worker() not in (None, worker), "another worker is there")
+    machine.run("systemctl", "restart", "supd")
+    out, err = shown.communicate(timeout=60)
+    assert shown.returncode == 9, (shown.returncode, err, machine.journal())
+    assert_lines(out, 35)
+    assert waits.wait(60) == 7, machine.journal()
+    assert_lines(supctl(machine, "logs", kept).stdout, 40)
+
+
+def a_worker_that_dies_is_replaced(machine):
+    job = supctl(machine, "run", "-d", "--", *lines_job(10, 3)).stdout.strip()
+    main, worker = machine.main_pid(), machine.worker()
+    machine.run("sh", "-c", f"kill -9 {worker}")
+    machine.eventually(lambda: machine.worker() not in (None, worker), "another worker is there")
+    assert machine.main_pid() == main
+    assert supctl(machine, "wait", job, check=False).returncode == 3
+    assert_lines(supctl(machine, "logs", job).stdout, 10)
+    assert "the worker was killed by signal 9" in machine.journal()
+
+
+def an_upgrade_goes_on(machine):
+    job = supctl(machine, "run", "-d", "--", *lines_job(10, 4)).stdout.strip()
+    machine.run("sh", "-c", "cp /usr/sbin/supd /usr/sbin/supd.new && mv /usr/sbin/supd.new /usr/sbin/supd")
+    main, worker = machine.main_pid(), machine.worker()
+    supctl(machine, "daemon", "reexec")
+    assert machine.main_pid() == main and machine.worker() != worker
+    assert "(deleted)" not in machine.run("readlink", f"/proc/{main}/exe").stdout
+    assert supctl(machine, "wait", job, check=False).returncode == 4
+    assert_lines(supctl(machine, "logs", job).stdout, 10)
+
+
+def settings_are_read_again(machine):
+    machine.run("sh", "-c", "mkdir -p /etc/supd && echo '{\"max_live_jobs\": 77}' > /etc/supd/supd.json")
+    machine.run("systemctl", "reload", "supd")
+    assert json.loads(supctl(machine, "info", "--json").stdout)["limits"]["max_live_jobs"] == 77
+    machine.run("sh", "-c", "echo '{\"max_live_jobs\": -1}' > /etc/supd/supd.json")
+    assert machine.run("systemctl", "reload", "supd", check=False).returncode != 0
+    assert machine.run("systemctl", "is-active", "supd").stdout.strip() == "active"
+    machine.run("rm", "/etc/supd/supd.json")
+
+
+def a_user_has_his_own(machine):
+    machine.run("useradd", "-m", "-u", str(USER), "user")
+    machine.run("loginctl", "enable-linger", "user")
+    machine.eventually(lambda: machine.run("systemctl", "--user", "is-system-running", user=USER, check=False)
+                       .stdout.strip() in ("running", "degraded"), "the user's manager runs")
+    machine.run("systemctl", "--user", "start", "supd.socket", user=USER)
+    done = supctl(machine, "run", "--", "sh", "-c", "id -u; grep ^0:: /proc/self/cgroup", user=USER)
+    uid, cgroup = done.stdout.split()
+    assert uid == str(USER) and f"user@{USER}.service" in cgroup, done.stdout
+    job = supctl(machine, "run", "-d", "--", *lines_job(20, 5), user=USER).stdout.strip()
+    machine.run("systemctl", "--user", "restart", "supd", user=USER)
+    assert supctl(machine, "wait", job, user=USER, check=False).returncode == 5, machine.run(
+        "journalctl", "--user", "-u", "supd", "--no-pager", "-o", "cat", user=USER, check=False).stdout
+    assert_lines(supctl(machine, "logs", job, user=USER).stdout, 20)
+    assert machine.run("supctl", "--system", "status", user=USER, check=False).returncode != 0
+
+
+def a_stop_ends_all(machine):
+    machine.run("sh", "-c", "touch /root/here")
+    job = supctl(machine, "run", "-d", "--", "sh", "-c",
+                 "trap 'rm /root/here; exit 0' TERM; while :; do sleep 0.05; done").stdout.strip()
+    supctl(machine, "run", "-d", "--grace", "300ms", "--", "sh", "-c", "trap '' TERM; while :; do sleep 1; done")
+    machine.run("systemctl", "stop", "supd")
+    assert machine.run("test", "-e", "/root/here", check=False).returncode == 1, "it had its grace"
+    assert machine.run("systemctl", "show", "-p", "NFileDescriptorStore", "--value", "supd").stdout.strip() == "0"
+    left = machine.run("sh", "-c", "cat /sys/fs/cgroup/unified/system.slice/supd.service/cgroup.procs 2>/dev/null;"
+                       "cat /sys/fs/cgroup/system.slice/supd.service/cgroup.procs 2>/dev/null", check=False).stdout
+    assert left.strip() == "", left
+    result = json.loads(supctl(machine, "status", "--json", job).stdout)["result"]  # the socket starts it again
+    assert result["reason"] == "killed" and result["killed_by"] == {"by": "daemon", "uid": None}, result
+
+
+def the_journal_is_told(machine):
+    said = machine.journal()
+    assert "stopping: ending 2 jobs" in said and "restart" in said, said
+
+
+def the_unit_is_known_to_be_sound(machine):
+    done = machine.run("systemd-analyze", "verify", "supd.service", "supd.socket", check=False)
+    assert done.returncode == 0 and "supd" not in done.stderr, done.stderr
+
+
+SCENES = [the_socket_starts_it, a_restart_loses_nothing, a_worker_that_dies_is_replaced, an_upgrade_goes_on,
+          settings_are_read_again, a_user_has_his_own, a_stop_ends_all, the_journal_is_told,
+          the_unit_is_known_to_be_sound]
+
+
+def main():
+    passed = failed = 0
+    try:
+        machine = Machine(sys.argv[1])
+        machine.boot()
+    except Unavailable as why:
+        print(f"skipped: no systemd can be booted here: {why}")
+        print("0 passed, 0 failed")
+        return 0
+    try:
+        for scene in SCENES:
+            try:
+                scene(machine)
+                passed += 1
+                print(f"ok      {scene.__name__}")
+            except Exception:
+                failed += 1
+                traceback.print_exc()
+                print(machine.journal())
+                print(f"FAILED  {scene.__name__}")
+    finally:
+        machine.remove()
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
