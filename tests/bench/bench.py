@@ -19,6 +19,7 @@ import rows_deadline
 import rows_flow
 import rows_many
 import rows_rate
+import rows_store
 import rows_whole
 from rig import DESCRIPTORS, Daemon, Failed, Skip, Tools
 
@@ -34,7 +35,10 @@ ROWS = {
     "9": rows_many.row_9,
     "10": rows_many.row_10,
     "11": rows_deadline.row_11,
+    "12": rows_store.row_12,
     "13": rows_whole.row_13,
+    "14": rows_store.row_14,
+    "15": rows_store.row_15,
     "16": rows_crowd.row_16,
     "18": rows_rate.row_18,
     "followers": rows_crowd.row_followers,

@@ -226,6 +226,27 @@ class Daemon:
         top, *below = descendants(self.process.pid)
         return [top, *(pid for pid in below if runs(pid, self.tools.supd))]
 
+    def worker(self):
+        """The pid of the event loop."""
+        return self.tree()[1]
+
+    def rest(self):
+        """Waits until the store has nothing more to do."""
+        deadline = time.monotonic() + 30.0
+        while not self.rpc.call("daemon.stats")["history"]["safe"]:
+            if time.monotonic() > deadline:
+                raise Failed("the store does not come to rest")
+            time.sleep(0.05)
+
+    def restart(self, meanwhile):
+        """Ends the daemon and starts another on the same directories; meanwhile(state directory) in between."""
+        self.rpc.close()
+        self.rpc = None
+        self.stop()
+        meanwhile(os.path.join(self.dir, "state"))
+        self.exec()
+        self.connect()
+
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         try:

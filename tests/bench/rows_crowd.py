@@ -40,7 +40,7 @@ def row_followers(bench):
     size = bench.scale(4 << 30, 512 << 20)
     grown = []
     with bench.daemon() as daemon:
-        worker = daemon.info["pid"]
+        worker = daemon.worker()
 
         def flood(followers):
             job = daemon.rpc.call("job.start", argv=["sh", "-c", f"read go; exec {bench.tools.flood} {size}"],

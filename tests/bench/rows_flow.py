@@ -17,7 +17,7 @@ def row_6(bench):
     size = bench.scale(8 << 30, 1 << 30)
     grown, idle = [], []
     with bench.daemon() as daemon:
-        worker = daemon.info["pid"]
+        worker = daemon.worker()
 
         def capture(size=size):
             before = private_bytes([worker])

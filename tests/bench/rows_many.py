@@ -8,7 +8,7 @@ import time
 import peers
 from rig import DESCRIPTORS, Failed
 from rows_rate import client, warm
-from sample import micros, pluck, private_bytes, ratio, rounds, settle, switches
+from sample import kept_bytes, micros, pluck, private_bytes, ratio, rounds, settle, switches
 
 
 def quiet(count):
@@ -32,10 +32,10 @@ def row_9(bench):
     wanted, most = 6000, DESCRIPTORS // 3
     with bench.daemon(descriptors=DESCRIPTORS) as daemon:
         warm(client(bench, daemon, 100, 4, bench.tools.tiny))
-        worker = [daemon.info["pid"]]
-        before = private_bytes(worker)
+        worker = [daemon.worker()]
+        before = private_bytes(worker) + kept_bytes(worker[0])
         live = len(daemon.start_quiet(quiet(wanted), refusable=True))
-        grown = private_bytes(worker) - before
+        grown = private_bytes(worker) + kept_bytes(worker[0]) - before
         if daemon.refusal:
             bench.note(f"row 9: refused after {live} jobs: {daemon.refusal}")
     bench.add("9", f"live jobs under {DESCRIPTORS} descriptors", str(live), f"three each: {most}",
@@ -51,6 +51,7 @@ def row_10(bench):
     with (bench.daemon() as daemon, peers.Ticker() as ticker,
           peers.optional(peers.Supervisor) as supervisor):
         daemon.start_quiet(quiet(jobs))
+        daemon.rest()
         settle(daemon.tree())
         watched = {"supd": daemon.tree(), "ticker": [ticker.pid]}
         if supervisor.pid:
