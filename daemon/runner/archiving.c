@@ -1,6 +1,8 @@
 // Final jobs leave memory for the history.
 #include "daemon/runner/archiving.h"
 
+#include <utlist.h>
+
 #include "common/util.h"
 #include "daemon/runner/keeping.h"
 
@@ -10,6 +12,7 @@ enum {
     CACHE_TURN = 64,           // looked at at once
     CACHE_RETAIN_LEAST = 3600, // seconds: whose time is soon over stays, for the exact end of it
 };
+#define ARCHIVE_LATER 0.1 // seconds from a start until the history hears of it: most jobs are over by then
 
 static char *copy(const char *text, bool *failed) {
     char *own = text ? strdup(text) : NULL;
@@ -139,6 +142,34 @@ void run_unarchive(struct run *run) {
 static bool may_leave(const struct run *run) {
     const struct job *job = run->job;
     return run->is_archived && !run->kept && job->references == 0 && job->spec.retain >= CACHE_RETAIN_LEAST;
+}
+
+static void on_archive(struct ev_loop *loop, struct ev_timer *timer, int events) {
+    struct runner *runner = timer->data;
+    while (runner->unarchived) {
+        struct run *run = runner->unarchived;
+        run_archive_cancel(run);
+        run_archive(run);
+    }
+}
+
+void run_archive_later(struct run *run) {
+    struct runner *runner = run->runner;
+    if (!runner->parts.history || run->is_unarchived)
+        return;
+    run->is_unarchived = true;
+    DL_APPEND2(runner->unarchived, run, unarchived_prev, unarchived_next);
+    if (ev_is_active(&runner->archive))
+        return;
+    ev_timer_init(&runner->archive, on_archive, ARCHIVE_LATER, 0);
+    runner->archive.data = runner;
+    ev_timer_start(runner->parts.loop, &runner->archive);
+}
+
+void run_archive_cancel(struct run *run) {
+    if (run->is_unarchived)
+        DL_DELETE2(run->runner->unarchived, run, unarchived_prev, unarchived_next);
+    run->is_unarchived = false;
 }
 
 // It can be had again from the history.

@@ -6,6 +6,9 @@
 
 // Puts the job as it is now. Nothing without a history.
 void run_archive(struct run *run);
+// The same in a moment, unless it ends before.
+void run_archive_later(struct run *run);
+void run_archive_cancel(struct run *run);
 // It stands in the history: memory need not hold on to all of it.
 void run_archived(struct run *run);
 // The history no longer has it, or shall not.

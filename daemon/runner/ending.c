@@ -92,6 +92,7 @@ static void run_finish(struct run *run) {
     run_keep(run); // from here on it is final, whoever tells
     ev_timer_stop(runner->parts.loop, &run->timer);
     run_input_close(run);
+    run_archive_cancel(run);
     tree_free(TAKE_PTR(run->tree));
     descriptors_give(runner->parts.descriptors, run->descriptors);
     runner->stats.live--;

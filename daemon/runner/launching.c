@@ -189,7 +189,7 @@ static void launch_over(struct launch *launch, void *data) {
     bool started = job->life.state != LIFE_FINAL;
     run_act(run, actions);
     if (started)
-        run_archive(run);
+        run_archive_later(run);
     if (started)
         runner->listener->started(job, runner->data);
     launch_done(launch);

@@ -12,7 +12,9 @@ struct runner {
     struct ev_idle again;     // keeps the loop awake for what finishes at the bottom itself
     struct run *finishing;    // list
     struct runner_stats stats;
-    int64_t history_bytes; // of final jobs' output
+    int64_t history_bytes;  // of final jobs' output
+    struct run *unarchived; // list: live, and to be put into the history in a while, unless they end before
+    struct ev_timer archive;
     int cpus;
 };
 
@@ -48,6 +50,8 @@ struct run {
     struct ev_timer timer; // the next deadline; of a final job: when it is forgotten
     struct run *next_finishing;
     bool is_finishing, stopping_told;
+    struct run *unarchived_prev, *unarchived_next;
+    bool is_unarchived;
     bool is_durable, is_archived; // something of it is in the history; all of it is
     char *archived_spec;          // owned: as runner_kept_spec, once archived
 };

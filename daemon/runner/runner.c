@@ -54,6 +54,7 @@ void runner_free(struct runner *runner) {
     ev_ref(runner->parts.loop);
     ev_prepare_stop(runner->parts.loop, &runner->bottom);
     ev_idle_stop(runner->parts.loop, &runner->again);
+    ev_timer_stop(runner->parts.loop, &runner->archive);
     free(runner);
 }
 
