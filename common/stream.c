@@ -1,52 +1,11 @@
 // A buffered line stream over libev.
-#include "common/stream.h"
-
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#include "common/passing.h"
+#include "common/stream_internal.h"
 #include "common/util.h"
-
-enum {
-    STREAM_READ_MAX = 65536,
-    STREAM_TURN_LINES = 16, // of one stream in one turn of the loop, so that nobody waits long for his own
-};
-#define STREAM_TURN_SECONDS 25e-6 // nor for a few that are dear; a line that is begun is done
-
-struct stream_host {
-    struct ev_loop *loop;
-    struct ev_prepare prepare; // the bottom of a turn: flush, then free
-    struct ev_idle again;      // the loop does not sleep while something is left for the next turn
-    struct ev_io hup;          // of an epoll of its own: see stream_on_hup
-    uint64_t turn;
-    struct stream *dirty, *dead;
-    bool handed; // a line, since this was set to false
-    char scratch[STREAM_READ_MAX];
-};
-
-struct stream {
-    struct stream_host *host;
-    const struct stream_listener *listener;
-    const struct stream_limits *limits;
-    void *data;
-    int fd; // -1 once dead
-    struct ev_io reader, writer;
-    struct buffer in, out;
-    uint64_t out_offset; // of its first byte, since the start
-    struct passing passing;
-    struct ev_timer patience; // while descriptors wait for the rest of their line
-    bool above_low, is_dirty, is_dead, input_over, told_closed, watches_hup;
-    bool is_held;   // by its owner: see stream_read
-    size_t scanned; // of `in`: without a newline
-    uint64_t turn;  // in which `lines` were handed out
-    int lines;
-    double since; // the first of them
-    int *mark;    // borrowed, or NULL
-    int busy;
-    struct stream *next_dirty, *next_dead;
-};
 
 static void stream_stop(struct stream *s) {
     ev_io_stop(s->host->loop, &s->reader);
@@ -57,7 +16,7 @@ static void stream_stop(struct stream *s) {
     s->watches_hup = false;
 }
 
-static void stream_broken(struct stream *s) {
+void stream_broken(struct stream *s) {
     stream_stop(s);
     s->input_over = true;
     buffer_done(&s->out);
@@ -156,7 +115,7 @@ static void stream_rest(struct stream *s) {
         __atomic_store_n(s->mark, half || s->busy > 0, __ATOMIC_RELEASE);
 }
 
-static void stream_flush(struct stream *s) {
+void stream_flush(struct stream *s) {
     if (s->told_closed)
         return;
     bool was_above = s->above_low || buffer_size(&s->out) > s->limits->low_mark;
@@ -184,14 +143,6 @@ static void stream_on_patience(struct ev_loop *loop, struct ev_timer *w, int eve
 
 static void stream_on_write(struct ev_loop *loop, struct ev_io *w, int events) {
     stream_flush(w->data);
-}
-
-// A half-closed connection is always readable, so those are watched for their end by another epoll, with no
-// event asked for: EPOLLHUP comes unasked when both directions are shut (epoll_ctl(2)).
-static void stream_on_hup(struct ev_loop *loop, struct ev_io *w, int events) {
-    struct epoll_event event;
-    if (epoll_wait(w->fd, &event, 1, 0) == 1) // one a turn: its end may be that of others
-        stream_broken(event.data.ptr);
 }
 
 static void stream_end_input(struct stream *s) {
@@ -243,80 +194,6 @@ static void stream_on_read(struct ev_loop *loop, struct ev_io *w, int events) {
         stream_end_input(s);
     else if (errno != EAGAIN && errno != EINTR)
         stream_broken(s);
-}
-
-// What comes up for a stream from here on is for the next turn, which then begins at once.
-static void stream_host_prepare(struct ev_loop *loop, struct ev_prepare *w, int revents) {
-    struct stream_host *host = w->data;
-    struct stream *dirty = TAKE_PTR(host->dirty);
-    host->turn++;
-    host->handed = false;
-    while (dirty) {
-        struct stream *s = dirty;
-        dirty = s->next_dirty;
-        s->is_dirty = false;
-        if (!s->is_dead)
-            stream_flush(s);
-    }
-    struct stream *dead = TAKE_PTR(host->dead);
-    while (dead) {
-        struct stream *s = dead;
-        dead = s->next_dead;
-        if (s->is_dirty) {
-            s->next_dead = host->dead;
-            host->dead = s;
-            continue;
-        }
-        buffer_done(&s->in);
-        buffer_done(&s->out);
-        free(s);
-    }
-    // Who runs the loop for one turn is to see what came of a line before it sleeps.
-    if (host->dirty || host->handed)
-        ev_idle_start(loop, &host->again);
-    else
-        ev_idle_stop(loop, &host->again);
-}
-
-static void stream_host_again(struct ev_loop *loop, struct ev_idle *w, int events) {
-    // The turn that this makes is all there is to it.
-}
-
-int stream_host_new(struct ev_loop *loop, struct stream_host **ret_host) {
-    int hup = epoll_create1(EPOLL_CLOEXEC);
-    if (hup < 0)
-        return -errno;
-    struct stream_host *host = calloc(1, sizeof(*host));
-    if (!host) {
-        close(hup);
-        return -ENOMEM;
-    }
-    host->loop = loop;
-    ev_prepare_init(&host->prepare, stream_host_prepare);
-    host->prepare.data = host;
-    ev_set_priority(&host->prepare, EV_MINPRI); // after everybody else's prepare, so that their lines go out too
-    ev_prepare_start(loop, &host->prepare);
-    ev_unref(loop);
-    ev_idle_init(&host->again, stream_host_again);
-    ev_io_init(&host->hup, stream_on_hup, hup, EV_READ);
-    ev_io_start(loop, &host->hup);
-    ev_unref(loop);
-    *ret_host = host;
-    return 0;
-}
-
-void stream_host_free(struct stream_host *host) {
-    if (!host)
-        return;
-    while (host->dirty || host->dead)
-        stream_host_prepare(host->loop, &host->prepare, 0);
-    ev_idle_stop(host->loop, &host->again);
-    ev_ref(host->loop);
-    ev_prepare_stop(host->loop, &host->prepare);
-    ev_ref(host->loop);
-    ev_io_stop(host->loop, &host->hup);
-    close(host->hup.fd);
-    free(host);
 }
 
 int stream_new(struct stream_host *host, int fd, const struct stream_listener *listener,

@@ -63,7 +63,7 @@ size_t stream_queued(const struct stream *stream);
 // could not be gone on with by another process. Borrowed; NULL: nobody asks.
 void stream_mark(struct stream *stream, int *mark);
 void stream_busy(struct stream *stream, int count); // one more, or less, who says so
-bool stream_is_busy(const struct stream *stream); // somebody says so
+bool stream_is_busy(const struct stream *stream);   // somebody says so
 int stream_fd(const struct stream *stream);
 // What another process had read and not handled, and not sent yet. Returns 0 or -ENOMEM.
 int stream_preload(struct stream *stream, const char *in, size_t in_size, const char *out, size_t out_size);

@@ -191,19 +191,24 @@ static int paths_user(struct options *o) {
 
 int options_reload(const struct options *o, struct config *ret_config, char why[256]) {
     struct config config;
+    char what[256];
     config_init(&config);
-    int r = config_read(&config, o->config, o->config_given, why);
-    for (int i = 0; i < o->set_count && r >= 0; i++)
-        r = config_set(&config, o->sets[i], why);
-    if (r < 0)
+    if (config_read(&config, o->config, o->config_given, what) < 0) {
+        snprintf(why, 256, "config: %.240s", what);
         return -EINVAL;
+    }
+    for (int i = 0; i < o->set_count; i++)
+        if (config_set(&config, o->sets[i], what) < 0) {
+            snprintf(why, 256, "--set: %.240s", what);
+            return -EINVAL;
+        }
     *ret_config = config;
     return 0;
 }
 
 static int settings_read(struct options *o) {
     char why[256];
-    return options_reload(o, &o->settings, why) < 0 ? fail("settings: %s", why) : 0;
+    return options_reload(o, &o->settings, why) < 0 ? fail("%s", why) : 0;
 }
 
 int options_parse(int argc, char **argv, struct options *ret_options) {

@@ -60,12 +60,12 @@ struct control {
     struct ev_idle spare;         // while there are such: what nobody else needs of the loop's time is theirs
     double lag_credit, lag_since; // seconds of it that are theirs in any case, as of then
     struct ev_prepare bottom;
-    struct ev_idle again;         // what came up at the bottom itself is done before the loop sleeps
-    bool stopping;                // no new work is taken
-    void (*stop)(void *data);     // daemon.stop was called
+    struct ev_idle again;     // what came up at the bottom itself is done before the loop sleeps
+    bool stopping;            // no new work is taken
+    void (*stop)(void *data); // daemon.stop was called
     // daemon.reload was called: settings that count later into `later`, their number; or -EINVAL with `why`.
     int (*reload)(void *data, const char *later[CONTROL_LATER], char why[256]);
-    int (*reexec)(void *data); // daemon.reexec was called: 0, or -EOPNOTSUPP
+    int (*reexec)(void *data);    // daemon.reexec was called: 0, or -EOPNOTSUPP
     void (*activity)(void *data); // a client left or a job ended
     void *data;
 };
@@ -77,6 +77,6 @@ void control_stop(struct control *control);                  // takes no new wor
 // clients is left for the next one.
 bool control_is_handy(const struct control *control);
 void control_leave(struct control *control);
-void control_finish(struct control *control);                // closes all sessions
+void control_finish(struct control *control); // closes all sessions
 // Whether the uid may use this daemon at all: its own, and root.
 bool control_admits(const struct control *control, uid_t uid);

@@ -1,12 +1,10 @@
 // Sessions and calls into records.
 #include "daemon/control/keeping.h"
 
-#include <assert.h>
-
 #include "common/util.h"
 
-static_assert(sizeof(struct kept_session) <= KEPT_SESSION_SIZE, "a session's record has outgrown its place");
-static_assert(sizeof(struct kept_call) <= KEPT_CALL_SIZE, "a call's record has outgrown its place");
+_Static_assert(sizeof(struct kept_session) <= KEPT_SESSION_SIZE, "a session's record has outgrown its place");
+_Static_assert(sizeof(struct kept_call) <= KEPT_CALL_SIZE, "a call's record has outgrown its place");
 
 struct kept_call *keep_call(struct session *session, enum kept_call_kind kind, json_t *request, json_t *more) {
     struct kept *kept = session->control->kept;

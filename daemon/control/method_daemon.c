@@ -137,7 +137,8 @@ int method_daemon_stats(struct call *call, json_t *params, json_t **ret_result) 
     const struct history *h = control->history;
     json_t *history = json_pack("{s:I,s:I,s:I,s:b}", "jobs", (json_int_t)(h ? history_count(h) : 0), "bytes",
                                 (json_int_t)(h ? history_bytes(h) : 0), "waiting",
-                                (json_int_t)(h ? history_waiting(h) : 0), "safe", h && history_is_safe(h));
+                                (json_int_t)(h ? history_waiting(h) : 0), "safe",
+                                h && history_is_safe(h) && runner_is_archived(control->runner));
     *ret_result = json_pack("{s:f,s:o,s:o,s:o,s:I,s:o,s:o,s:o}", "uptime", now_mono() - control->info.started_mono,
                             "jobs", stats_jobs(control, stats), "output", output, "history", history, "worker_starts",
                             (json_int_t)MAX(control->kept->head->starts, 1u), "launch", stats_launch(control, stats),

@@ -1,5 +1,4 @@
 // Leaders of workers before this one: the keeper's children now.
-#include <assert.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 
@@ -91,7 +90,7 @@ struct pidfd_info_exit {
 };
 #define PIDFD_INFO_WANTED (1u << 3) // PIDFD_INFO_EXIT
 #define PIDFD_INFO_GET _IOWR(0xFF, 11, struct pidfd_info_exit)
-static_assert(sizeof(struct pidfd_info_exit) == 64, "PIDFD_INFO_SIZE_VER0");
+_Static_assert(sizeof(struct pidfd_info_exit) == 64, "PIDFD_INFO_SIZE_VER0");
 
 struct foreign {
     struct adopted *adopted;

@@ -21,6 +21,9 @@ struct child_setup {
     bool join;            // SLOT_PROGRAM is a cgroup.procs to join
 };
 
+void child_setup_signals(struct child_setup *setup); // that are not at their defaults now
+bool child_setup_oom(void);                          // whether our oom_score_adj is not 0
+
 // What comes back, in memory that parent and child share.
 struct child_report {
     enum launch_stage stage;

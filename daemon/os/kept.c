@@ -1,7 +1,6 @@
 // Records and blocks in shared memory.
 #include "daemon/os/kept.h"
 
-#include <assert.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -18,7 +17,7 @@ enum {
     LARGE = 1 << 16, // bytes of a blob whose memory goes back to the kernel at once
 };
 
-static_assert(sizeof(struct kept_head) <= HEAD_SIZE, "the head has grown out of its place");
+_Static_assert(sizeof(struct kept_head) <= HEAD_SIZE, "the head has grown out of its place");
 
 static const size_t record_sizes[KEPT_KIND_COUNT] = {
     [KEPT_JOB] = KEPT_JOB_SIZE, [KEPT_SESSION] = KEPT_SESSION_SIZE, [KEPT_CALL] = KEPT_CALL_SIZE};

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
-#include <assert.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -225,32 +224,8 @@ static void on_ready(struct ev_loop *loop, struct ev_async *async, int events) {
         launcher_balance(l);
 }
 
-// Handlers and ignored signals are the daemon's; what it has now a child must not inherit.
-static void launcher_setup(struct launcher *l) {
-    l->setup_done = true;
-    for (int n = 1; n <= 64; n++) {
-        struct {
-            void (*handler)(int);
-            unsigned long flags;
-            void (*restorer)(void);
-            uint64_t mask;
-        } now = {0};
-        if (n != SIGKILL && n != SIGSTOP && syscall(SYS_rt_sigaction, n, NULL, &now, sizeof(uint64_t)) == 0 &&
-            now.handler != SIG_DFL)
-            l->setup.ignored |= 1ull << (n - 1);
-    }
-}
-
-static bool oom_score_set(void) {
-    char text[16] = "";
-    int fd = open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-    fd_close(fd);
-    return n > 0 && atoi(text) != 0;
-}
-
 // The slots of the worker before us, as they are part of the table that we share; or new ones.
-static_assert(sizeof((struct launcher){0}.slots) == sizeof((struct kept_head){0}.slots), "all slots have their note");
+_Static_assert(sizeof((struct launcher){0}.slots) == sizeof((struct kept_head){0}.slots), "all slots have their note");
 
 static int launcher_slots(struct launcher *l, struct kept_head *kept) {
     int *flat = (int *)l->slots;
@@ -296,7 +271,7 @@ int launcher_new(struct ev_loop *loop, enum spawn_way way, int threads, struct k
     l->share = MAX(l->most - l->most / 4, 1);
     if (r == 0 && (l->null = open("/dev/null", O_RDWR | O_CLOEXEC)) < 0)
         r = -errno;
-    l->setup.reset_oom = oom_score_set();
+    l->setup.reset_oom = child_setup_oom();
     ev_async_start(loop, &l->ready);
     ev_unref(loop);
     if (r < 0) {
@@ -351,7 +326,8 @@ void launcher_pause(struct launcher *l) {
 
 void launcher_submit(struct launcher *l, struct launch *launch) {
     if (!l->setup_done)
-        launcher_setup(l);
+        child_setup_signals(&l->setup);
+    l->setup_done = true;
     int r = l->running == 0 ? launcher_grow(l) : 0;
     pthread_mutex_lock(&l->lock);
     launch->next = NULL;

@@ -207,6 +207,10 @@ void runner_committed(struct runner *runner, int64_t id, bool is_final) {
         run_archived(run_of(job));
 }
 
+bool runner_is_archived(const struct runner *runner) {
+    return !runner->unarchived;
+}
+
 bool runner_is_durable(const struct job *job) {
     return run_of(job)->is_durable;
 }

@@ -1,11 +1,9 @@
 // Runs into records.
 #include "daemon/runner/keeping.h"
 
-#include <assert.h>
-
 #include "common/util.h"
 
-static_assert(sizeof(struct kept_job) <= KEPT_JOB_SIZE, "a job's record has outgrown its place");
+_Static_assert(sizeof(struct kept_job) <= KEPT_JOB_SIZE, "a job's record has outgrown its place");
 
 int run_keep_begin(struct run *run, const struct start *start) {
     struct kept *kept = run->runner->parts.kept;

@@ -6,24 +6,9 @@
 #include <sys/stat.h>
 
 #include "common/util.h"
-#include "daemon/store/history_writer.h"
+#include "daemon/store/history_internal.h"
 
 enum { JOBS_AHEAD = 1000, EVENTS_AHEAD = 10000 };
-
-struct forgotten {
-    int64_t id;
-    UT_hash_handle hh;
-};
-
-struct history {
-    struct history_parts parts;
-    struct history_writer writer;
-    struct history_file reader;
-    struct forgotten *forgotten; // hash: still in the file, but not to be found
-    int64_t reserved_job, reserved_event;
-    bool was_troubled;
-    char trouble[160];
-};
 
 static void stream_free(struct history_stream *s) {
     free(s->data);
@@ -54,7 +39,7 @@ static void forgotten_remove(struct history *h, int64_t id) {
     free(f);
 }
 
-static bool is_forgotten(const struct history *h, int64_t id) {
+bool history_is_forgotten(const struct history *h, int64_t id) {
     struct forgotten *f;
     HASH_FIND(hh, h->forgotten, &id, sizeof(id), f);
     return f != NULL;
@@ -62,7 +47,7 @@ static bool is_forgotten(const struct history *h, int64_t id) {
 
 static void tell_over(struct history *h, struct history_change *change) {
     const struct history_listener *listener = h->parts.listener;
-    if (change->dropped && !is_forgotten(h, change->id))
+    if (change->dropped && !history_is_forgotten(h, change->id))
         listener->dropped(change->id, change->owner, h->parts.data);
     else if (change->job && !change->dropped)
         listener->committed(change->id, change->job->is_final, h->parts.data);
@@ -282,7 +267,7 @@ void history_put(struct history *h, struct history_job *job) {
 void history_forget(struct history *h, int64_t id) {
     struct history_change *change = calloc(1, sizeof(*change));
     struct forgotten *f = calloc(1, sizeof(*f));
-    if (!change || !f || is_forgotten(h, id)) {
+    if (!change || !f || history_is_forgotten(h, id)) {
         free(change);
         free(f);
         return;
@@ -326,86 +311,4 @@ int64_t history_count(const struct history *h) {
 
 int64_t history_bytes(const struct history *h) {
     return locked(h, &h->writer.bytes);
-}
-
-char *history_output(const struct history *h, int64_t id, int stream) {
-    char *path;
-    return asprintf(&path, "%s/%lld.%d", h->writer.output, (long long)id, stream + 1) < 0 ? NULL : path;
-}
-
-static struct history_job *read_one(struct history *h, sqlite3_stmt *statement) {
-    struct history_job *job = sqlite3_step(statement) == SQLITE_ROW ? history_file_job(statement) : NULL;
-    sqlite3_finalize(statement);
-    if (job && is_forgotten(h, job->id)) {
-        history_job_free(job);
-        return NULL;
-    }
-    for (int s = 0; job && s < 2; s++)
-        if (job->streams[s].has_file)
-            job->streams[s].path = history_output(h, job->id, s);
-    return job;
-}
-
-static sqlite3_stmt *ask(struct history *h, const char *sql) {
-    sqlite3_stmt *statement = NULL;
-    if (!h->reader.db || sqlite3_prepare_v2(h->reader.db, sql, -1, &statement, NULL) != SQLITE_OK)
-        return NULL;
-    return statement;
-}
-
-struct history_job *history_find(struct history *h, int64_t id) {
-    sqlite3_stmt *s = ask(h, "SELECT " HISTORY_COLUMNS " FROM job WHERE id = ? AND final AND expires > ?");
-    sqlite3_bind_int64(s, 1, id);
-    sqlite3_bind_double(s, 2, now_wall());
-    return read_one(h, s);
-}
-
-static struct history_job *find_text(struct history *h, const char *sql, uid_t owner, const char *text) {
-    sqlite3_stmt *s = ask(h, sql);
-    sqlite3_bind_int64(s, 1, owner);
-    sqlite3_bind_text(s, 2, text, -1, SQLITE_STATIC);
-    sqlite3_bind_double(s, 3, now_wall());
-    return read_one(h, s);
-}
-
-struct history_job *history_find_name(struct history *h, uid_t owner, const char *name) {
-    return find_text(h,
-                     "SELECT " HISTORY_COLUMNS " FROM job WHERE owner = ? AND name = ? AND final AND expires > ?"
-                     " ORDER BY id DESC LIMIT 1",
-                     owner, name);
-}
-
-struct history_job *history_find_key(struct history *h, uid_t owner, const char *key) {
-    return find_text(h,
-                     "SELECT " HISTORY_COLUMNS " FROM job WHERE owner = ? AND key = ? AND final AND expires > ?"
-                     " ORDER BY id LIMIT 1",
-                     owner, key);
-}
-
-size_t history_list(struct history *h, const struct history_filter *f, int64_t *ids, size_t max) {
-    char sql[4096];
-    int n = snprintf(sql, sizeof(sql), "SELECT id FROM job WHERE final AND id < ? AND expires > ?%s%s",
-                     f->by_owner ? " AND owner = ?" : "", f->name ? " AND name = ?" : "");
-    for (char *const *l = f->labels; l && *l && n < (int)sizeof(sql) - 100; l += 2)
-        n += snprintf(sql + n, sizeof(sql) - (size_t)n,
-                      " AND id IN (SELECT job FROM label WHERE name = ? AND value = ?)");
-    snprintf(sql + n, sizeof(sql) - (size_t)n, " ORDER BY id DESC");
-    sqlite3_stmt *s = ask(h, sql);
-    int at = 0;
-    sqlite3_bind_int64(s, ++at, f->before > 0 ? f->before : INT64_MAX);
-    sqlite3_bind_double(s, ++at, now_wall());
-    if (f->by_owner)
-        sqlite3_bind_int64(s, ++at, f->owner);
-    if (f->name)
-        sqlite3_bind_text(s, ++at, f->name, -1, SQLITE_STATIC);
-    for (char *const *l = f->labels; l && *l; l++)
-        sqlite3_bind_text(s, ++at, *l, -1, SQLITE_STATIC);
-    size_t count = 0;
-    while (s && count < max && sqlite3_step(s) == SQLITE_ROW) {
-        int64_t id = sqlite3_column_int64(s, 0);
-        if (!is_forgotten(h, id))
-            ids[count++] = id;
-    }
-    sqlite3_finalize(s);
-    return count;
 }
