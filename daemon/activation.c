@@ -2,7 +2,9 @@
 #include "daemon/activation.h"
 
 #include <fcntl.h>
+#include <spawn.h>
 #include <stdio.h>
+#include <sys/wait.h>
 
 #include "common/util.h"
 #include "daemon/notify.h"
@@ -99,14 +101,32 @@ static bool unit_name(char *name, size_t size) {
     return found;
 }
 
+// Starts a program with its stdout in a pipe. Returns the reading end, or a negative errno.
+static int ask(const char *const *argv, pid_t *ret_pid) {
+    int ends[2];
+    posix_spawn_file_actions_t actions;
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return -errno;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+    int r = -posix_spawnp(ret_pid, argv[0], &actions, NULL, (char *const *)(uintptr_t)argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    close(ends[1]);
+    if (r < 0)
+        close(ends[0]);
+    return r < 0 ? r : ends[0];
+}
+
 bool activation_is_restart(bool system) {
-    char unit[256], line[512], command[128];
+    char unit[256], line[512];
+    const char *const argv[] = {"timeout",   "5",           "systemctl", system ? "--system" : "--user",
+                                "list-jobs", "--no-legend", "--plain",   NULL};
+    pid_t pid = 0;
     if (!notify_is_there() || !unit_name(unit, sizeof(unit)))
         return false;
     // While it has us stopped, the unit's job says what for (org.freedesktop.systemd1, Unit.Job).
-    snprintf(command, sizeof(command), "timeout 5 systemctl %s list-jobs --no-legend --plain 2>/dev/null",
-             system ? "--system" : "--user");
-    FILE *jobs = popen(command, "re");
+    int fd = ask(argv, &pid);
+    FILE *jobs = fd < 0 ? NULL : fdopen(fd, "r");
     bool restart = false;
     while (jobs && fgets(line, sizeof(line), jobs)) {
         char name[256], type[32];
@@ -114,7 +134,11 @@ bool activation_is_restart(bool system) {
             restart = streq(type, "restart");
     }
     if (jobs)
-        pclose(jobs);
+        fclose(jobs);
+    else
+        fd_close(fd);
+    while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        ;
     return restart;
 }
 

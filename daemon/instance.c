@@ -73,9 +73,8 @@ static int lock_take(const char *dir, long holder, int *lock, int *ret_fd, char 
     }
     char pid[32];
     int n = snprintf(pid, sizeof(pid), "%ld\n", holder);
-    if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, (size_t)n, 0) != n) {
-        snprintf(why, 400, "%.300s: %s", path, strerror(errno));
-        return -EIO;
+    if (ftruncate(fd, 0) == 0 && pwrite(fd, pid, (size_t)n, 0) != n) {
+        // Only a word to whoever finds it locked: a full disk is no reason not to start.
     }
     *ret_fd = *lock = TAKE_FD(fd);
     return 0;
@@ -94,13 +93,16 @@ int instance_open(struct instance *instance, const struct instance_parts *parts,
     struct stat runtime = {0}, state = {0};
     int r = directory_own(parts->runtime_dir, &runtime, why);
     if (r == 0)
-        r = directory_own(parts->state_dir, &state, why);
-    if (r == 0)
         r = socket_directory(parts->socket, why);
     if (r == 0)
         r = lock_take(parts->runtime_dir, parts->pid, &parts->locks[0], &instance->runtime_lock, why);
-    if (r == 0 && (runtime.st_ino != state.st_ino || runtime.st_dev != state.st_dev))
-        r = lock_take(parts->state_dir, parts->pid, &parts->locks[1], &instance->state_lock, why);
+    int kept = r == 0 ? directory_own(parts->state_dir, &state, why) : 0;
+    if (r == 0 && kept == 0 && (runtime.st_ino != state.st_ino || runtime.st_dev != state.st_dev))
+        kept = lock_take(parts->state_dir, parts->pid, &parts->locks[1], &instance->state_lock, why);
+    if (kept == -EADDRINUSE || kept == -EPERM) // somebody else's
+        r = kept;
+    else if (kept < 0)
+        snprintf(instance->trouble, sizeof(instance->trouble), "%s", why);
     snprintf(instance->name, sizeof(instance->name), "supd-%u-%llx-%llx", (unsigned)geteuid(),
              (unsigned long long)runtime.st_dev, (unsigned long long)runtime.st_ino);
     if (r < 0)

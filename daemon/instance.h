@@ -5,6 +5,7 @@
 
 struct instance {
     int runtime_lock, state_lock; // owned descriptors
+    char trouble[400];            // why nothing can be kept in the state directory; "": it can
     char name[64];                // stable across restarts, unique a machine: for the cgroup and the like
 };
 

@@ -154,9 +154,11 @@ static void wait_before_restart(struct state *s) {
         return;
     log_error(s->keeper->log, "keeper: the worker dies again and again (%u starts): the next one starts in %.1f s",
               s->head->starts, wait);
-    double until = now_mono() + wait;
-    for (double left = wait; left > 0 && !s->head->is_stopping; left = until - now_mono())
+    double until = now_mono() + wait, left = wait;
+    while (left > 0 && !s->head->is_stopping) {
         wait_signal(s, left);
+        left = until - now_mono();
+    }
 }
 
 static void tell_death(const struct state *s) {

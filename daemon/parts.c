@@ -123,6 +123,11 @@ static void worker_open_history(struct worker *w) {
     char *note = NULL;
     if (config->store == STORE_NONE)
         return;
+    if (w->instance.trouble[0]) {
+        log_error(&w->log, "no history: %s: jobs run on, and are forgotten with the daemon", w->instance.trouble);
+        w->store_trouble = strdup(w->instance.trouble);
+        return;
+    }
     int r = history_open(&parts, &w->history, &next_job, &next_event, &note);
     if (r < 0)
         log_error(&w->log, "no history: %s: jobs run on, and are forgotten with the daemon",

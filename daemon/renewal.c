@@ -41,7 +41,7 @@ int renewal_reload(void *worker, const char *later[CONTROL_LATER], char why[256]
 }
 
 void renewal_on_hangup(struct worker *w) {
-    const char *later[CONTROL_LATER];
+    const char *later[CONTROL_LATER] = {NULL};
     char why[256];
     int count = renewal_reload(w, later, why);
     if (count < 0)

@@ -99,14 +99,15 @@ int subscription_resume(struct session *session, struct kept_call *record, json_
     struct subscription *s = calloc(1, sizeof(*s));
     const json_t *jobs = json_object_get(more, "jobs");
     struct event_filter filter = {.types = record->mask, .job_count = json_array_size(jobs)};
-    if (jobs)
-        filter.jobs = calloc(filter.job_count + 1, sizeof(int64_t));
-    if (!s || (jobs && !filter.jobs)) {
+    int64_t *ids = jobs ? calloc(filter.job_count + 1, sizeof(int64_t)) : NULL;
+    if (!s || (jobs && !ids)) {
+        free(ids);
         free(s);
         return -ENOMEM;
     }
-    for (size_t i = 0; i < filter.job_count; i++)
-        filter.jobs[i] = json_integer_value(json_array_get(jobs, i));
+    filter.jobs = ids;
+    for (size_t i = 0; ids && i < filter.job_count; i++)
+        ids[i] = json_integer_value(json_array_get(jobs, i));
     *s = (struct subscription){
         .session = session, .id = record->subscription, .next = record->next_event, .filter = filter, .kept = record};
     DL_APPEND2(session->subscriptions, s, prev, next_one);

@@ -84,7 +84,7 @@ int keep_spec(const json_t *params, const struct spec *spec, char **ret_text, ch
     json_t *env = json_object_get(params, "env"), *in = json_object_get(params, "stdin");
     for (size_t i = 0; i < ARRAY_SIZE(others); i++)
         json_object_del(rest, others[i]);
-    if (in && json_is_string(in))
+    if (json_is_string(in))
         json_object_set(rest, "stdin", in);
     if (spec->canonical)
         json_object_set_new(rest, "digest", json_string(spec->canonical));

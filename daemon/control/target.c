@@ -17,7 +17,9 @@ static int find_id(struct call *call, const json_t *id, struct job **ret_job) {
         return 0;
     }
     call->refusal.id = proto_int(id);
-    snprintf(call->refusal.what, sizeof(call->refusal.what), "no job %lld", (long long)proto_int(id));
+    const char *trouble = control->history ? history_trouble(control->history) : NULL;
+    snprintf(call->refusal.what, sizeof(call->refusal.what), "no job %lld%s%.150s", (long long)proto_int(id),
+             trouble ? " is known now: the history has trouble: " : "", trouble ? trouble : "");
     return -ENOENT;
 }
 

@@ -86,9 +86,9 @@ static int kept_map(int fd, struct kept_head **ret_head) {
 }
 
 int kept_inherit(struct kept *ret_kept, int fd) {
-    struct kept_head *head;
+    struct kept_head *head = NULL;
     int r = kept_map(fd, &head);
-    if (r < 0)
+    if (r < 0 || !head)
         return r;
     if (head->fd != fd || head->keeper != getpid()) {
         munmap(head, kept_size());
@@ -99,9 +99,9 @@ int kept_inherit(struct kept *ret_kept, int fd) {
 }
 
 int kept_resume(struct kept *ret_kept, int fd) {
-    struct kept_head *head;
+    struct kept_head *head = NULL;
     int r = kept_map(fd, &head);
-    if (r < 0)
+    if (r < 0 || !head)
         return r;
     head->fd = fd;
     head->keeper = 0;

@@ -119,7 +119,7 @@ int64_t runner_kept_lease(const struct job *job) {
 
 // Bytes that UTF-8 never has, other ones each time.
 static void mark_make(struct kept_read *read, uint64_t number) {
-    uint64_t words[KEPT_MARK / 8];
+    uint64_t words[KEPT_MARK / 8] = {0};
     for (size_t i = 0; i < ARRAY_SIZE(words); i++)
         words[i] = ((number + i + 1) * 0x9e3779b97f4a7c15ull) | 0xf8f8f8f8f8f8f8f8ull;
     memcpy(read->mark, words, sizeof(words));

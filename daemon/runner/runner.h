@@ -116,7 +116,7 @@ int64_t runner_kept_lease(const struct job *job);
 // The history has the job as it was put last.
 void runner_committed(struct runner *runner, int64_t id, bool is_final);
 bool runner_is_archived(const struct runner *runner); // the history was told of all jobs
-bool runner_is_durable(const struct job *job); // the history has something of it
+bool runner_is_durable(const struct job *job);        // the history has something of it
 // Puts a final job again, whose labels have changed: `spec` as runner_kept_spec.
 void runner_archive(struct job *job, const char *spec);
 const char *runner_archived_spec(const struct job *job); // of one that the history has; else NULL

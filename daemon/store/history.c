@@ -8,7 +8,7 @@
 #include "common/util.h"
 #include "daemon/store/history_internal.h"
 
-enum { JOBS_AHEAD = 1000, EVENTS_AHEAD = 10000 };
+enum { JOBS_AHEAD = 1000, EVENTS_AHEAD = 10000, OPEN_AGAIN = 2 };
 
 static void stream_free(struct history_stream *s) {
     free(s->data);
@@ -132,6 +132,11 @@ static int prepare_file(struct history *h, int64_t *ret_next_job, int64_t *ret_n
 static int open_files(struct history *h, int64_t *ret_next_job, int64_t *ret_next_event, char **ret_note) {
     struct history_writer *w = &h->writer;
     int r = prepare_file(h, ret_next_job, ret_next_event);
+    for (int again = 0; again < OPEN_AGAIN && r != SQLITE_OK && r != SQLITE_MISMATCH && !history_file_is_damaged(r);
+         again++) {
+        history_file_close(&w->file); // what failed may have been that once
+        r = prepare_file(h, ret_next_job, ret_next_event);
+    }
     if (history_file_is_damaged(r)) {
         history_file_close(&w->file);
         history_set_aside(w->path);
@@ -141,6 +146,8 @@ static int open_files(struct history *h, int64_t *ret_next_job, int64_t *ret_nex
         r = prepare_file(h, ret_next_job, ret_next_event);
     }
     if (r == SQLITE_OK)
+        r = history_file_open(&h->reader, w->path, false);
+    for (int again = 0; again < OPEN_AGAIN && w->file.db && !h->reader.db; again++)
         r = history_file_open(&h->reader, w->path, false);
     if (r == SQLITE_OK)
         return 0;

@@ -87,3 +87,16 @@ class Chaos:
         assert len({job["id"] for job in listed}) == len(listed)
         assert all(job["state"] == "final" for job in listed), [job for job in listed if job["state"] != "final"]
         return self.shorts.done, self.shorts.cut
+
+
+def shake(daemon, kind, jobs, times):
+    """`kind`: a signal for the worker, or "reexec"."""
+    chaos = Chaos(daemon, jobs, seed=times)
+    for _ in range(times):
+        chaos.pause()
+        if kind == "reexec":
+            daemon.client().call("daemon.reexec")
+        else:
+            daemon.kill_worker(kind)
+    done, cut = chaos.finish()
+    assert done > times, (done, cut)

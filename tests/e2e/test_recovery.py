@@ -5,7 +5,7 @@ import signal
 import time
 
 import procs
-from chaos import Chaos
+from chaos import shake
 from client import CONFLICT, UNSUPPORTED, Closed, data_of
 from harness import (GUARD, Daemon, Skip, assert_reason, assert_refused, child, daemon_test, is_sanitized, needs_tree,
                      text)
@@ -348,22 +348,11 @@ def test_reload_takes_new_settings(daemon, client):
     procs.eventually(lambda: client.call("daemon.info")["limits"]["max_live_jobs"] == 5, "it reads them again")
 
 
-def shake(kind, jobs, times):
-    with Daemon() as daemon:
-        chaos = Chaos(daemon, jobs, seed=times)
-        for _ in range(times):
-            chaos.pause()
-            if kind == "reexec":
-                daemon.client().call("daemon.reexec")
-            else:
-                daemon.kill_worker(kind)
-        done, cut = chaos.finish()
-        assert done > times, (done, cut)
-
-
 def test_chaos_of_kills():
-    shake(signal.SIGKILL, 40, 12)
+    with Daemon() as daemon:
+        shake(daemon, signal.SIGKILL, 40, 12)
 
 
 def test_chaos_of_reexecs():
-    shake("reexec", 40, 12)
+    with Daemon() as daemon:
+        shake(daemon, "reexec", 40, 12)

@@ -1,8 +1,12 @@
 #!/usr/bin/env python3
-"""soak.py --build DIR [--size MIB] [--count N]: what takes long: much input and output, many who come and go."""
+"""soak.py --build DIR [--size MIB] [--count N] [--jobs N] [--deaths N]: what takes long.
+
+Much input and output, many who come and go, many deaths of the worker at random instants.
+"""
 
 import argparse
 import os
+import signal
 import sys
 import time
 
@@ -14,11 +18,14 @@ def main():
     parser.add_argument("--build", required=True, metavar="DIR", help="the build directory")
     parser.add_argument("--size", type=int, default=1024, metavar="MIB", help="bytes to send through (1024)")
     parser.add_argument("--count", type=int, default=10000, metavar="N", help="how many come and go (10000)")
+    parser.add_argument("--jobs", type=int, default=500, metavar="N", help="live jobs while the worker dies (500)")
+    parser.add_argument("--deaths", type=int, default=50, metavar="N", help="how often it does (50)")
     options = parser.parse_args()
     for name, path in (("SUPD", "daemon/supd"), ("SUPCTL", "client/supctl"), ("SUPD_CHILD", "tests/child")):
         os.environ.setdefault(name, os.path.join(os.path.abspath(options.build), path))
     sys.path.insert(0, os.path.join(TOP, "tests/e2e"))
-    import soaking  # the programs it tests are named by now
+    import chaos  # the programs it tests are named by now
+    import soaking
     from harness import Daemon
 
     size, count = options.size << 20, options.count
@@ -30,6 +37,9 @@ def main():
          lambda daemon: soaking.leaves_nothing(daemon, soaking.subscribe_round, count)),
         (f"{count} connections cut in the middle of a message",
          lambda daemon: soaking.leaves_nothing(daemon, soaking.leave_round, count)),
+        *((f"{options.jobs} live jobs, {options.deaths} times {what} at random instants",
+           lambda daemon, kind=kind: chaos.shake(daemon, kind, options.jobs, options.deaths))
+          for what, kind in (("SIGKILL", signal.SIGKILL), ("SIGSEGV", signal.SIGSEGV), ("reexec", "reexec"))),
     )
     failed = 0
     for what, check in checks:
