@@ -285,6 +285,10 @@ const char *kept_blob_get(const struct kept *k, const struct kept_blob *blob) {
     return blob->size > 0 ? block_at(k, blob->block) : NULL;
 }
 
+char *kept_blob_edit(const struct kept *k, const struct kept_blob *blob) {
+    return block_at(k, blob->block);
+}
+
 void kept_blob_claim(struct kept *k, const struct kept_blob *blob) {
     blocks_mark(k, blob->block, blocks_for(blob->size), true);
 }

@@ -133,6 +133,7 @@ void kept_store(struct kept *kept, void *to, const void *from, size_t size);
 int kept_blob_put(struct kept *kept, struct kept_blob *blob, const void *bytes, size_t size);
 void kept_blob_drop(struct kept *kept, struct kept_blob *blob);
 const char *kept_blob_get(const struct kept *kept, const struct kept_blob *blob); // NULL where there is none
+char *kept_blob_edit(const struct kept *kept, const struct kept_blob *blob);      // in place
 void kept_blob_claim(struct kept *kept, const struct kept_blob *blob);            // after kept_begin
 
 // The journal. The keeper's side: whether there is room, and one more.

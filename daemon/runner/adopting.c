@@ -80,6 +80,7 @@ void runner_claim(struct runner *runner) {
         kept_blob_claim(kept, &record->spec);
         kept_blob_claim(kept, &record->secrets);
         kept_blob_claim(kept, &record->survivors);
+        kept_blob_claim(kept, &record->order);
     }
 }
 
@@ -207,6 +208,9 @@ static void run_restore(struct run *run, struct kept_job *record) {
     }
     read_settle(kept->head, record);
     survivors_restore(run, &run->job->outcome);
+    const char *runs = kept_blob_get(kept, &record->order);
+    order_load(&run->order, (const struct order_run *)(const void *)runs, runs ? record->order_count : 0,
+               record->order_full);
 }
 
 static void fail(struct run *run, enum launch_stage stage, int error) {

@@ -99,6 +99,7 @@ void run_archive(struct run *run) {
     h->is_final = job_is_final(job);
     h->expires_at = h->is_final ? job->ended_at + job->spec.retain : job->spec.retain;
     outcome_copy(&h->outcome, &job->outcome, &failed);
+    failed |= h->is_final && order_copy(&h->order, &run->order) < 0;
     for (int s = 0; s < STREAM_COUNT; s++)
         stream_fill(&h->streams[s], run->pipes[s].spool, h->is_final, &failed);
     if (failed)
@@ -270,6 +271,8 @@ struct job *runner_load(struct runner *runner, struct history_job *h, struct spe
     job->forgotten = true; // by memory
     job->references = 1;
     run->archived_spec = TAKE_PTR(h->spec);
+    run->order = h->order;
+    h->order = (struct order){0};
     run->is_archived = run->is_durable = true;
     for (int s = 0; s < STREAM_COUNT; s++) {
         run->pipes[s].spool = spools[s];

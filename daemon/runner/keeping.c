@@ -62,6 +62,27 @@ void run_keep(struct run *run) {
     kept_store(run->runner->parts.kept, &record->state, &state, sizeof(state));
 }
 
+// A run is written before it counts.
+void run_keep_order(struct run *run) {
+    struct kept_job *record = run->kept;
+    const struct order *order = &run->order;
+    if (!record || (record->order_count == order->count && record->order_full == order->full))
+        return;
+    struct kept *kept = run->runner->parts.kept;
+    record->order_full = order->full;
+    if (order->count * sizeof(struct order_run) > record->order.size) {
+        // What does not fit is in no known order, should it come to that.
+        if (kept_blob_put(kept, &record->order, order->runs, order->capacity * sizeof(struct order_run)) < 0)
+            record->order_full = true;
+    } else {
+        char *runs = kept_blob_edit(kept, &record->order);
+        size_t at = record->order_count * sizeof(struct order_run);
+        memcpy(runs + at, (const char *)order->runs + at, order->count * sizeof(struct order_run) - at);
+    }
+    if (record->order.size >= order->count * sizeof(struct order_run))
+        __atomic_store_n(&record->order_count, (uint32_t)order->count, __ATOMIC_RELEASE);
+}
+
 void run_keep_launched(struct run *run) {
     struct kept_job *record = run->kept;
     if (!record)
@@ -92,6 +113,7 @@ void run_keep_end(struct run *run) {
     kept_blob_drop(kept, &record->spec);
     kept_blob_drop(kept, &record->secrets);
     kept_blob_drop(kept, &record->survivors);
+    kept_blob_drop(kept, &record->order);
     kept_drop(kept, KEPT_JOB, record);
 }
 

@@ -29,6 +29,9 @@ struct kept_job {
     struct kept_blob spec;      // as JSON, without what must not linger
     struct kept_blob secrets;   // until it is launched: environment and stdin, likewise
     struct kept_blob survivors; // of a final one: pids
+    struct kept_blob order;     // runs of the reading order, with room for more
+    uint32_t order_count;       // of them
+    bool order_full;
     struct kept_state state;
     int pipes[STREAM_COUNT], in_fd;
     int fds[3];    // that came along, until it is launched
@@ -41,8 +44,9 @@ struct kept_job {
 
 // On failure the job can't be taken: -ENOMEM.
 int run_keep_begin(struct run *run, const struct start *start);
-void run_keep(struct run *run);     // after whatever happened to it
-void run_keep_end(struct run *run); // the job needs nobody to remember it any more
+void run_keep(struct run *run);       // after whatever happened to it
+void run_keep_order(struct run *run); // after something was read
+void run_keep_end(struct run *run);   // the job needs nobody to remember it any more
 // The launch is over: what it needed goes.
 void run_keep_launched(struct run *run);
 

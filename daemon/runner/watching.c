@@ -30,6 +30,7 @@ static void run_pipe_took(struct run_pipe *pipe, const char *bytes, size_t size)
     spool_commit(pipe->spool, size);
     run_read_end(pipe);
     order_add(&run->order, pipe->stream, offset, ev_now(run->runner->parts.loop));
+    run_keep_order(run);
     lifecycle_output(&job->life, now_mono());
     run->runner->listener->output(job, pipe->stream, offset, bytes, size, run->runner->data);
     if (job->spec.kill_on_limit && job->spec.limit_bytes >= 0 && pipe->spool->total > job->spec.limit_bytes &&

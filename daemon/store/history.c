@@ -25,6 +25,7 @@ void history_job_free(struct history_job *job) {
         free(*label);
     free(job->labels);
     outcome_done(&job->outcome);
+    order_done(&job->order);
     stream_free(&job->streams[0]);
     stream_free(&job->streams[1]);
     free(job);

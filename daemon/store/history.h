@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "daemon/core/outcome.h"
+#include "daemon/store/order.h"
 
 enum { HISTORY_INLINE = 16384 }; // output up to this size stands in the database, more in a file of its own
 
@@ -38,6 +39,7 @@ struct history_job {
     bool is_final;
     struct outcome outcome; // owned
     struct history_stream streams[2];
+    struct order order; // owned: in which they were read
 };
 void history_job_free(struct history_job *job); // NULL is allowed
 

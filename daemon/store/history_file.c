@@ -18,7 +18,7 @@ static const char *const migrations[SCHEMA_VERSION] = {
     " out_head INTEGER, out_tail INTEGER, out_ring INTEGER, out_limit INTEGER, out_total INTEGER,"
     " out_stored INTEGER, out_data BLOB, out_file INTEGER,"
     " err_head INTEGER, err_tail INTEGER, err_ring INTEGER, err_limit INTEGER, err_total INTEGER,"
-    " err_stored INTEGER, err_data BLOB, err_file INTEGER, bytes INTEGER NOT NULL);"
+    " err_stored INTEGER, err_data BLOB, err_file INTEGER, bytes INTEGER NOT NULL, runs BLOB, runs_full INTEGER);"
     "CREATE INDEX job_name ON job (owner, name, id) WHERE name IS NOT NULL;"
     "CREATE INDEX job_key ON job (owner, key) WHERE key IS NOT NULL;"
     "CREATE INDEX job_expires ON job (expires) WHERE final;"
@@ -75,7 +75,7 @@ static int check(sqlite3 *db) {
 
 static int prepare(struct history_file *f) {
     static const char *const put = "INSERT OR REPLACE INTO job (" HISTORY_COLUMNS
-                                   ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
+                                   ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
                                    "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
     const struct {
         sqlite3_stmt **statement;
@@ -236,8 +236,12 @@ int history_file_put(struct history_file *f, const struct history_job *job, bool
     add_outcome(&b, &job->outcome);
     add_stream(&b, &job->streams[0]);
     add_stream(&b, &job->streams[1]);
-    int64_t bytes = (int64_t)(strlen(job->spec) + job->streams[0].size + job->streams[1].size) + 512;
+    int64_t bytes = (int64_t)(strlen(job->spec) + job->streams[0].size + job->streams[1].size +
+                              job->order.count * sizeof(struct order_run)) +
+                    512;
     add_int(&b, bytes);
+    add_blob(&b, job->order.runs, job->order.count * sizeof(struct order_run));
+    add_int(&b, job->order.full);
     if (b.result != SQLITE_OK || b.column != HISTORY_COLUMN_COUNT)
         return SQLITE_NOMEM;
     if (replaces)
@@ -363,6 +367,11 @@ struct history_job *history_file_job(sqlite3_stmt *row) {
     read_outcome(&r, &job->outcome);
     read_stream(&r, &job->streams[0]);
     read_stream(&r, &job->streams[1]);
+    r.column++; // bytes
+    size_t size;
+    job->order.runs = next_blob(&r, &size);
+    job->order.count = job->order.capacity = MIN(size / sizeof(struct order_run), (size_t)ORDER_MAX);
+    job->order.full = next_int(&r);
     if (!r.failed && job->spec)
         return job;
     history_job_free(job);

@@ -8,6 +8,20 @@ void order_done(struct order *order) {
     *order = (struct order){0};
 }
 
+int order_load(struct order *o, const struct order_run *runs, size_t count, bool full) {
+    struct order_run *own = count > 0 ? malloc(count * sizeof(*own)) : NULL;
+    if (count > 0 && !own)
+        return -ENOMEM;
+    if (own)
+        memcpy(own, runs, count * sizeof(*own));
+    *o = (struct order){.runs = own, .count = count, .capacity = count, .full = full};
+    return 0;
+}
+
+int order_copy(struct order *to, const struct order *from) {
+    return order_load(to, from->runs, from->count, from->full);
+}
+
 void order_add(struct order *o, int stream, int64_t start, double at) {
     if (o->count > 0 && o->runs[o->count - 1].stream == stream && !o->full && at - o->runs[o->count - 1].at < 1)
         return;

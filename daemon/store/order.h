@@ -23,6 +23,10 @@ struct order {
 };
 
 void order_done(struct order *order);
+// Returns 0 or -ENOMEM.
+int order_copy(struct order *to, const struct order *from);
+// What another process had noted of it.
+int order_load(struct order *order, const struct order_run *runs, size_t count, bool full);
 // `size` bytes of a stream were read, the first at `start`. A long run is cut once a second, so that its times mean something.
 void order_add(struct order *order, int stream, int64_t start, double at);
 

@@ -50,6 +50,22 @@ def test_final_jobs_outlive_the_daemon(daemon, client):
 
 
 @daemon_test
+def test_numbers_of_events_go_on(daemon, client):
+    client.run(["true"])
+    before = client.call("event.subscribe")["seq"]
+    assert before > 0
+    daemon.terminate()
+    with again(daemon.directory, expect_clean=False) as second:
+        known = second.client()
+        now = known.call("event.subscribe")["seq"]
+        assert before <= now <= before + 1, (before, now)  # daemon.stopping is one
+        at_rest(known)
+        second.destroy()
+        with again(daemon.directory) as third:
+            assert third.client().call("event.subscribe")["seq"] > now  # never one again, though some may be left out
+
+
+@daemon_test
 def test_running_jobs_become_lost(daemon, client):
     job = client.start(child("sleep", 1000), name="gone")
     at_rest(client)
@@ -88,6 +104,21 @@ def test_the_list_is_one(daemon, client):
         assert [job["id"] for job in named] == [ids[7], ids[4], ids[1]]
         assert known.call("job.list", states=["running"])["jobs"][0]["id"] == live
         assert len(known.call("job.list", states=["final"], limit=1000)["jobs"]) == 20
+
+
+@daemon_test
+def test_the_order_of_the_streams_is_known(daemon, client):
+    words = "for i in 1 2 3; do echo out $i; sleep 0.05; echo err $i >&2; sleep 0.05; done"
+    job = client.start(["sh", "-c", words])
+    daemon.kill_worker()
+    client.wait(job)
+    shown = [(c["stream"], data_of(c), c["at"]) for c in client.call("job.output", id=job["id"])["chunks"]]
+    assert [s[:2] for s in shown] == [(stream, f"{word} {i}\n".encode()) for i in (1, 2, 3)
+                                      for stream, word in (("stdout", "out"), ("stderr", "err"))], shown
+    daemon.terminate()
+    with again(daemon.directory) as second:
+        chunks = second.client().call("job.output", id=job["id"])["chunks"]
+        assert [(c["stream"], data_of(c), c["at"]) for c in chunks] == shown
 
 
 @daemon_test
