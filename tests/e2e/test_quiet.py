@@ -73,7 +73,7 @@ def test_half_closed_connection_costs_nothing(daemon, client):
     half = daemon.client()
     half.request("job.run", argv=child("sleep", 1000))
     half.shut_writing()
-    client.call("daemon.info")
+    procs.eventually(lambda: client.call("job.list", states=["running"])["jobs"], "it runs")
     assert_quiet(daemon)
 
 
