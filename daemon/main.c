@@ -46,9 +46,20 @@ static int kept_open(struct kept *ret_kept) {
         fd_close(activation.listener); // the same as the one that was kept
     else
         ret_kept->head->foreign_listener = MAX(activation.listener, 0);
+    snprintf(number, sizeof(number), "%d", KEPT_FORM);
+    setenv("SUPD_KEPT_FORM", number, 1);
     snprintf(number, sizeof(number), "%d", ret_kept->head->fd);
     setenv("SUPD_KEPT", number, 1); // jobs have an environment of their own
     return 0;
+}
+
+// The options are sound, or we would not be here. Whoever wants us to go on with what is kept says in which form it is.
+static int check(void) {
+    const char *form = getenv("SUPD_KEPT_FORM");
+    if (!form || atoi(form) <= KEPT_FORM)
+        return 0;
+    fprintf(stderr, "supd: jobs are kept in form %s, and this program knows up to %d only\n", form, KEPT_FORM);
+    return 2;
 }
 
 static int leave(void *data) {
@@ -79,7 +90,7 @@ int main(int argc, char **argv) {
     int r = options_parse(argc, argv, &options);
     int status = r < 0 ? 2 : 0;
     if (r == 0)
-        status = options.describe ? describe() : serve(&options, argv);
+        status = options.describe ? describe() : options.check ? check() : serve(&options, argv);
     options_done(&options);
     return status;
 }

@@ -23,6 +23,7 @@ static const char usage[] = "Usage: supd [OPTION]...\n"
                             "  --log-level LEVEL    error, warning, info (default) or debug\n"
                             "  --idle-exit SECONDS  leave after that long without a live job or a client\n"
                             "  --no-keeper          run as one process: jobs die with it (for debuggers)\n"
+                            "  --check              read options and settings, say what is wrong with them, and leave\n"
                             "  --describe           print the protocol as an OpenRPC document\n"
                             "  --version, --help\n\n"
                             "Settings, with their defaults:\n";
@@ -39,6 +40,7 @@ enum {
     OPT_IDLE,
     OPT_KEEPER,
     OPT_DESCRIBE,
+    OPT_CHECK,
     OPT_VERSION,
     OPT_HELP
 };
@@ -55,6 +57,7 @@ static const struct option long_options[] = {
     {"idle-exit", required_argument, NULL, OPT_IDLE},
     {"no-keeper", no_argument, NULL, OPT_KEEPER},
     {"describe", no_argument, NULL, OPT_DESCRIBE},
+    {"check", no_argument, NULL, OPT_CHECK},
     {"version", no_argument, NULL, OPT_VERSION},
     {"help", no_argument, NULL, OPT_HELP},
     {NULL},
@@ -131,6 +134,9 @@ static int parse_one(struct parse *p, int option) {
         return 0;
     case OPT_DESCRIBE:
         o->describe = true;
+        return 0;
+    case OPT_CHECK:
+        o->check = true;
         return 0;
     case OPT_VERSION:
         printf("supd %s\n", SUPD_VERSION);
@@ -212,7 +218,11 @@ static int settings_read(struct options *o) {
 }
 
 int options_parse(int argc, char **argv, struct options *ret_options) {
-    *ret_options = (struct options){.log_level = LOG_LEVEL_INFO, .system = geteuid() == 0};
+    char program[PATH_MAX] = "";
+    if (readlink("/proc/self/exe", program, sizeof(program) - 1) < 0)
+        program[0] = 0;
+    *ret_options = (struct options){
+        .log_level = LOG_LEVEL_INFO, .system = geteuid() == 0, .argv = argv, .program = strdup(program)};
     struct parse p = {.options = ret_options};
     int option;
     while ((option = getopt_long(argc, argv, "", long_options, NULL)) >= 0) {
@@ -231,4 +241,5 @@ void options_done(struct options *options) {
     free(options->state_dir);
     free(options->runtime_dir);
     free(options->config);
+    free(options->program);
 }

@@ -15,6 +15,9 @@ struct options {
     bool no_keeper;
     bool system;
     bool describe;
+    bool check;    // options and settings are sound: that is all that is asked
+    char **argv;   // borrowed: what we were called with
+    char *program; // owned: what was called, as it was named then
     struct config settings;
     bool config_given;
     const char *sets[OPTIONS_SETS]; // of --set, borrowed from argv

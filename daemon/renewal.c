@@ -2,7 +2,9 @@
 #include "daemon/renewal.h"
 
 #include <fcntl.h>
+#include <spawn.h>
 #include <stdio.h>
+#include <sys/wait.h>
 
 #include "common/util.h"
 #include "daemon/activation.h"
@@ -57,12 +59,35 @@ static void on_patience(struct ev_loop *loop, struct ev_timer *timer, int events
     w->gone = true;
 }
 
+// Whether the program that is installed now would start at all as we were started. It takes some milliseconds.
+static bool program_is_sound(const struct worker *w) {
+    const struct options *o = w->options;
+    size_t count = 0;
+    while (o->argv[count])
+        count++;
+    _cleanup_free_ char **argv = calloc(count + 2, sizeof(*argv));
+    pid_t pid;
+    int status = -1;
+    char check[] = "--check";
+    if (!argv)
+        return false;
+    memcpy(argv, o->argv, count * sizeof(*argv));
+    argv[count] = check;
+    if (posix_spawn(&pid, o->program, NULL, NULL, argv, environ) != 0)
+        return false;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 int renewal_reexec(void *worker) {
     struct worker *w = worker;
     if (w->kept->head->keeper <= 0 || w->kept->head->fd < 0)
         return -EOPNOTSUPP;
     if (w->leaving)
         return 0;
+    if (!program_is_sound(w))
+        return -EINVAL;
     log_info(&w->log, "%s: leaving %lld jobs to it",
              w->for_manager ? "restart by the service manager" : "another program goes on",
              (long long)runner_stats(w->runner)->live);
@@ -78,7 +103,8 @@ bool renewal_for_manager(struct worker *w) {
         !activation_is_restart(w->options->system))
         return w->leaving;
     w->for_manager = true;
-    return renewal_reexec(w) == 0;
+    w->for_manager = renewal_reexec(w) == 0; // where the next one would not start nobody would end what runs
+    return w->for_manager;
 }
 
 bool renewal_may_leave(const struct worker *w) {

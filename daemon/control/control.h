@@ -65,7 +65,7 @@ struct control {
     void (*stop)(void *data); // daemon.stop was called
     // daemon.reload was called: settings that count later into `later`, their number; or -EINVAL with `why`.
     int (*reload)(void *data, const char *later[CONTROL_LATER], char why[256]);
-    int (*reexec)(void *data);    // daemon.reexec was called: 0, or -EOPNOTSUPP
+    int (*reexec)(void *data);    // daemon.reexec was called: 0, -EOPNOTSUPP, or -EINVAL: the program would not start
     void (*activity)(void *data); // a client left or a job ended
     void *data;
 };

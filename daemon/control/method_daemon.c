@@ -177,9 +177,12 @@ int method_daemon_reexec(struct call *call, json_t *params, json_t **ret_result)
     struct control *control = call->session->control;
     int r = call->batch ? -EOPNOTSUPP : control->reexec(control->data);
     if (r < 0) {
-        snprintf(call->refusal.what, sizeof(call->refusal.what),
-                 call->batch ? "not within a batch" : "there is no keeper to go on with (--no-keeper)");
-        return r;
+        snprintf(call->refusal.what, sizeof(call->refusal.what), "%s",
+                 call->batch    ? "not within a batch"
+                 : r == -EINVAL ? "the program that is installed now would not start: run supd --check with the "
+                                  "daemon's options to see why"
+                                : "there is no keeper to go on with (--no-keeper)");
+        return r == -EINVAL ? -EBUSY : r;
     }
     struct kept_call *record = keep_call(call->session, KEPT_REEXEC, call->id, NULL);
     if (record)

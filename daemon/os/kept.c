@@ -9,7 +9,6 @@
 
 #define KEPT_MAGIC 0x7375706420313a6bull
 enum {
-    KEPT_VERSION = 1,
     HEAD_SIZE = 2 << 20, // with room for what is to come
     BLOCK_SIZE = 256,
     BLOCKS = 1 << 20,
@@ -59,7 +58,7 @@ int kept_new(struct kept *ret_kept) {
     }
     madvise(head, kept_size(), MADV_DONTDUMP);
     head->magic = KEPT_MAGIC;
-    head->version = KEPT_VERSION;
+    head->version = KEPT_FORM;
     head->fd = fd;
     head->news = -1;
     head->first_event = head->next_job = head->next_serial = head->next_file = 1;
@@ -76,7 +75,7 @@ static int kept_map(int fd, struct kept_head **ret_head) {
     struct kept_head *head = mmap(NULL, kept_size(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
     if (head == MAP_FAILED)
         return -errno;
-    if (head->magic != KEPT_MAGIC || head->version > KEPT_VERSION) {
+    if (head->magic != KEPT_MAGIC || head->version > KEPT_FORM) {
         munmap(head, kept_size());
         return -EINVAL;
     }

@@ -323,6 +323,18 @@ def test_reexec_keeps_everything(daemon, client):
     client.close()
 
 
+@daemon_test
+def test_a_program_that_would_not_start_is_not_gone_on_with(daemon, client):
+    job = client.start(child("sleep", 1000))
+    with open(daemon.config, "w", encoding="utf-8") as file:
+        file.write('{"launchers": 1000}')
+    assert_refused(client.refused("daemon.reexec"), CONFLICT)
+    assert client.call("job.status", id=job["id"])["job"]["state"] == "running"
+    with open(daemon.config, "w", encoding="utf-8") as file:
+        file.write("{}")
+    assert client.call("daemon.reexec")["jobs"] == 1
+
+
 def test_reexec_without_a_keeper_is_unsupported():
     with Daemon(["--no-keeper"]) as daemon:
         client = daemon.client()
