@@ -35,8 +35,8 @@ const struct command *command_find(const char *name);
 void command_help(const struct command *command); // NULL: of supctl
 
 extern const struct command command_run, command_start, command_status, command_logs, command_wait, command_kill,
-    command_attach, command_send, command_resize, command_events, command_forget, command_info, command_stats, command_daemon,
-    command_rpc, command_help_command;
+    command_attach, command_send, command_resize, command_events, command_forget, command_info, command_stats,
+    command_daemon, command_rpc, command_help_command;
 
 // Begins with the command line of client->command (NULL: of supctl itself). Returns 0 or -ENOMEM.
 int client_parse(struct client *client, int argc, char **argv);

@@ -23,9 +23,9 @@ const struct command command_help_command = {
     "help", "[COMMAND]", "what a command does, and its options", NULL, NULL, false, EXIT_REFUSED, help_run};
 
 static const struct command *const every[] = {
-    &command_run,    &command_start,  &command_status, &command_logs,   &command_wait,
-    &command_kill,   &command_attach, &command_send,   &command_resize, &command_events,
-    &command_forget, &command_info,   &command_stats,  &command_daemon,  &command_rpc,    &command_help_command,
+    &command_run,    &command_start,  &command_status, &command_logs,         &command_wait,   &command_kill,
+    &command_attach, &command_send,   &command_resize, &command_events,       &command_forget, &command_info,
+    &command_stats,  &command_daemon, &command_rpc,    &command_help_command,
 };
 
 const struct command *command_find(const char *name) {
