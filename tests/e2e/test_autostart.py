@@ -104,8 +104,11 @@ def test_stale_socket_does_not_hinder():
     with Home() as home:
         assert home.run("run", "--", "true").returncode == 0
         pid = home.daemons()[0]
-        procs.kill(pid)
-        assert procs.wait_gone(pid)
+        worker = procs.children(pid)[0]
+        procs.kill(pid, signal.SIGSTOP)
+        for each in (worker, pid):  # before it can end in order
+            procs.kill(each, signal.SIGKILL)
+            assert procs.wait_gone(each)
         done = home.run("run", "--", "echo", "again")
         assert (done.returncode, done.stdout) == (0, b"again\n"), done
         assert home.daemons() != [pid] and len(home.daemons()) == 1
