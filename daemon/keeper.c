@@ -114,8 +114,6 @@ static void answer(struct state *s) {
         s->head->was_ready = true;
         notify_send("READY=1");
     }
-    if (asks & KEPT_ASK_WATCHDOG)
-        notify_send("WATCHDOG=1");
     if (asks & KEPT_ASK_STOPPING)
         notify_send("STOPPING=1");
 }

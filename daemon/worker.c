@@ -60,6 +60,7 @@ static void on_keeper(struct ev_loop *loop, struct ev_io *io, int events) {
     struct worker *w = io->data;
     ev_io_stop(loop, io);
     log_error(&w->log, "the keeper (process %d) is gone: ending all jobs, then leaving", (int)w->kept->head->keeper);
+    w->kept->head->keeper = 0; // the number may be another's
     worker_stop(w);
 }
 

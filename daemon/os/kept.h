@@ -61,7 +61,7 @@ struct kept_event {
 };
 
 // What a worker asks of its keeper: bits of `asks`, then SIGUSR1.
-enum { KEPT_ASK_READY = 1, KEPT_ASK_STOPPING = 2, KEPT_ASK_RELOADING = 4, KEPT_ASK_WATCHDOG = 8, KEPT_ASK_ROOM = 16 };
+enum { KEPT_ASK_READY = 1, KEPT_ASK_STOPPING = 2, KEPT_ASK_RELOADING = 4, KEPT_ASK_ROOM = 8 };
 
 struct kept_head {
     uint64_t magic;
