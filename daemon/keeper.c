@@ -17,8 +17,9 @@
 #include "daemon/watchdog.h"
 
 enum {
-    TABLE_MOST = 65536, // descriptors for which there is room from the start
-    FREE_STARTS = 20,   // at once, before the next ones wait for their turn
+    TABLE_MOST = 65536,  // descriptors for which there is room from the start
+    FAILED_STOPPING = 5, // starts that came to nothing, before a stop is given up
+    FREE_STARTS = 20,    // at once, before the next ones wait for their turn
 };
 #define STARTS_SECOND 2.0 // in the long run
 #define WAIT_FIRST 0.1    // seconds, after one that died before it was ready; doubled with each in a row
@@ -152,8 +153,9 @@ static void wait_before_restart(struct state *s) {
         return;
     log_error(s->keeper->log, "keeper: the worker dies again and again (%u starts): the next one starts in %.1f s",
               s->head->starts, wait);
+    const bool was_stopping = s->head->is_stopping;
     double until = now_mono() + wait, left = wait;
-    while (left > 0 && !s->head->is_stopping) {
+    while (left > 0 && s->head->is_stopping == was_stopping) { // to be stopped it starts at once, but once
         wait_signal(s, left);
         left = until - now_mono();
     }
@@ -256,6 +258,10 @@ int keeper_run(const struct keeper *keeper) {
             exec_again(&s);
         else
             tell_death(&s);
+        if (s.head->is_stopping && s.failed >= FAILED_STOPPING) {
+            log_error(keeper->log, "keeper: no worker gets ready to end the jobs: leaving them to the next supd");
+            return WORKER_FAILED;
+        }
         wait_before_restart(&s);
     }
 }

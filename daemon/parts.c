@@ -240,6 +240,8 @@ int parts_go_on(struct worker *w) {
 // All that stays open is open: the rest is for clients and jobs.
 static int worker_open_budget(struct worker *w) {
     descriptors_init(&w->descriptors, launcher_descriptors(w->launcher) + DESCRIPTORS_MOMENT);
+    if (w->resumed)
+        return 0; // what is taken is jobs' and clients' that are gone on with
     int r = descriptors_take(&w->descriptors, DESCRIPTORS_LEAST, descriptors_for_clients());
     if (r < 0) {
         log_error(&w->log, "a limit of %lld open files is too low: give it %lld or more (RLIMIT_NOFILE)",

@@ -46,7 +46,7 @@ static int fault(void) {
     return error ? atoi(error) : EIO;
 }
 
-#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+#define REAL(name) ((__typeof__(&(name)))dlsym(RTLD_NEXT, #name))
 
 #define FAIL_FD(fd)                               \
     do {                                          \

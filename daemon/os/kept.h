@@ -19,7 +19,7 @@ enum kept_kind { KEPT_JOB, KEPT_SESSION, KEPT_CALL, KEPT_KIND_COUNT };
 
 enum {
     KEPT_FORM = 1,        // of all this: the next one knows how to read those before
-    KEPT_JOB_SIZE = 1536, // of a record
+    KEPT_JOB_SIZE = 1024, // of a record
     KEPT_SESSION_SIZE = 64,
     KEPT_CALL_SIZE = 256,
     KEPT_RECORDS = 1 << 17, // of each kind

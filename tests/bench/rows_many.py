@@ -33,8 +33,10 @@ def row_9(bench):
     with bench.daemon(descriptors=DESCRIPTORS) as daemon:
         warm(client(bench, daemon, 100, 4, bench.tools.tiny))
         worker = [daemon.worker()]
+        daemon.rest()
         before = private_bytes(worker) + kept_bytes(worker[0])
         live = len(daemon.start_quiet(quiet(wanted), refusable=True))
+        daemon.rest()
         grown = private_bytes(worker) + kept_bytes(worker[0]) - before
         if daemon.refusal:
             bench.note(f"row 9: refused after {live} jobs: {daemon.refusal}")

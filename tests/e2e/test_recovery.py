@@ -6,7 +6,7 @@ import time
 
 import procs
 from chaos import shake
-from client import CONFLICT, UNSUPPORTED, Closed, data_of
+from client import CONFLICT, UNSUPPORTED, Closed, RpcError, data_of
 from harness import (GUARD, Daemon, Skip, assert_reason, assert_refused, child, daemon_test, is_sanitized, needs_tree,
                      text)
 
@@ -333,6 +333,25 @@ def test_a_program_that_would_not_start_is_not_gone_on_with(daemon, client):
     with open(daemon.config, "w", encoding="utf-8") as file:
         file.write("{}")
     assert client.call("daemon.reexec")["jobs"] == 1
+
+
+def test_recovery_with_no_descriptors_left():
+    with Daemon(nofile=120) as daemon:
+        client = daemon.client()
+        ids = []
+        while len(ids) < 100:
+            try:
+                ids.append(client.call("job.start", argv=child("sleep", 1000))["job"]["id"])
+            except RpcError as error:
+                assert error.data["limit"] == "descriptors", error
+                break
+        for _ in range(3):
+            daemon.kill_worker()
+            assert len(client.call("job.list", states=["running"], limit=1000)["jobs"]) == len(ids)
+        client.call("job.kill", ids=ids, grace=0)
+        for id_ in ids:
+            assert_reason(client.call("job.wait", id=id_)["jobs"][0], "killed")
+        assert client.run(["echo", "room"])["result"]["exit_code"] == 0
 
 
 def test_reexec_without_a_keeper_is_unsupported():
