@@ -97,6 +97,6 @@ def shake(daemon, kind, jobs, times):
         if kind == "reexec":
             daemon.client().call("daemon.reexec")
         else:
-            daemon.kill_worker(kind)
+            daemon.kill_worker(kind, at_rest=False)
     done, cut = chaos.finish()
     assert done > times, (done, cut)

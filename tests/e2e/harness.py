@@ -130,9 +130,12 @@ class Daemon:
         found = [pid for pid in procs.children(self.pid) if procs.name(pid) == "supd-worker"]
         return found[0] if found else None
 
-    def kill_worker(self, number=signal.SIGKILL):
-        """The worker dies; another is there when this comes back."""
+    def kill_worker(self, number=signal.SIGKILL, at_rest=True):
+        """The worker dies; another is there when this comes back. At rest it has nothing half done: a connection that
+        was answered just now but is still marked as busy would be closed."""
         before = self.worker
+        if at_rest:
+            procs.eventually(lambda: procs.in_epoll_wait(before), "the worker is at rest")
         procs.kill(before, number)
         procs.eventually(lambda: self.worker not in (None, before), "another worker is there")
 
