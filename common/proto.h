@@ -15,6 +15,7 @@
 #define PROTO_DURATION_MAX 1e9
 #define PROTO_DEPTH_MAX 64
 #define PROTO_BATCH_MAX 256
+#define PROTO_USER_MAX 256
 
 enum proto_kind {
     PK_ANY,

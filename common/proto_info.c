@@ -53,8 +53,8 @@ static const struct proto_field output_fields[] = {
 };
 static const struct proto_type output_type = {PK_OBJECT, .fields = output_fields};
 static const struct proto_field launch_fields[] = {
-    {"count", &proto_count, 0, NULL, "leaders started"},
-    {"failed", &proto_count, 0, NULL, "launches that failed"},
+    {"count", &proto_count, PF_NULL, NULL, "leaders started; for administrators, as the next three"},
+    {"failed", &proto_count, PF_NULL, NULL, "launches that failed"},
     {"mean", &proto_elapsed, PF_NULL, NULL, "seconds from acceptance to exec"},
     {"max", &proto_elapsed, PF_NULL, NULL, "seconds from acceptance to exec"},
     {"queued", &proto_count, 0, NULL, "waiting for a launcher now"},
@@ -76,10 +76,10 @@ static const struct proto_field memory_fields[] = {
 };
 static const struct proto_type memory_type = {PK_OBJECT, .fields = memory_fields};
 static const struct proto_field history_fields[] = {
-    {"jobs", &proto_count, 0, NULL, "final jobs in the store"},
-    {"bytes", &proto_count, 0, NULL, "what they take of the disk"},
-    {"waiting", &proto_count, 0, NULL, "changes that are not in it yet"},
-    {"safe", &proto_bool, 0, NULL, "whether all of it would outlive a loss of power now"},
+    {"jobs", &proto_count, PF_NULL, NULL, "final jobs in the store; for administrators, as the rest of it"},
+    {"bytes", &proto_count, PF_NULL, NULL, "what they take of the disk"},
+    {"waiting", &proto_count, PF_NULL, NULL, "changes that are not in it yet"},
+    {"safe", &proto_bool, PF_NULL, NULL, "whether all of it would outlive a loss of power now"},
     {NULL},
 };
 static const struct proto_type history_type = {PK_OBJECT, .fields = history_fields};

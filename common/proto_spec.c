@@ -63,6 +63,7 @@ static const struct proto_field limits_fields[] = {
 };
 static const struct proto_type limits_type = {PK_OBJECT, .fields = limits_fields};
 
+static const struct proto_type user_type = {PK_STRING, .min = 1, .max = PROTO_USER_MAX};
 static const char *octal_check(const json_t *value) {
     const char *s = json_string_value(value);
     for (; *s; s++)
@@ -124,7 +125,8 @@ const struct proto_field proto_spec_fields[] = {
     {"name", &proto_name, 0, NULL, "unique among the owner's live jobs", "name", "NAME"},
     {"key", &proto_key, 0, NULL, "the same key gives the first job back", "key", "KEY"},
     {"labels", &proto_labels, 0, "{}", "for finding it", "l,label", "KEY=VALUE"},
-    {"cwd", &cwd_type, 0, NULL, "working directory; default: the user's home, else /", "C,cwd", "DIR"},
+    {"cwd", &cwd_type, 0, NULL, "working directory; default: the user's home, or / where that is no directory", "C,cwd",
+     "DIR"},
     {"env", &env_type, 0, "{}", "variables on top of the job's plain environment; null unsets", "e,env", "KEY=VALUE"},
     {"stdin", &stdin_type, 0, "\"null\"",
      "what the job reads; stream: what job.input gives it; fd: a descriptor sent along", "stdin", "null|stream"},
@@ -143,7 +145,7 @@ const struct proto_field proto_spec_fields[] = {
      "kill|wait|keep"},
     {"output", &output_type, 0, "{}", "what is kept of each stream"},
     {"limits", &limits_type, PF_LATER, NULL, "resources of the job"},
-    {"user", &proto_text, PF_LATER, NULL, "another user"},
+    {"user", &user_type, 0, NULL, "as whom it runs, by name or number: another user for root only", "u,run-as", "USER"},
     {"umask", &umask_type, 0, "\"022\"", "file mode creation mask, octal", "umask", "OCTAL"},
     {"nice", &nice_type, 0, "0", "scheduling priority, -20 to 19", "nice", "N"},
     {"lease", &proto_bool, 0, "false", "the connection's end kills the job (job.run: true)"},

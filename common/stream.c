@@ -177,6 +177,10 @@ static int stream_append(struct stream *s, size_t size, struct ancillary *along)
     return r;
 }
 
+static bool stream_may_grow(const struct stream *s) {
+    return buffer_size(&s->in) <= STREAM_LARGE || !s->listener->grow || s->listener->grow(s->data);
+}
+
 static void stream_on_read(struct ev_loop *loop, struct ev_io *w, int events) {
     struct stream *s = w->data;
     if (stream_full(s)) { // since the last turn: the bottom of this one stops the watcher
@@ -186,7 +190,7 @@ static void stream_on_read(struct ev_loop *loop, struct ev_io *w, int events) {
     struct ancillary along;
     stream_send(s); // marks it, and has the mark taken back at the bottom of the turn
     ssize_t n = ancillary_recv(s->fd, s->host->scratch, STREAM_READ_MAX, buffer_size(&s->in) == 0, &along);
-    if (n > 0 && stream_append(s, (size_t)n, &along) < 0)
+    if (n > 0 && (stream_append(s, (size_t)n, &along) < 0 || !stream_may_grow(s)))
         stream_overlong(s);
     else if (n > 0)
         stream_pace(s);
@@ -288,6 +292,10 @@ int stream_unload(const struct stream *s, const struct buffer **ret_in, const st
     *ret_in = &s->in;
     *ret_out = &s->out;
     return 0;
+}
+
+size_t stream_held(const struct stream *stream) {
+    return buffer_size(&stream->in) + buffer_size(&stream->out);
 }
 
 size_t stream_queued(const struct stream *stream) {

@@ -28,6 +28,8 @@ struct stream_listener {
     // Whether `count` more descriptors that came may be kept (0 or a negative errno); below 0: so many have gone, of
     // those and of what was given to be sent. NULL: nobody counts.
     int (*account)(void *data, int count);
+    // Whether a line that is large already, and not whole yet, may be more; else it counts as over the cap. NULL: it may.
+    bool (*grow)(void *data);
 };
 
 struct stream_limits {
@@ -58,6 +60,7 @@ int stream_give(struct stream *stream, size_t at, const int *fds, int count);
 // In `line`: the descriptors that came with its first bytes, now the caller's. What nobody takes is closed.
 struct ancillary stream_take(struct stream *stream);
 size_t stream_queued(const struct stream *stream);
+size_t stream_held(const struct stream *stream); // bytes of both directions
 
 // `mark` is set while something is half way in either direction, or while somebody says that it is busy: what is done for it
 // could not be gone on with by another process. Borrowed; NULL: nobody asks.

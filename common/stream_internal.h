@@ -8,7 +8,8 @@
 
 enum {
     STREAM_READ_MAX = 65536,
-    STREAM_TURN_LINES = 16, // of one stream in one turn of the loop, so that nobody waits long for his own
+    STREAM_LARGE = 256 * 1024, // a line's first bytes, after which each piece is asked about
+    STREAM_TURN_LINES = 16,    // of one stream in one turn of the loop, so that nobody waits long for his own
 };
 #define STREAM_TURN_SECONDS 25e-6 // nor for a few that are dear; a line that is begun is done
 

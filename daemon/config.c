@@ -11,6 +11,7 @@ static const char *const tree_words[] = {
     [TREE_AUTO] = "auto", [TREE_CGROUP] = "cgroup", [TREE_REAPER] = "reaper", [TREE_NONE] = "none", NULL};
 
 static const char *const store_words[] = {[STORE_SQLITE] = "sqlite", [STORE_NONE] = "none", NULL};
+static const char *const privileges_words[] = {[PRIVILEGES_ANY] = "any", [PRIVILEGES_NO_NEW] = "no_new", NULL};
 static const char *const full_words[] = {[STORE_FULL_RUN] = "run", [STORE_FULL_REFUSE] = "refuse", NULL};
 
 enum { AT_START = true };
@@ -44,6 +45,26 @@ static const struct setting {
      "final jobs kept (in memory at most 10000); the oldest go first"},
     {"history_bytes", NULL, offsetof(struct config, history_bytes), 1 << 30, 0, INT64_MAX, false,
      "what they and their output may take (in memory at most 256 MiB); the oldest go first"},
+    {"privileges", privileges_words, offsetof(struct config, privileges), PRIVILEGES_ANY, 0, 0, AT_START,
+     "what jobs may gain by set-uid programs and the like: any, or no_new (PR_SET_NO_NEW_PRIVS, for supd too)"},
+    {"owner_clients", NULL, offsetof(struct config, owner_clients), 200, 1, 100000, false,
+     "of one user beside root, of a machine's daemon: connections at once"},
+    {"owner_calls", NULL, offsetof(struct config, owner_calls), 20000, 1, 1000000, false,
+     "likewise: unanswered requests"},
+    {"owner_live_jobs", NULL, offsetof(struct config, owner_live_jobs), 2000, 1, 1000000, false,
+     "likewise: jobs that live at once"},
+    {"owner_queued_jobs", NULL, offsetof(struct config, owner_queued_jobs), 1000, 1, 1000000, false,
+     "likewise: of them, those that wait to be started"},
+    {"owner_queued_bytes", NULL, offsetof(struct config, owner_queued_bytes), 64 << 20, 1024, INT64_MAX, false,
+     "likewise: requests and stdin of live jobs, input that waits, and answers that nobody reads"},
+    {"owner_output_bytes", NULL, offsetof(struct config, owner_output_bytes), 256 << 20, 0, INT64_MAX, false,
+     "likewise: captured output held; beyond it new output is a gap"},
+    {"owner_descriptors", NULL, offsetof(struct config, owner_descriptors), 6000, 8, 10000000, false,
+     "likewise: open files of supd for their connections and jobs; never more than half of all"},
+    {"owner_history_jobs", NULL, offsetof(struct config, owner_history_jobs), 25000, 0, 10000000, false,
+     "likewise: final jobs kept; the oldest go first"},
+    {"owner_history_bytes", NULL, offsetof(struct config, owner_history_bytes), 256 << 20, 0, INT64_MAX, false,
+     "likewise: what they and their output may take; the oldest go first"},
 };
 
 // Enums have the size of an int, numbers are 64 bits.
@@ -70,10 +91,12 @@ int config_change(struct config *to, const struct config *from, const char **nam
         else if (count < max)
             names[count++] = s->name;
     }
+    to->access = from->access;
     return count;
 }
 
 void config_init(struct config *config) {
+    config->access = (struct access){0};
     for (size_t i = 0; i < ARRAY_SIZE(settings); i++)
         setting_store(&settings[i], config, settings[i].fallback);
 }
@@ -91,7 +114,66 @@ static int setting_refuse(const struct setting *s, char why[256]) {
     return -EINVAL;
 }
 
+static const struct access_word {
+    const char *name;
+    enum access_kind kind, group; // of a word that begins with %
+} access_words[] = {
+    {"users", ACCESS_USER, ACCESS_USER},
+    {"groups", ACCESS_GROUP, ACCESS_GROUP},
+    {"admins", ACCESS_ADMIN, ACCESS_ADMIN_GROUP},
+};
+
+static int access_item(struct access *access, const struct access_word *word, const json_t *item, char why[256]) {
+    const char *text = json_string_value(item);
+    bool is_group = text && text[0] == '%' && word->group != word->kind;
+    int64_t id = json_is_integer(item) ? json_integer_value(item) : -1;
+    if (text ? !text[is_group] : id < 0 || id >= UINT32_MAX) {
+        snprintf(why, 256, "access.%s must hold names and numbers%s", word->name,
+                 word->group != word->kind ? " of users, and \"%GROUP\"" : "");
+        return -EINVAL;
+    }
+    int r = access_add(access, is_group ? word->group : word->kind, text ? text + is_group : NULL, id);
+    if (r == -ENOSPC)
+        snprintf(why, 256, "access holds at most %d names", ACCESS_MAX);
+    else if (r < 0)
+        snprintf(why, 256, "access.%s: a name has less than %d bytes", word->name, ACCESS_NAME);
+    return r < 0 ? -EINVAL : 0;
+}
+
+// {"users": [...], "groups": [...], "admins": [...]}: it replaces what was said before.
+static int access_apply(struct config *config, const json_t *value, char why[256]) {
+    struct access access = {0};
+    const char *name;
+    json_t *list, *item;
+    size_t i;
+    if (!json_is_object(value)) {
+        snprintf(why, 256, "access must be an object of users, groups and admins");
+        return -EINVAL;
+    }
+    json_object_foreach((json_t *)(uintptr_t)value, name, list) {
+        const struct access_word *word = NULL;
+        for (size_t w = 0; w < ARRAY_SIZE(access_words); w++)
+            if (streq(access_words[w].name, name))
+                word = &access_words[w];
+        if (!word || !json_is_array(list)) {
+            snprintf(why, 256, word ? "access.%.60s must be an array" : "access.%.60s: only users, groups and admins",
+                     name);
+            return -EINVAL;
+        }
+        access.is_limited = access.is_limited || word->kind != ACCESS_ADMIN;
+        json_array_foreach(list, i, item) {
+            int r = access_item(&access, word, item, why);
+            if (r < 0)
+                return r;
+        }
+    }
+    config->access = access;
+    return 0;
+}
+
 static int config_apply(struct config *config, const char *name, const json_t *value, char why[256]) {
+    if (streq(name, "access"))
+        return access_apply(config, value, why);
     const struct setting *s = NULL;
     for (size_t i = 0; i < ARRAY_SIZE(settings); i++)
         if (streq(settings[i].name, name))
@@ -164,6 +246,11 @@ void config_help(void) {
             snprintf(fallback, sizeof(fallback), "%s", s->words[s->fallback]);
         else
             snprintf(fallback, sizeof(fallback), "%lld", (long long)s->fallback);
-        printf("  %-18s %s (%s)\n", s->name, s->doc, fallback);
+        printf("  %-19s %s (%s)\n", s->name, s->doc, fallback);
     }
+    puts("  access              of a machine's daemon: {\"users\": [...], \"groups\": [...]}: who may connect, by name "
+         "or\n"
+         "                      number (every user that the machine knows); \"admins\": [...]: users, and \"%GROUP\", "
+         "who\n"
+         "                      see, end and forget everybody's jobs, reload and stop (root)");
 }

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "daemon/core/access.h"
 #include "daemon/os/launcher.h"
 #include "daemon/os/tree.h"
 
@@ -17,6 +18,10 @@ struct config {
     enum config_store { STORE_SQLITE, STORE_NONE } store;
     enum config_store_full { STORE_FULL_RUN, STORE_FULL_REFUSE } store_full;
     int64_t history_jobs, history_bytes;
+    int64_t owner_clients, owner_calls, owner_live_jobs, owner_queued_jobs, owner_queued_bytes, owner_output_bytes;
+    int64_t owner_descriptors, owner_history_jobs, owner_history_bytes;
+    enum config_privileges { PRIVILEGES_ANY, PRIVILEGES_NO_NEW } privileges; // of jobs
+    struct access access;
 };
 
 void config_init(struct config *config);

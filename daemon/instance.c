@@ -9,23 +9,31 @@
 
 #include "common/util.h"
 
+// Whatever the umask is.
+static int directory_make_one(const char *path, mode_t mode) {
+    if (mkdir(path, 0700) < 0)
+        return errno == EEXIST ? 0 : -errno;
+    return mode != 0700 && chmod(path, mode) < 0 ? -errno : 0;
+}
+
 // Makes `path` and what is missing above it. Directories that exist are left as they are.
-static int directory_make(const char *path) {
+static int directory_make(const char *path, mode_t mode) {
     _cleanup_free_ char *copy = strdup(path);
     if (!copy)
         return -ENOMEM;
     for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = 0;
-        if (mkdir(copy, 0700) < 0 && errno != EEXIST)
-            return -errno;
+        int r = directory_make_one(copy, mode);
+        if (r < 0)
+            return r;
         *slash = '/';
     }
-    return mkdir(copy, 0700) < 0 && errno != EEXIST ? -errno : 0;
+    return directory_make_one(copy, mode);
 }
 
 // A directory of supd's own must be this user's and no link: whoever could write to it could be supd.
-static int directory_own(const char *path, struct stat *ret_stat, char why[400]) {
-    int r = directory_make(path);
+static int directory_own(const char *path, mode_t mode, struct stat *ret_stat, char why[400]) {
+    int r = directory_make(path, mode);
     struct stat st;
     if (r == 0 && lstat(path, &st) < 0)
         r = -errno;
@@ -39,7 +47,7 @@ static int directory_own(const char *path, struct stat *ret_stat, char why[400])
                                      : "is no directory");
         return -EPERM;
     }
-    if ((st.st_mode & 077) && chmod(path, 0700) < 0) {
+    if ((st.st_mode & 0777) != mode && chmod(path, mode) < 0) {
         snprintf(why, 400, "%.200s: %s", path, strerror(errno));
         return -errno;
     }
@@ -80,23 +88,48 @@ static int lock_take(const char *dir, long holder, int *lock, int *ret_fd, char 
     return 0;
 }
 
-static int socket_directory(const char *socket, char why[400]) {
+// Whoever could rename a directory on the way to the socket, or what is in it, could put another in its place, and be
+// supd to its clients. In a sticky directory nobody renames what is not theirs.
+static bool is_safe(const struct stat *st) {
+    bool is_ours = st->st_uid == geteuid() || st->st_uid == 0;
+    return is_ours && (!(st->st_mode & 022) || (st->st_mode & S_ISVTX));
+}
+
+static int socket_directory(const char *socket, mode_t mode, char why[400]) {
     _cleanup_free_ char *copy = strdup(socket);
-    int r = copy ? directory_make(dirname(copy)) : -ENOMEM;
-    if (r < 0)
+    int r = copy ? directory_make(dirname(copy), mode) : -ENOMEM;
+    if (r < 0) {
         snprintf(why, 400, "%.200s: its directory: %s", socket, strerror(-r));
-    return r;
+        return r;
+    }
+    _cleanup_free_ char *path = realpath(copy, NULL);
+    for (char *at = path; at && *at; at = streq(at, "/") ? NULL : dirname(at)) {
+        struct stat st;
+        if (stat(at, &st) < 0 || is_safe(&st))
+            continue;
+        snprintf(why, 400,
+                 "%.120s: %.120s belongs to another user or others can write to it, and so put a socket of theirs in "
+                 "place of this one: mend that, or name another",
+                 socket, at);
+        return -EPERM;
+    }
+    return 0;
 }
 
 int instance_open(struct instance *instance, const struct instance_parts *parts, char why[400]) {
     *instance = (struct instance){.runtime_lock = -1, .state_lock = -1};
     struct stat runtime = {0}, state = {0};
-    int r = directory_own(parts->runtime_dir, &runtime, why);
+    _cleanup_free_ char *socket = strdup(parts->socket);
+    if (!socket)
+        return -ENOMEM;
+    // Everybody's way to the socket; what else is in it is closed to them.
+    bool is_way = parts->is_shared && streq(dirname(socket), parts->runtime_dir);
+    int r = directory_own(parts->runtime_dir, is_way ? 0755 : 0700, &runtime, why);
     if (r == 0)
-        r = socket_directory(parts->socket, why);
+        r = socket_directory(parts->socket, parts->is_shared ? 0755 : 0700, why);
     if (r == 0)
         r = lock_take(parts->runtime_dir, parts->pid, &parts->locks[0], &instance->runtime_lock, why);
-    int kept = r == 0 ? directory_own(parts->state_dir, &state, why) : 0;
+    int kept = r == 0 ? directory_own(parts->state_dir, 0700, &state, why) : 0;
     if (r == 0 && kept == 0 && (runtime.st_ino != state.st_ino || runtime.st_dev != state.st_dev))
         kept = lock_take(parts->state_dir, parts->pid, &parts->locks[1], &instance->state_lock, why);
     if (kept == -EADDRINUSE || kept == -EPERM) // somebody else's

@@ -208,6 +208,10 @@ int options_reload(const struct options *o, struct config *ret_config, char why[
             snprintf(why, 256, "--set: %.240s", what);
             return -EINVAL;
         }
+    if (!o->system && (config.access.is_limited || config.access.count > 0)) {
+        snprintf(why, 256, "access: a user's daemon serves that user alone; it is a setting of --system");
+        return -EINVAL;
+    }
     *ret_config = config;
     return 0;
 }

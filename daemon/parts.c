@@ -71,26 +71,55 @@ static int worker_open_stores(struct worker *w) {
     return r < 0 ? worker_fail(w, "the directory for output", r) : 0;
 }
 
+// Root's daemon for the machine: anybody's jobs, each as whom they are.
+static bool parts_is_shared(const struct worker *w) {
+    return w->options->system && geteuid() == 0;
+}
+
+void parts_shares(const struct worker *w, struct owner_limits *ret_limits) {
+    const struct config *c = &w->settings;
+    *ret_limits = (struct owner_limits){.clients = c->owner_clients,
+                                        .calls = c->owner_calls,
+                                        .live_jobs = c->owner_live_jobs,
+                                        .queued_jobs = c->owner_queued_jobs,
+                                        .queued_bytes = c->owner_queued_bytes,
+                                        .output_bytes = c->owner_output_bytes,
+                                        .descriptors = MIN(c->owner_descriptors, descriptors_limit() / 2)};
+}
+
+static int worker_open_users(struct worker *w) {
+    struct owner_limits shares;
+    parts_shares(w, &shares);
+    w->owners = owners_new(geteuid(), &shares);
+    int r = w->owners ? identity_open(NULL, geteuid(), &w->identity) : -ENOMEM;
+    if (r == 0)
+        r = identities_new(w->loop, &w->identities);
+    if (r == 0)
+        identities_put(w->identities, w->identity);
+    return r;
+}
+
 static int worker_open_os(struct worker *w) {
     const struct config *config = &w->settings;
     char why[400] = "";
     struct kept_head *head = w->kept->head;
-    int r = launcher_new(w->loop, config->spawn, (int)config->launchers, head, &w->launcher);
+    int r = launcher_new(w->loop, config->spawn, (int)config->launchers, parts_is_shared(w), head, &w->launcher);
     if (r < 0)
         return worker_fail(w, "launchers", r);
     const struct instance_parts instance = {.socket = w->options->socket,
                                             .runtime_dir = w->options->runtime_dir,
                                             .state_dir = w->options->state_dir,
                                             .locks = head->locks,
+                                            .is_shared = parts_is_shared(w),
                                             .pid = head->keeper > 0 ? head->keeper : getpid()};
     r = instance_open(&w->instance, &instance, why);
     if (r < 0) {
         log_error(&w->log, "%s", why);
         return r;
     }
-    r = identity_open(geteuid(), &w->identity);
+    r = worker_open_users(w);
     if (r < 0)
-        return worker_fail(w, "user", r);
+        return worker_fail(w, "users", r);
     w->reaper_fd = reaper_open();
     r = head->keeper > 0 ? adopted_new(w->loop, head, &w->adopted) : 0;
     if (r < 0)
@@ -160,7 +189,8 @@ static int worker_open_runner(struct worker *w) {
         .spools = w->spools,
         .registry = w->registry,
         .kept = w->kept,
-        .identity = &w->identity,
+        .sets_identity = parts_is_shared(w),
+        .owners = w->owners,
         .live_max = config->max_live_jobs,
         .history = w->history,
         .history_max = MIN(config->history_jobs, (int64_t)MEMORY_JOBS),
@@ -168,6 +198,19 @@ static int worker_open_runner(struct worker *w) {
     };
     int r = runner_new(&parts, &control_runner_listener, &w->control, &w->runner);
     return r < 0 ? worker_fail(w, "runner", r) : 0;
+}
+
+struct control_limits parts_limits(const struct worker *w) {
+    const struct config *c = &w->settings;
+    return (struct control_limits){.clients = c->max_clients,
+                                   .request_bytes = c->max_request_bytes,
+                                   .calls = c->max_calls,
+                                   .live_jobs = c->max_live_jobs,
+                                   .history_jobs = c->history_jobs,
+                                   .history_bytes = c->history_bytes,
+                                   .output_bytes = c->output_bytes,
+                                   .owner_history_jobs = c->owner_history_jobs,
+                                   .owner_history_bytes = c->owner_history_bytes};
 }
 
 static int worker_open_control(struct worker *w) {
@@ -185,14 +228,12 @@ static int worker_open_control(struct worker *w) {
         .launcher = w->launcher,
         .descriptors = &w->descriptors,
         .spools = w->spools,
-        .identity = &w->identity,
-        .limits = {.clients = config->max_clients,
-                   .request_bytes = config->max_request_bytes,
-                   .calls = config->max_calls,
-                   .live_jobs = config->max_live_jobs,
-                   .history_jobs = config->history_jobs,
-                   .history_bytes = config->history_bytes,
-                   .output_bytes = config->output_bytes},
+        .identity = w->identity,
+        .is_shared = parts_is_shared(w),
+        .identities = w->identities,
+        .access = &w->settings.access,
+        .owners = w->owners,
+        .limits = parts_limits(w),
         .info = {.version = SUPD_VERSION,
                  .socket = w->options->socket,
                  .pid = w->kept->head->keeper > 0 ? w->kept->head->keeper : getpid(),
@@ -318,7 +359,9 @@ void parts_close(struct worker *w) {
     tree_host_free(w->trees);
     adopted_free(w->adopted);
     spool_host_free(w->spools);
-    identity_done(&w->identity);
+    identities_free(w->identities);
+    owners_free(w->owners, claimant_release);
+    identity_unref(w->identity);
     instance_close(&w->instance);
     fd_close(w->reaper_fd);
     fd_close(w->keeper_fd);

@@ -18,7 +18,9 @@ struct worker {
     struct log log;
     struct ev_loop *loop;
     struct instance instance;
-    struct identity identity;
+    struct identity *identity;     // the daemon's own
+    struct identities *identities; // of those it serves
+    struct owners *owners;
     struct launcher *launcher;
     struct descriptors descriptors;
     struct tree_host *trees;
@@ -41,6 +43,8 @@ struct worker {
     bool stopping, leaving, gone; // leaving: for another; gone: it can
 };
 
+struct control_limits parts_limits(const struct worker *w); // likewise
+void parts_shares(const struct worker *w, struct owner_limits *ret_limits); // as the settings are now
 struct ev_loop *parts_loop(void); // NULL when memory is out
 // Each returns 0 or a negative errno, and has logged it. In this order; recovery_run goes before the listener.
 int parts_take_over(struct kept *kept);

@@ -8,6 +8,7 @@
 
 #include "common/util.h"
 #include "daemon/activation.h"
+#include "daemon/control/admission.h"
 #include "daemon/control/listener.h"
 #include "daemon/keeper.h"
 #include "daemon/store/history.h"
@@ -16,12 +17,11 @@
 
 static void limits_apply(struct worker *w) {
     const struct config *c = &w->settings;
-    struct control_limits *l = &w->control.limits;
-    l->clients = c->max_clients;
-    l->calls = c->max_calls;
-    l->live_jobs = c->max_live_jobs;
-    l->history_jobs = c->history_jobs;
-    l->history_bytes = c->history_bytes;
+    w->control.limits = parts_limits(w);
+    struct owner_limits shares;
+    parts_shares(w, &shares);
+    owners_set_limits(w->owners, &shares);
+    admission_review(&w->control);
     w->control.refuses_undurable = c->store_full == STORE_FULL_REFUSE;
     runner_set_limits(w->runner, c->max_live_jobs, c->history_jobs, c->history_bytes);
     if (w->history)

@@ -12,9 +12,11 @@ static struct job *archive_load(struct control *control, struct history_job *h) 
     struct job *job = NULL;
     if (params && decode_spec(params, false, &refusal, &spec) == 0) {
         if (!spec.cwd)
-            spec.cwd = strdup(control->identity->home);
+            spec.cwd = strdup("/");
         job = spec.cwd ? runner_load(control->runner, h, &spec) : NULL;
     }
+    if (job && job->account && !job->account->name)
+        owner_set_name(job->account, json_string_value(json_object_get(params, "owner")));
     if (params)
         spec_done(&spec);
     json_decref(params);

@@ -49,6 +49,7 @@ struct call *call_new(struct session *session, json_t *id) {
         return NULL;
     call->session = session;
     session->open_calls++;
+    session->owner->calls++;
     call->id = json_incref(id);
     return call;
 }
@@ -63,8 +64,10 @@ static void call_close(struct call *call) {
 
 static void call_free(struct call *call) {
     call_close(call);
-    if (call->session)
+    if (call->session) {
         call->session->open_calls--;
+        call->session->owner->calls--;
+    }
     if (call->batch)
         batch_settle(call->batch, call->session);
     json_decref(call->id);
@@ -134,12 +137,16 @@ void call_refuse(struct call *call, int error) {
                  refusal->why);
     if (!refusal->what[0] && code == PROTO_INTERNAL_ERROR)
         snprintf(refusal->what, sizeof(refusal->what), "%s", strerror(-error));
+    if (!refusal->what[0] && refusal->limit)
+        snprintf(refusal->what, sizeof(refusal->what), "limit of %s reached: wait for answers, and for jobs to end",
+                 refusal->limit);
     json_t *message = call->id ? message_error(call->id, code, refusal->what, refusal_data(refusal, code)) : NULL;
     call_finish(call, message);
 }
 
 void call_drop(struct call *call) {
     call->session->open_calls--;
+    call->session->owner->calls--;
     call->session = NULL;
     call_free(call);
 }

@@ -129,7 +129,3 @@ void control_leave(struct control *control) {
     for (struct session *session = control->sessions; session; session = session->next)
         keep_session_leave(session);
 }
-
-bool control_admits(const struct control *control, uid_t uid) {
-    return uid == 0 || uid == control->info.uid;
-}

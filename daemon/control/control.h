@@ -5,7 +5,10 @@
 
 #include "common/log.h"
 #include "common/stream.h"
+#include "daemon/core/access.h"
+#include "daemon/core/owner.h"
 #include "daemon/core/registry.h"
+#include "daemon/os/identities.h"
 #include "daemon/runner/runner.h"
 
 struct session;
@@ -15,6 +18,7 @@ struct control_limits {
     int64_t request_bytes; // longest line
     int64_t calls;         // unanswered requests of one connection
     int64_t live_jobs, history_jobs, history_bytes, output_bytes;
+    int64_t owner_history_jobs, owner_history_bytes;
 };
 
 struct control_info {
@@ -46,7 +50,11 @@ struct control {
     struct launcher *launcher;
     struct descriptors *descriptors;
     struct spool_host *spools;
-    const struct identity *identity;
+    struct identity *identity;     // the daemon's own
+    bool is_shared;                // many users, each with their own jobs
+    struct identities *identities; // of them
+    const struct access *access;
+    struct owners *owners;
     struct control_limits limits;
     struct control_info info;
     struct control_stats stats;
@@ -78,5 +86,3 @@ void control_stop(struct control *control);                  // takes no new wor
 bool control_is_handy(const struct control *control);
 void control_leave(struct control *control);
 void control_finish(struct control *control); // closes all sessions
-// Whether the uid may use this daemon at all: its own, and root.
-bool control_admits(const struct control *control, uid_t uid);

@@ -6,6 +6,7 @@
 #include "common/bytes.h"
 #include "common/schema.h"
 #include "common/util.h"
+#include "daemon/control/admission.h"
 #include "daemon/control/archive.h"
 #include "daemon/control/methods.h"
 #include "daemon/control/session.h"
@@ -60,8 +61,17 @@ static int call_handle(struct call *call, json_t *params, json_t **ret_result) {
         return r;
     if (call->method->administrators && !session_administers(session))
         return -EPERM;
+    const struct owner_limits *shares = owners_limits(session->control->owners);
     if (session->open_calls > session->control->limits.calls) {
         call->refusal.limit = "calls";
+        return -EUSERS;
+    }
+    if (session_fill(session)) {
+        call->refusal.limit = "owner_queued_bytes";
+        return -EUSERS;
+    }
+    if (!owner_may(session->owner, session->owner->calls, 0, shares->calls)) {
+        call->refusal.limit = "owner_calls";
         return -EUSERS;
     }
     schema_drop_nulls(call->method, params);
@@ -79,6 +89,8 @@ static void dispatch_request(struct session *session, const json_t *value, struc
     }
     call->session = session;
     session->open_calls++;
+    session->owner->calls++;
+    session->owner->requests++;
     call->batch = batch;
     // What is no request at all is answered with id null; a notification never.
     bool answered = request.id || request.error == PROTO_INVALID_REQUEST;
@@ -138,6 +150,14 @@ static void dispatch_batch(struct session *session, const json_t *value) {
         dispatch_request(session, json_array_get(value, i), batch);
 }
 
+void dispatch_value(struct session *session, json_t *value) {
+    if (json_is_array(value))
+        dispatch_batch(session, value);
+    else
+        dispatch_request(session, value, NULL);
+    json_decref(value);
+}
+
 void dispatch_line(struct session *session, const char *line, size_t size) {
     if (session->closing)
         return;
@@ -146,9 +166,8 @@ void dispatch_line(struct session *session, const char *line, size_t size) {
     int code = message_parse(line, size, &value, why);
     if (code != 0)
         dispatch_refuse(session, code, why);
-    else if (json_is_array(value))
-        dispatch_batch(session, value);
+    else if (admission_park(session, value))
+        json_decref(value);
     else
-        dispatch_request(session, value, NULL);
-    json_decref(value);
+        dispatch_value(session, value);
 }

@@ -78,7 +78,7 @@ static int dump(json_t *value, char **ret_text) {
     return *ret_text ? 0 : -ENOMEM;
 }
 
-int keep_spec(const json_t *params, const struct spec *spec, char **ret_text, char **ret_secrets) {
+int keep_spec(const json_t *params, const struct spec *spec, const char *owner, char **ret_text, char **ret_secrets) {
     static const char *const others[] = {"env", "inline_bytes", "follow", "fd", "stdin"};
     json_t *rest = json_copy((json_t *)(uintptr_t)params), *secrets = json_object();
     json_t *env = json_object_get(params, "env"), *in = json_object_get(params, "stdin");
@@ -88,6 +88,10 @@ int keep_spec(const json_t *params, const struct spec *spec, char **ret_text, ch
         json_object_set(rest, "stdin", in);
     if (spec->canonical)
         json_object_set_new(rest, "digest", json_string(spec->canonical));
+    if (!json_object_get(rest, "cwd"))
+        json_object_set_new(rest, "cwd", json_string(spec->cwd));
+    if (owner)
+        json_object_set_new(rest, "owner", json_string(owner));
     if (in && !json_is_string(in))
         json_object_set(secrets, "stdin", in);
     if (env)

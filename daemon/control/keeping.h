@@ -46,7 +46,8 @@ void keep_session_leave(struct session *session);
 // A call that nobody else knows of begins (1) or ends (-1).
 void keep_session_unkept(struct session *session, int count);
 
-// What is left of a spec's params, for `start`: all but what must not linger, and that. Returns 0 or -ENOMEM.
-int keep_spec(const json_t *params, const struct spec *spec, char **ret_text, char **ret_secrets);
+// What is left of a spec's params, for `start`: all but what must not linger, and that; with what was found out for it: its
+// cwd, and its owner's name. Returns 0 or -ENOMEM.
+int keep_spec(const json_t *params, const struct spec *spec, const char *owner, char **ret_text, char **ret_secrets);
 // After labels were replaced.
 void keep_labels(struct control *control, struct job *job, json_t *labels);

@@ -7,6 +7,7 @@
 #include "common/message.h"
 #include "common/unixsock.h"
 #include "common/util.h"
+#include "daemon/control/admission.h"
 #include "daemon/control/session.h"
 #include "daemon/os/descriptors.h"
 
@@ -40,9 +41,9 @@ static void on_retry(struct ev_loop *loop, struct ev_timer *timer, int events) {
 }
 
 // Somebody who can't be served is told why and closed.
-static void listener_refuse(struct control *control, int fd, int code, const char *why) {
+static void listener_refuse(struct control *control, int fd, int code, const char *limit, const char *why) {
     struct buffer line = {0};
-    json_t *message = message_error(NULL, code, why, NULL);
+    json_t *message = message_error(NULL, code, why, limit ? json_pack("{s:s}", "limit", limit) : NULL);
     if (message && message_append(&line, message) == 0)
         send(fd, buffer_head(&line), buffer_size(&line), MSG_NOSIGNAL | MSG_DONTWAIT);
     json_decref(message);
@@ -59,9 +60,20 @@ static bool listener_admit(struct control *control, int fd) {
         fd_close(fd);
         return false;
     }
-    if (!control_admits(control, uid)) {
-        log_warning(control->log, "refused a client of uid %u (pid %d)", (unsigned)uid, (int)pid);
-        listener_refuse(control, fd, PROTO_PERMISSION_DENIED, "this daemon serves its own user and root only");
+    const char *why;
+    struct owner *owner = owner_get(control->owners, uid);
+    const struct owner_limits *shares = owners_limits(control->owners);
+    bool may = owner && admission_may(control, uid, &why);
+    bool has_room = owner && owner_may(owner, owner->clients, 1, shares->clients) &&
+                    owner_may(owner, owner->descriptors, 1, shares->descriptors);
+    if (owner && !may)
+        admission_log(control, owner, pid, why);
+    owner_release(control->owners, owner);
+    if (!owner || !may || !has_room) {
+        listener_refuse(control, fd, may ? PROTO_LIMIT_REACHED : PROTO_PERMISSION_DENIED, may ? "owner_clients" : NULL,
+                        !owner ? "out of memory"
+                        : may  ? "this user has too many connections: close some first"
+                               : why);
         return false;
     }
     int r = session_new(control, fd, uid, pid);
@@ -82,7 +94,7 @@ static bool listener_turn_away(struct listener *listener) {
     int fd = accept4(listener->io.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
         log_warning(control->log, "refused a client: the system has no descriptors left");
-        listener_refuse(control, fd, PROTO_LIMIT_REACHED, "no descriptors left for one more connection");
+        listener_refuse(control, fd, PROTO_LIMIT_REACHED, "descriptors", "no descriptors left for one more connection");
     }
     listener->spare = spare_open();
     return fd >= 0;

@@ -36,6 +36,8 @@ static json_t *capabilities(const struct control *control) {
     json_t *unsupported = json_array();
     list_unsupported(unsupported, proto_spec_fields);
     list_unsupported(unsupported, proto_method_find("job.run")->params);
+    if (!control->is_shared)
+        json_array_append_new(unsupported, json_string("user"));
     bool fast = launcher_way(control->launcher) == SPAWN_FAST;
     const char *trouble = control->history ? history_trouble(control->history) : control->store_trouble;
     return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s?,s:o}", "tree", ways[tree_host_way(control->trees)], "tree_why",
@@ -45,6 +47,7 @@ static json_t *capabilities(const struct control *control) {
 
 static json_t *limits(const struct control *control) {
     const struct control_limits *l = &control->limits;
+    const struct owner_limits *shares = owners_limits(control->owners);
     json_t *object = json_object();
     const struct {
         const char *name;
@@ -60,6 +63,15 @@ static json_t *limits(const struct control *control) {
         {"history_jobs", l->history_jobs},
         {"history_bytes", l->history_bytes},
         {"output_bytes", l->output_bytes},
+        {"owner_clients", shares->clients},
+        {"owner_calls", shares->calls},
+        {"owner_live_jobs", shares->live_jobs},
+        {"owner_queued_jobs", shares->queued_jobs},
+        {"owner_queued_bytes", shares->queued_bytes},
+        {"owner_output_bytes", shares->output_bytes},
+        {"owner_descriptors", shares->descriptors},
+        {"owner_history_jobs", l->owner_history_jobs},
+        {"owner_history_bytes", l->owner_history_bytes},
     };
     for (size_t i = 0; i < ARRAY_SIZE(caps); i++)
         json_object_set_new(object, caps[i].name, json_integer(caps[i].value));
@@ -101,20 +113,31 @@ static void memory_read(int64_t *ret_rss, int64_t *ret_private) {
     *ret_private = (rss - shared) * sysconf(_SC_PAGESIZE);
 }
 
-static json_t *stats_jobs(const struct control *control, const struct runner_stats *stats) {
+// Of the jobs that the session may see: all of them, or its user's.
+static json_t *stats_jobs(const struct session *session) {
+    const struct control *control = session->control;
+    const struct runner_stats *stats = runner_stats(control->runner);
+    bool all = session_administers(session);
+    const int64_t *reasons = all ? stats->by_reason : session->owner->by_reason;
     int64_t states[JOB_STATE_COUNT] = {0};
     for (const struct job *job = registry_newest(control->registry); job; job = job->older)
-        states[job_state(job)]++;
+        if (session_sees(session, job))
+            states[job_state(job)]++;
     json_t *by_state = json_object(), *by_reason = json_object();
     for (int i = 0; i < JOB_STATE_COUNT; i++)
         json_object_set_new(by_state, proto_states[i], json_integer(states[i]));
     for (int i = 0; i < REASON_COUNT; i++)
-        json_object_set_new(by_reason, proto_reasons[i], json_integer(stats->by_reason[i]));
+        json_object_set_new(by_reason, proto_reasons[i], json_integer(reasons[i]));
     return json_pack("{s:o,s:o,s:I}", "by_state", by_state, "by_reason", by_reason, "accepted",
-                     (json_int_t)stats->accepted);
+                     (json_int_t)(all ? stats->accepted : session->owner->accepted));
 }
 
-static json_t *stats_launch(const struct control *control, const struct runner_stats *stats) {
+static json_t *stats_launch(const struct session *session) {
+    const struct control *control = session->control;
+    const struct runner_stats *stats = runner_stats(control->runner);
+    if (!session_administers(session)) // what others do would show in it
+        return json_pack("{s:n,s:n,s:n,s:n,s:I}", "count", "failed", "mean", "max", "queued",
+                         (json_int_t)launcher_queued_for(control->launcher, session->owner->claimant));
     json_t *mean = stats->launches ? json_real(stats->launch_sum / (double)stats->launches) : json_null();
     json_t *max = stats->launches ? json_real(stats->launch_max) : json_null();
     return json_pack("{s:I,s:I,s:o,s:o,s:I}", "count", (json_int_t)stats->launches, "failed",
@@ -122,27 +145,48 @@ static json_t *stats_launch(const struct control *control, const struct runner_s
                      (json_int_t)launcher_queued(control->launcher));
 }
 
+static json_t *stats_output(const struct session *session) {
+    const struct control *control = session->control;
+    const struct share *share = &session->owner->output;
+    bool all = session_administers(session);
+    int64_t limit = all || !share->limit ? control->limits.output_bytes
+                                         : MIN(*share->limit, control->limits.output_bytes);
+    return json_pack("{s:I,s:I,s:I}", "captured_bytes",
+                     (json_int_t)(all ? spool_host_captured(control->spools) : share->ever), "stored_bytes",
+                     (json_int_t)(all ? spool_host_stored(control->spools) : share->used), "stored_limit_bytes",
+                     (json_int_t)limit);
+}
+
+static json_t *stats_clients(const struct session *session) {
+    const struct control_stats *stats = &session->control->stats;
+    const struct owner *owner = session->owner;
+    bool all = session_administers(session);
+    return json_pack("{s:I,s:I,s:I,s:I}", "connected", (json_int_t)(all ? stats->connected : owner->clients),
+                     "accepted", (json_int_t)(all ? stats->accepted : owner->connections), "refused",
+                     (json_int_t)(all ? stats->refused : 0), "requests",
+                     (json_int_t)(all ? stats->requests : owner->requests));
+}
+
+static json_t *stats_history(const struct session *session) {
+    const struct control *control = session->control;
+    const struct history *h = control->history;
+    if (!session_administers(session))
+        return json_pack("{s:n,s:n,s:n,s:n}", "jobs", "bytes", "waiting", "safe");
+    return json_pack("{s:I,s:I,s:I,s:b}", "jobs", (json_int_t)(h ? history_count(h) : 0), "bytes",
+                     (json_int_t)(h ? history_bytes(h) : 0), "waiting", (json_int_t)(h ? history_waiting(h) : 0),
+                     "safe", h && history_is_safe(h) && runner_is_archived(control->runner));
+}
+
 int method_daemon_stats(struct call *call, json_t *params, json_t **ret_result) {
-    const struct control *control = call->session->control;
-    const struct runner_stats *stats = runner_stats(control->runner);
+    const struct session *session = call->session;
+    const struct control *control = session->control;
     int64_t rss, private;
     memory_read(&rss, &private);
-    json_t *output = json_pack("{s:I,s:I,s:I}", "captured_bytes", (json_int_t)spool_host_captured(control->spools),
-                               "stored_bytes", (json_int_t)spool_host_stored(control->spools), "stored_limit_bytes",
-                               (json_int_t)control->limits.output_bytes);
-    json_t *clients = json_pack("{s:I,s:I,s:I,s:I}", "connected", (json_int_t)control->stats.connected, "accepted",
-                                (json_int_t)control->stats.accepted, "refused", (json_int_t)control->stats.refused,
-                                "requests", (json_int_t)control->stats.requests);
     json_t *memory = json_pack("{s:I,s:I}", "rss_bytes", (json_int_t)rss, "private_bytes", (json_int_t) private);
-    const struct history *h = control->history;
-    json_t *history = json_pack("{s:I,s:I,s:I,s:b}", "jobs", (json_int_t)(h ? history_count(h) : 0), "bytes",
-                                (json_int_t)(h ? history_bytes(h) : 0), "waiting",
-                                (json_int_t)(h ? history_waiting(h) : 0), "safe",
-                                h && history_is_safe(h) && runner_is_archived(control->runner));
     *ret_result = json_pack("{s:f,s:o,s:o,s:o,s:I,s:o,s:o,s:o}", "uptime", now_mono() - control->info.started_mono,
-                            "jobs", stats_jobs(control, stats), "output", output, "history", history, "worker_starts",
-                            (json_int_t)MAX(control->kept->head->starts, 1u), "launch", stats_launch(control, stats),
-                            "clients", clients, "memory", memory);
+                            "jobs", stats_jobs(session), "output", stats_output(session), "history",
+                            stats_history(session), "worker_starts", (json_int_t)MAX(control->kept->head->starts, 1u),
+                            "launch", stats_launch(session), "clients", stats_clients(session), "memory", memory);
     return 0;
 }
 

@@ -100,6 +100,8 @@ int method_job_input(struct call *call, json_t *params, json_t **ret_result) {
     free(feed);
     if (r == -EPIPE)
         return input_closed(call, 0);
+    if (r == -EUSERS)
+        call->refusal.limit = "owner_queued_bytes";
     if (r == -EDQUOT) {
         call->refusal.limit = "input_bytes";
         snprintf(call->refusal.what, sizeof(call->refusal.what),

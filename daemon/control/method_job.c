@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "common/util.h"
+#include "daemon/control/admission.h"
 #include "daemon/control/archive.h"
 #include "daemon/control/decode.h"
 #include "daemon/control/follower.h"
@@ -55,8 +56,8 @@ static int spec_start(struct call *call, struct spec *spec, struct start *start,
         snprintf(refusal->what, sizeof(refusal->what), "name: live job %lld has it", job ? (long long)job->id : 0LL);
         snprintf(refusal->field, sizeof(refusal->field), "name");
         refusal->id = job ? job->id : 0;
-    } else if (r == -EUSERS || r == -EMFILE) {
-        refusal->limit = r == -EUSERS ? "live_jobs" : "descriptors";
+    } else if (start->limit) {
+        refusal->limit = start->limit;
         snprintf(refusal->what, sizeof(refusal->what), "limit of %s reached: try again when jobs have ended",
                  refusal->limit);
     }
@@ -76,7 +77,7 @@ static int take_descriptors(struct call *call, const struct spec *spec, struct a
         return 0;
     struct ancillary along = {0};
     if (!call->batch)
-        along = stream_take(call->session->stream);
+        along = session_take(call->session);
     *ret_along = along;
     if (along.count == wanted)
         return 0;
@@ -117,17 +118,24 @@ static int job_begin(struct call *call, const json_t *params, bool run, struct j
     struct session *session = call->session;
     struct spec spec;
     struct ancillary along = {0};
+    struct identity *who;
     struct start start = {
-        .owner = session->uid,
+        .owner = session->owner,
         .claimant = session->claimant,
         .by_descriptor = json_is_true(json_object_get(params, "fd")),
     };
-    int r = decode_spec(params, run, &call->refusal, &spec);
+    int r = admission_identity(call, params, &who);
+    if (r < 0)
+        return r;
+    start.identity = who;
+    r = decode_spec(params, run, &call->refusal, &spec);
+    if (r == 0 && !spec.cwd && !(spec.cwd = strdup(who->cwd)))
+        r = -ENOMEM;
     if (r == 0)
         r = take_descriptors(call, &spec, &along);
     _cleanup_free_ char *text = NULL, *secrets = NULL;
     if (r == 0)
-        r = keep_spec(params, &spec, &text, &secrets);
+        r = keep_spec(params, &spec, session->owner->name, &text, &secrets);
     start.spec_text = text;
     start.spec_size = text ? strlen(text) : 0;
     start.secrets_text = secrets;

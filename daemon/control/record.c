@@ -189,8 +189,7 @@ static json_t *labels_record(const struct spec *spec) {
 static json_t *owner_record(const struct control *control, const struct job *job) {
     json_t *owner = json_object();
     set(owner, "uid", json_integer(job->owner));
-    const char *user = job->owner == control->identity->uid ? control->identity->user : job->owner == 0 ? "root" : NULL;
-    set(owner, "user", string_or_null(user));
+    set(owner, "user", string_or_null(job->account ? job->account->name : NULL));
     return owner;
 }
 

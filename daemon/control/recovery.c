@@ -64,8 +64,24 @@ static json_t *blob_json(const struct kept *kept, const struct kept_blob *blob) 
     return text ? json_loadb(text, blob->size, JSON_DECODE_ANY, NULL) : NULL;
 }
 
+// Whom a job that was not launched yet runs as. Once a job and before anybody is served: the user database may be asked.
+static int identity_recover(struct control *control, const json_t *params, struct start *start,
+                            struct identity **ret_identity) {
+    const char *user = json_string_value(json_object_get(params, "user"));
+    if (!start->secrets_text)
+        return 0;
+    int r = 0;
+    if (control->is_shared)
+        r = identity_open(user, start->owner->uid, ret_identity);
+    else
+        *ret_identity = identity_ref(control->identity);
+    start->identity = *ret_identity;
+    return r;
+}
+
 static int job_recover(struct control *control, void *record) {
-    struct start start = {0};
+    struct start start = {.owner = owner_get(control->owners, runner_record_owner(record))};
+    struct identity *who = NULL;
     size_t size;
     struct spec spec;
     struct refusal refusal = {0};
@@ -77,11 +93,19 @@ static int job_recover(struct control *control, void *record) {
     if (secrets && params)
         json_object_update(params, secrets);
     start.secrets_text = secrets ? secret : NULL;
-    int r = params ? decode_spec(params, false, &refusal, &spec) : -EINVAL;
+    int r = params && start.owner ? decode_spec(params, false, &refusal, &spec) : -EINVAL;
+    if (r == 0 && !spec.cwd && !(spec.cwd = strdup("/")))
+        r = -ENOMEM;
+    if (r == 0)
+        r = identity_recover(control, params, &start, &who);
     if (r == 0)
         r = runner_adopt(control->runner, record, &spec, &start, &job);
-    if (params)
+    if (params && start.owner) {
+        owner_set_name(start.owner, start.owner->name ? NULL : json_string_value(json_object_get(params, "owner")));
         spec_done(&spec);
+    }
+    identity_unref(who);
+    owner_release(control->owners, start.owner);
     json_decref(params);
     json_decref(secrets);
     return r;

@@ -5,6 +5,7 @@
 #include <utlist.h>
 
 #include "common/util.h"
+#include "daemon/control/admission.h"
 #include "daemon/control/audience.h"
 #include "daemon/control/dispatch.h"
 #include "daemon/control/event.h"
@@ -22,10 +23,15 @@ enum {
 
 int session_account(struct session *session, int count) {
     struct descriptors *descriptors = session->control->descriptors;
-    if (count > 0)
-        return descriptors_take(descriptors, count, descriptors_for_clients());
-    descriptors_give(descriptors, -count);
-    return 0;
+    struct owner *owner = session->owner;
+    if (count > 0 && !owner_may(owner, owner->descriptors, count, owners_limits(session->control->owners)->descriptors))
+        return -EMFILE;
+    int r = count > 0 ? descriptors_take(descriptors, count, descriptors_for_clients()) : 0;
+    if (count < 0)
+        descriptors_give(descriptors, -count);
+    if (r == 0)
+        owner->descriptors += count;
+    return r;
 }
 
 void session_send_with(struct session *session, const json_t *message, int *fds, int count) {
@@ -75,6 +81,8 @@ void session_work(struct session *session) {
         session_end(session);
         return;
     }
+    if (!session->identity)
+        return; // what it may see is known with it
     followers_pump(session);
     subscriptions_pump(session);
     while (session->ready && !session_congested(session))
@@ -87,7 +95,32 @@ void session_launches(struct session *session) {
         return;
     session->is_held = true;
     DL_APPEND2(control->held, session, prev_held, next_held);
-    stream_read(session->stream, false);
+    session_read(session);
+}
+
+void session_read(struct session *session) {
+    stream_read(session->stream,
+                session->identity && !session->parked && !session->is_held && !session->is_full && !session->closing);
+}
+
+bool session_is_over(const struct session *session) {
+    const struct control *control = session->control;
+    const struct owner *owner = session->owner;
+    int64_t sum = owner->queued_bytes;
+    if (owner->is_exempt)
+        return false;
+    for (const struct session *other = control->sessions; other; other = other->next)
+        if (other->owner == owner)
+            sum += (int64_t)stream_held(other->stream);
+    return sum > owners_limits(control->owners)->queued_bytes;
+}
+
+bool session_fill(struct session *session) {
+    if (!session_congested(session) || !session_is_over(session))
+        return false;
+    session->is_full = true;
+    session_read(session);
+    return true;
 }
 
 static void session_let_go(struct session *session) {
@@ -104,7 +137,7 @@ void sessions_read_on(struct control *control) {
         if (launcher_queued_for(control->launcher, session->claimant) >= LAUNCHES_FEW)
             continue;
         session_let_go(session);
-        stream_read(session->stream, true);
+        session_read(session);
     }
 }
 
@@ -115,16 +148,28 @@ static void on_line(struct stream *stream, const char *line, size_t size, void *
 static void on_overlong(struct stream *stream, void *data) {
     struct session *session = data;
     char what[80];
-    snprintf(what, sizeof(what), "a line may have %lld bytes", (long long)session->control->limits.request_bytes);
-    json_t *message = message_error(NULL, PROTO_INVALID_REQUEST, what, NULL);
+    bool is_over = session_is_over(session);
+    json_t *more = is_over ? json_pack("{s:s}", "limit", "owner_queued_bytes") : NULL;
+    if (is_over)
+        snprintf(what, sizeof(what), "limit of owner_queued_bytes reached: this user's connections hold too much");
+    else
+        snprintf(what, sizeof(what), "a line may have %lld bytes", (long long)session->control->limits.request_bytes);
+    json_t *message = message_error(NULL, is_over ? PROTO_LIMIT_REACHED : PROTO_INVALID_REQUEST, what, more);
     session_send(session, message);
     json_decref(message);
     session->closing = true;
     session_wake(session);
 }
 
+static bool on_grow(void *data) {
+    return !session_is_over(data);
+}
+
 static void on_drained(struct stream *stream, void *data) {
-    session_wake(data);
+    struct session *session = data;
+    session->is_full = false;
+    session_read(session);
+    session_wake(session);
 }
 
 static void on_closed(struct stream *stream, void *data) {
@@ -135,8 +180,12 @@ static int on_account(void *data, int count) {
     return session_account(data, count);
 }
 
-static const struct stream_listener session_listener = {
-    .line = on_line, .overlong = on_overlong, .drained = on_drained, .closed = on_closed, .account = on_account};
+static const struct stream_listener session_listener = {.line = on_line,
+                                                        .overlong = on_overlong,
+                                                        .grow = on_grow,
+                                                        .drained = on_drained,
+                                                        .closed = on_closed,
+                                                        .account = on_account};
 
 static int session_open(struct control *control, int fd, uid_t uid, pid_t pid, struct session **ret_session) {
     struct session *session = calloc(1, sizeof(*session));
@@ -147,19 +196,21 @@ static int session_open(struct control *control, int fd, uid_t uid, pid_t pid, s
     session->control = control;
     session->uid = uid;
     session->pid = pid;
-    session->claimant = claimant_new();
-    int r = session->claimant ? 0 : -ENOMEM;
+    session->owner = owner_get(control->owners, uid);
+    int r = session->owner ? 0 : -ENOMEM;
     if (r < 0)
         fd_close(fd);
     else
         r = stream_new(control->streams, fd, &session_listener, &control->stream_limits, session, &session->stream);
     if (r < 0) {
-        claimant_release(session->claimant);
+        owner_release(control->owners, session->owner);
         free(session);
         return r;
     }
     DL_APPEND(control->sessions, session);
     control->stats.connected++;
+    session->owner->clients++;
+    session->owner->descriptors++;
     *ret_session = session;
     return 0;
 }
@@ -170,7 +221,9 @@ int session_new(struct control *control, int fd, uid_t uid, pid_t pid) {
     if (r < 0)
         return r;
     control->stats.accepted++;
+    session->owner->connections++;
     keep_session_begin(session);
+    admission_begin(session);
     return 0;
 }
 
@@ -188,6 +241,8 @@ int session_resume(struct control *control, struct kept_session *record) {
     kept_blob_drop(control->kept, &record->out);
     if (r < 0)
         session_end(session);
+    else
+        admission_begin(session);
     return 0;
 }
 
@@ -216,6 +271,7 @@ void session_end(struct session *session) {
         feed_drop(session->feeds);
     session_drop_leases(session);
     session_let_go(session);
+    admission_end(session);
     keep_session_end(session);
     stream_free(session->stream);
     DL_DELETE(control->sessions, session);
@@ -223,7 +279,10 @@ void session_end(struct session *session) {
         LL_DELETE2(control->busy, session, next_busy);
     control->stats.connected--;
     descriptors_give(control->descriptors, 1);
+    session->owner->clients--;
+    session->owner->descriptors--;
     claimant_release(session->claimant);
+    owner_release(control->owners, session->owner);
     free(session);
     control->activity(control->data);
 }
@@ -258,10 +317,6 @@ void session_lease_end(struct job *job) {
         LEASE_PREV(audience->lease_next) = audience->lease_prev;
     audience->lease = NULL;
     runner_keep_lease(job, 0);
-}
-
-bool session_administers(const struct session *session) {
-    return session->uid == 0 || session->uid == session->control->info.uid;
 }
 
 bool session_sees(const struct session *session, const struct job *job) {

@@ -10,7 +10,11 @@ struct follower;
 struct session {
     struct control *control;   // borrowed; outlives it
     struct stream *stream;     // owned
-    struct claimant *claimant; // referenced
+    struct claimant *claimant; // referenced; from its admission on
+    struct owner *owner;       // referenced
+    struct identity *identity; // referenced; NULL: not known yet, or refused: nothing is read from it
+    struct identity_ask ask;   // for it, or for one that is named
+    json_t *parked;            // owned: read, and waiting for whom it names to be looked up
     uid_t uid;
     pid_t pid;
     struct wait *waits;                 // list: calls that wait
@@ -21,7 +25,8 @@ struct session {
     struct job *leases;                 // list through their audiences
     int64_t open_calls;
     int64_t last_subscription;
-    bool is_busy, is_held, closing;
+    struct ancillary parked_along; // what came with it
+    bool is_busy, is_held, is_full, closing;
     struct kept_session *kept; // what the next worker would know of it, or NULL
     struct session *prev, *next, *next_busy, *prev_held, *next_held;
 };
@@ -43,9 +48,18 @@ void session_wake(struct session *session);
 // More than this unsent: answers and notifications wait.
 bool session_congested(const struct session *session);
 
+// Whether all that waits for this user, in either direction and for jobs, is more than their share.
+bool session_is_over(const struct session *session);
+// That, with much of it unsent here: then nothing more is read until some of it has gone.
+bool session_fill(struct session *session);
+// The descriptors that came with the request at hand, now the caller's.
+struct ancillary session_take(struct session *session);
+// Reads on, unless something stands against it.
+void session_read(struct session *session);
+
 void session_lease(struct session *session, struct job *job); // takes it over from another session too
 void session_lease_end(struct job *job);
-bool session_administers(const struct session *session);
+bool session_administers(const struct session *session); // admission
 bool session_sees(const struct session *session, const struct job *job);
 // It has submitted a launch. All launches wait in one queue: whoever finds it long is read on when it is short again,
 // so that nobody's launch waits behind another client's thousands.

@@ -5,6 +5,7 @@
 
 #include "daemon/core/lifecycle.h"
 #include "daemon/core/outcome.h"
+#include "daemon/core/owner.h"
 #include "daemon/core/spec.h"
 
 // In the order of proto_states.
@@ -13,7 +14,8 @@ enum job_state { JOB_QUEUED, JOB_STARTING, JOB_RUNNING, JOB_STOPPING, JOB_FINAL,
 struct job {
     int64_t id;
     uid_t owner;
-    struct spec spec; // owned
+    struct owner *account; // referenced; NULL where nobody counts
+    struct spec spec;      // owned
     struct lifecycle life;
     struct outcome outcome; // owned; valid once final
     pid_t pid;              // 0: never started

@@ -2,8 +2,12 @@
 #include "daemon/os/child.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/close_range.h>
+#include <linux/keyctl.h>
+#include <linux/securebits.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -42,20 +46,41 @@ CHILD static void child_limits(const struct plan *plan, const struct child_setup
             syscall(SYS_close, fd);
     }
     syscall(SYS_umask, plan->umask);
-    if (syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, &setup->nofile, NULL) < 0)
-        child_fail(report, STAGE_LIMITS, errno);
+    for (unsigned i = 0; i < RLIM_NLIMITS; i++)
+        if ((setup->sets_limits & 1u << i) && syscall(SYS_prlimit64, 0, i, &setup->limits[i], NULL) < 0)
+            child_fail(report, STAGE_LIMITS, errno);
     if (plan->set_nice && syscall(SYS_setpriority, PRIO_PROCESS, 0, plan->nice) < 0)
         child_fail(report, STAGE_LIMITS, errno);
 }
 
+CHILD static void child_drop_caps(struct child_report *report) {
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
+    syscall(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    if (syscall(SYS_capget, &head, caps) < 0)
+        child_fail(report, STAGE_IDENTITY, errno);
+    caps[0].inheritable = caps[1].inheritable = 0;
+    if (syscall(SYS_capset, &head, caps) < 0)
+        child_fail(report, STAGE_IDENTITY, errno);
+}
+
 // The raw calls change this process only; libc's would tell all threads of the daemon.
-CHILD static void child_identity(const struct plan *plan, struct child_report *report) {
+CHILD static void child_identity(const struct plan *plan, const struct child_setup *setup,
+                                 struct child_report *report) {
+    if (setup->drops_caps)
+        child_drop_caps(report);
     if (!plan->set_identity)
         return;
+    if (setup->resets_securebits && syscall(SYS_prctl, PR_SET_SECUREBITS, 0, 0, 0, 0) < 0)
+        child_fail(report, STAGE_IDENTITY, errno);
     if (syscall(SYS_setgroups, plan->group_count, plan->groups) < 0 ||
         syscall(SYS_setresgid, plan->gid, plan->gid, plan->gid) < 0 ||
         syscall(SYS_setresuid, plan->uid, plan->uid, plan->uid) < 0)
         child_fail(report, STAGE_IDENTITY, errno);
+    if (setup->undumps)
+        syscall(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+    if (setup->leaves_keyring) // one of its own; else the daemon's, which child_setup_privileges has made useless
+        syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
 }
 
 CHILD static void child_file(const struct plan_stream *stream, int to, struct child_report *report) {
@@ -115,7 +140,7 @@ CHILD _Noreturn void child_run(const struct plan *plan, const struct child_setup
     if (plan->out.kind == PLAN_PTY && syscall(SYS_ioctl, 0, TIOCSCTTY, 0) < 0)
         child_fail(report, STAGE_STDIO, errno);
     child_limits(plan, setup, report);
-    child_identity(plan, report);
+    child_identity(plan, setup, report);
     if (syscall(SYS_chdir, plan->cwd) < 0)
         child_fail(report, STAGE_CWD, errno);
     child_file(&plan->out, 1, report);

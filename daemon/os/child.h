@@ -15,14 +15,22 @@ enum { SLOT_IN, SLOT_OUT, SLOT_ERR, SLOT_CONTROL, SLOT_PROGRAM, SLOT_EXEC, SLOT_
 
 struct child_setup {
     int slots[SLOT_COUNT];
-    uint64_t ignored;     // signals to set to default: bit n - 1 for signal n
-    struct rlimit nofile; // what the daemon was given, before it raised its own
-    bool reset_oom;       // its own oom_score_adj is not to be inherited
-    bool join;            // SLOT_PROGRAM is a cgroup.procs to join
+    uint64_t ignored;                   // signals to set to default: bit n - 1 for signal n
+    struct rlimit limits[RLIM_NLIMITS]; // of them, those to set: what is the daemon's own
+    unsigned sets_limits;               // a bit each
+    bool reset_oom;                     // its own oom_score_adj is not to be inherited
+    bool drops_caps;                    // nor its inheritable and ambient capabilities
+    bool resets_securebits;             // nor what keeps capabilities over a change of user
+    bool leaves_keyring;                // nor its session keyring
+    bool undumps; // the memory is a copy of the daemon's, and would be open to the user it becomes
+    bool join;    // SLOT_PROGRAM is a cgroup.procs to join
 };
 
 void child_setup_signals(struct child_setup *setup); // that are not at their defaults now
 bool child_setup_oom(void);                          // whether our oom_score_adj is not 0
+// Limits as they are now. `standard`: not ours, but those that a machine's services are started with.
+int child_setup_limits(struct child_setup *setup, bool standard);
+void child_setup_privileges(struct child_setup *setup, bool shared); // what we have of capabilities and keys
 
 // What comes back, in memory that parent and child share.
 struct child_report {

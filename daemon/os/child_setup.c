@@ -1,6 +1,9 @@
 // What the daemon has and a child must not inherit.
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/keyctl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include "common/util.h"
@@ -27,4 +30,71 @@ bool child_setup_oom(void) {
     ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
     fd_close(fd);
     return n > 0 && atoi(text) != 0;
+}
+
+static bool may_raise_limits(void) {
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3] = {0};
+    return syscall(SYS_capget, &head, caps) == 0 && (caps[0].effective & 1u << CAP_SYS_RESOURCE);
+}
+
+// Those that the kernel gives to the first process (getrlimit(2), INIT_RLIMITS), but for descriptors and locked memory, of
+// which there are as many as services have today. How many processes a user may have depends on the machine: as the
+// first process has it.
+static void standard_limits(struct rlimit *limits) {
+    struct rlimit processes = {RLIM_INFINITY, RLIM_INFINITY}, signals = processes;
+    syscall(SYS_prlimit64, 1, RLIMIT_NPROC, NULL, &processes);
+    syscall(SYS_prlimit64, 1, RLIMIT_SIGPENDING, NULL, &signals);
+    for (int i = 0; i < RLIM_NLIMITS; i++)
+        limits[i] = (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
+    limits[RLIMIT_STACK].rlim_cur = 8 << 20;
+    limits[RLIMIT_CORE].rlim_cur = 0;
+    limits[RLIMIT_NPROC] = processes;
+    limits[RLIMIT_SIGPENDING] = signals;
+    limits[RLIMIT_NOFILE] = (struct rlimit){1024, 524288};
+    limits[RLIMIT_MEMLOCK] = (struct rlimit){8 << 20, 8 << 20};
+    limits[RLIMIT_MSGQUEUE] = (struct rlimit){819200, 819200};
+    limits[RLIMIT_NICE] = limits[RLIMIT_RTPRIO] = (struct rlimit){0, 0};
+}
+
+int child_setup_limits(struct child_setup *setup, bool standard) {
+    bool may_raise = may_raise_limits();
+    struct rlimit now[RLIM_NLIMITS];
+    for (int i = 0; i < RLIM_NLIMITS; i++)
+        if (syscall(SYS_prlimit64, 0, i, NULL, &now[i]) < 0)
+            return -errno;
+    setup->limits[RLIMIT_NOFILE] = now[RLIMIT_NOFILE]; // the daemon raises its own
+    setup->sets_limits = 1u << RLIMIT_NOFILE;
+    if (!standard)
+        return 0;
+    standard_limits(setup->limits);
+    for (int i = 0; i < RLIM_NLIMITS; i++) {
+        struct rlimit *limit = &setup->limits[i];
+        if (!may_raise) // as in a container that took that from its root
+            limit->rlim_max = MIN(limit->rlim_max, now[i].rlim_max);
+        limit->rlim_cur = MIN(limit->rlim_cur, limit->rlim_max);
+        if (limit->rlim_cur != now[i].rlim_cur || limit->rlim_max != now[i].rlim_max)
+            setup->sets_limits |= 1u << i;
+    }
+    return 0;
+}
+
+// A session keyring that is ours would be every job's, with what one job puts in it for another to find (keyctl(2),
+// session-keyring(7)). So ours becomes one that nobody may use; where there is none jobs have their user's.
+static bool keyring_leave(void) {
+    long own = syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0);
+    long user = syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_USER_SESSION_KEYRING, 0);
+    if (own < 0 || own == user)
+        return false;
+    long fresh = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+    return fresh > 0 && syscall(SYS_keyctl, KEYCTL_SETPERM, fresh, 0) == 0;
+}
+
+void child_setup_privileges(struct child_setup *setup, bool shared) {
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3] = {0};
+    if (syscall(SYS_capget, &head, caps) == 0) // there is no ambient one that is not inheritable (capabilities(7))
+        setup->drops_caps = caps[0].inheritable || caps[1].inheritable;
+    setup->resets_securebits = shared && prctl(PR_GET_SECUREBITS) > 0;
+    setup->leaves_keyring = shared && keyring_leave();
 }

@@ -1,14 +1,27 @@
-// identity: the user that jobs run as, from the user database.
+// identity: a user that jobs run as, from the user database: what a login of theirs would have.
 #pragma once
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
+// Shared by references, on one thread; not changed once it is made.
 struct identity {
+    int references;
+    bool is_known; // to the database
     uid_t uid;
-    char *user, *home, *shell; // owned, never NULL once opened
+    gid_t gid;
+    char *user, *home, *shell; // owned, never NULL
+    const char *cwd;           // where they begin: home, or / where that was no directory
+    gid_t *groups;             // owned: all of them, the primary one too (getgrouplist(3))
+    char **group_names;        // owned: of each, NULL where it has none
+    size_t group_count;
+    double since; // when it was looked up; monotonic seconds
 };
 
-// Looks a user up; one that the database does not know gets its number as name, / as home and /bin/sh.
-// May read files: not for the path of every job. Returns 0 or -ENOMEM.
-int identity_open(uid_t uid, struct identity *ret_identity);
-void identity_done(struct identity *identity);
+// Looks a user up, by name where one is given; a name of digits is a number where nobody is called so. A number that the
+// database does not know gets itself as name, / as home, /bin/sh, and itself as its one group. May read files, and ask
+// other machines: not on the loop's thread once it runs. Returns 0 with one reference, -ESRCH: no such name; or -ENOMEM.
+int identity_open(const char *name, uid_t uid, struct identity **ret_identity);
+struct identity *identity_ref(struct identity *identity);
+void identity_unref(struct identity *identity); // NULL is allowed

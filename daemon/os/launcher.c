@@ -11,6 +11,7 @@
 
 #include "common/util.h"
 #include "daemon/os/kept.h"
+#include "daemon/os/launch_queue.h"
 #include "daemon/os/slots.h"
 #include "daemon/os/station.h"
 #include "daemon/os/tree_internal.h"
@@ -20,12 +21,6 @@ enum { THREAD_STACK = 65536, LAUNCHER_SHARE = 48 }; // a launcher for so many de
 enum { PAUSE_STEP = 200 };                          // microseconds
 #define PAUSE_MOST 0.3                              // seconds
 #define LAUNCHER_STUCK 0.02 // a launch that takes longer than this does not count on for the next one
-
-struct claimant {
-    int references;
-    // Under the lock:
-    size_t queued, under_way;
-};
 
 struct launcher_thread {
     struct launcher *launcher;
@@ -41,19 +36,19 @@ struct launcher {
     struct ev_loop *loop;
     enum spawn_way way;
     int normal, most; // threads: in normal times, and when some are stuck
-    int share;        // of them at most for one claimant
     struct launcher_thread threads[SLOTS_LAUNCHERS];
     int slots[SLOTS_LAUNCHERS][SLOT_COUNT];
     struct child_setup setup; // common part
     bool setup_done;
-    int null;
+    int null, dumpable;
     struct ev_async ready;
     struct ev_timer stuck; // only while something waits and everybody is busy
     // Under the lock:
     pthread_mutex_t lock;
     pthread_cond_t work;
-    struct launch *queue, *over; // lists
-    size_t queued, idle, running;
+    struct launch_queue queue;
+    struct launch *over; // list
+    size_t idle, running;
     bool leaving, paused;
 };
 
@@ -74,46 +69,6 @@ static void block_all_signals(void) {
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof(all));
 }
 
-struct claimant *claimant_new(void) {
-    struct claimant *claimant = calloc(1, sizeof(*claimant));
-    if (claimant)
-        claimant->references = 1;
-    return claimant;
-}
-
-void claimant_release(struct claimant *claimant) {
-    if (claimant && --claimant->references == 0)
-        free(claimant);
-}
-
-// Whether the launch may begin: its claimant has not all of its share.
-static bool launch_may(const struct launcher *l, const struct launch *launch) {
-    return !launch->claimant || launch->claimant->under_way < (size_t)l->share;
-}
-
-static struct launch *launcher_pick(const struct launcher *l) {
-    struct launch *launch = l->paused ? NULL : l->queue;
-    while (launch && !launch_may(l, launch))
-        launch = launch->next;
-    return launch;
-}
-
-// Whether more may begin than there are threads waiting for them.
-static bool launcher_wants(const struct launcher *l) {
-    size_t count = 0;
-    for (const struct launch *launch = l->queue; launch && count <= l->idle; launch = launch->next)
-        count += launch_may(l, launch);
-    return count > l->idle;
-}
-
-// The launch leaves the queue, to begin or for good.
-static void launcher_unqueue(struct launcher *l, struct launch *launch) {
-    LL_DELETE(l->queue, launch);
-    l->queued--;
-    if (launch->claimant)
-        launch->claimant->queued--;
-}
-
 static void *thread_main(void *data) {
     struct launcher_thread *t = data;
     struct launcher *l = t->launcher;
@@ -122,14 +77,11 @@ static void *thread_main(void *data) {
     for (;;) {
         struct launch *launch;
         l->idle++;
-        while (!(launch = launcher_pick(l)) && !l->leaving)
+        while (!(launch = l->paused || l->leaving ? NULL : launch_queue_begin(&l->queue)) && !l->leaving)
             pthread_cond_wait(&l->work, &l->lock);
         l->idle--;
         if (l->leaving)
             break;
-        launcher_unqueue(l, launch);
-        if (launch->claimant)
-            launch->claimant->under_way++;
         launch->state = LAUNCH_UNDER_WAY;
         launch->launcher_index = t->index;
         station_clear(&t->station, launch);
@@ -140,10 +92,9 @@ static void *thread_main(void *data) {
         pthread_mutex_lock(&l->lock);
         t->current = NULL;
         launch->state = LAUNCH_OVER;
-        if (launch->claimant)
-            launch->claimant->under_way--;
+        launch_queue_end(launch);
         LL_APPEND(l->over, launch);
-        if (l->queue && l->idle > 0)
+        if (l->queue.count > 0 && l->idle > 0)
             pthread_cond_signal(&l->work); // one that had its share may have room again
         // Not while the lock is held: whoever is woken would only wait for it.
         pthread_mutex_unlock(&l->lock);
@@ -159,7 +110,7 @@ static int thread_start(struct launcher *l, int index) {
     struct child_setup setup = l->setup;
     memcpy(setup.slots, l->slots[index], sizeof(setup.slots));
     *t = (struct launcher_thread){.launcher = l, .index = index};
-    int r = station_open(&t->station, l->way, &setup, l->null);
+    int r = station_open(&t->station, l->way, &setup, l->null, l->dumpable);
     if (r < 0)
         return r;
     pthread_attr_t attr;
@@ -188,7 +139,7 @@ static void launcher_balance(struct launcher *l) {
     double now = now_mono();
     size_t stuck = 0;
     pthread_mutex_lock(&l->lock);
-    bool wanting = launcher_wants(l);
+    bool wanting = launch_queue_wants(&l->queue, l->idle);
     for (size_t i = 0; i < l->running; i++)
         stuck += l->threads[i].current && now - l->threads[i].since >= LAUNCHER_STUCK;
     pthread_mutex_unlock(&l->lock);
@@ -209,7 +160,7 @@ static void on_ready(struct ev_loop *loop, struct ev_async *async, int events) {
     struct launcher *l = async->data;
     pthread_mutex_lock(&l->lock);
     struct launch *over = TAKE_PTR(l->over);
-    bool waiting = l->queued > 0;
+    bool waiting = l->queue.count > 0;
     pthread_mutex_unlock(&l->lock);
     while (over) {
         struct launch *launch = over;
@@ -243,7 +194,7 @@ static int launcher_slots(struct launcher *l, struct kept_head *kept) {
     return 0;
 }
 
-int launcher_new(struct ev_loop *loop, enum spawn_way way, int threads, struct kept_head *kept,
+int launcher_new(struct ev_loop *loop, enum spawn_way way, int threads, bool shared, struct kept_head *kept,
                  struct launcher **ret_launcher) {
     struct launcher *l = calloc(1, sizeof(*l));
     if (!l)
@@ -253,25 +204,28 @@ int launcher_new(struct ev_loop *loop, enum spawn_way way, int threads, struct k
     bool no_clone3 = syscall(SYS_clone3, NULL, 0) < 0 && errno == ENOSYS;
     l->way = no_clone3 ? SPAWN_PLAIN : way;
     l->null = -1;
+    l->dumpable = shared ? open("/proc/sys/fs/suid_dumpable", O_RDONLY | O_CLOEXEC) : -1;
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->work, NULL);
     ev_async_init(&l->ready, on_ready);
     ev_timer_init(&l->stuck, on_stuck, LAUNCHER_STUCK, 0);
     l->ready.data = l->stuck.data = l;
-    int r = getrlimit(RLIMIT_NOFILE, &l->setup.nofile) < 0 ? -errno : 0;
+    struct rlimit most;
+    int r = getrlimit(RLIMIT_NOFILE, &most) < 0 ? -errno : child_setup_limits(&l->setup, shared);
     // As many descriptors as may be had; children get back what the daemon was given.
-    struct rlimit most = {l->setup.nofile.rlim_max, l->setup.nofile.rlim_max};
+    most.rlim_cur = most.rlim_max;
     if (r == 0)
         setrlimit(RLIMIT_NOFILE, &most);
     // Slots are descriptors too: with few of them to be had, fewer launchers.
-    l->most = (int)MIN(MAX(l->setup.nofile.rlim_max / LAUNCHER_SHARE, (rlim_t)2), (rlim_t)SLOTS_LAUNCHERS);
+    l->most = (int)MIN(MAX(most.rlim_max / LAUNCHER_SHARE, (rlim_t)2), (rlim_t)SLOTS_LAUNCHERS);
     if (r == 0)
         r = launcher_slots(l, kept);
     l->normal = MIN(threads, l->most);
-    l->share = MAX(l->most - l->most / 4, 1);
+    launch_queue_init(&l->queue, l->most);
     if (r == 0 && (l->null = open("/dev/null", O_RDWR | O_CLOEXEC)) < 0)
         r = -errno;
     l->setup.reset_oom = child_setup_oom();
+    child_setup_privileges(&l->setup, shared);
     ev_async_start(loop, &l->ready);
     ev_unref(loop);
     if (r < 0) {
@@ -304,6 +258,7 @@ void launcher_free(struct launcher *l) {
             if (l->slots[i][s] > 2)
                 close(l->slots[i][s]);
     fd_close(l->null);
+    fd_close(l->dumpable);
     pthread_cond_destroy(&l->work);
     pthread_mutex_destroy(&l->lock);
     free(l);
@@ -339,14 +294,11 @@ void launcher_submit(struct launcher *l, struct launch *launch) {
         ev_async_send(l->loop, &l->ready);
     } else {
         launch->state = LAUNCH_QUEUED;
-        LL_APPEND(l->queue, launch);
-        l->queued++;
-        if (launch->claimant)
-            launch->claimant->queued++;
+        launch_queue_add(&l->queue, launch);
     }
     if (launch->claimant)
-        launch->claimant->references++;
-    bool short_of = l->queued > l->idle;
+        claimant_hold(launch->claimant);
+    bool short_of = l->queue.count > l->idle;
     pthread_mutex_unlock(&l->lock);
     pthread_cond_signal(&l->work);
     if (short_of && !ev_is_active(&l->stuck))
@@ -357,7 +309,7 @@ bool launcher_cancel(struct launcher *l, struct launch *launch) {
     pthread_mutex_lock(&l->lock);
     bool queued = launch->state == LAUNCH_QUEUED;
     if (queued) {
-        launcher_unqueue(l, launch);
+        launch_queue_remove(&l->queue, launch);
         launch->state = LAUNCH_IDLE;
     }
     pthread_mutex_unlock(&l->lock);
@@ -385,7 +337,7 @@ enum spawn_way launcher_way(const struct launcher *l) {
 size_t launcher_queued(const struct launcher *launcher) {
     struct launcher *l = (struct launcher *)(uintptr_t)launcher;
     pthread_mutex_lock(&l->lock);
-    size_t queued = l->queued;
+    size_t queued = l->queue.count;
     pthread_mutex_unlock(&l->lock);
     return queued;
 }
@@ -393,7 +345,7 @@ size_t launcher_queued(const struct launcher *launcher) {
 size_t launcher_queued_for(const struct launcher *launcher, const struct claimant *claimant) {
     struct launcher *l = (struct launcher *)(uintptr_t)launcher;
     pthread_mutex_lock(&l->lock);
-    size_t queued = claimant->queued;
+    size_t queued = claimant ? claimant->queued : 0;
     pthread_mutex_unlock(&l->lock);
     return queued;
 }

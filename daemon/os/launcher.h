@@ -1,7 +1,7 @@
 // launcher: threads that turn plans into running leaders, so that no launch can ever block the loop.
 //
 // All functions run on the loop's thread. A launch is submitted, waits for an idle launcher, runs, and
-// comes back through `done` on the loop. Launches start in the order submitted. When every launcher is
+// comes back through `done` on the loop. Launches of one claimant start in the order submitted. When every launcher is
 // stuck in a launch (a frozen child, an exec that hangs) another thread is started, up to the cap.
 #pragma once
 
@@ -17,10 +17,11 @@ enum spawn_way { SPAWN_FAST, SPAWN_PLAIN };
 
 struct launcher;
 
-// Whoever asks for launches, a client: it has no more than its share of the launchers under way at once, so that
-// launches of one that hang leave some to the others. References are counted, on the loop's thread.
+// Whoever asks for launches: see launch_queue. References are counted, on the loop's thread.
 struct claimant;
-struct claimant *claimant_new(void);              // with one reference; NULL when memory is out
+struct claimant *
+claimant_new(struct claimant *parent); // with one reference, and one to the parent; NULL when memory is out
+void claimant_hold(struct claimant *claimant);
 void claimant_release(struct claimant *claimant); // NULL is allowed
 
 // How far a launch has come, in memory that outlives the worker. Descriptors: 0 is none.
@@ -60,7 +61,8 @@ struct launch {
 // slots are noted, and found by the next worker; or NULL.
 // `threads`: how many launchers in normal times (2 to 8). Returns 0 or a negative errno.
 struct kept_head;
-int launcher_new(struct ev_loop *loop, enum spawn_way way, int threads, struct kept_head *kept,
+// `shared`: leaders are of other users too, and have the limits of the machine's services instead of this process's.
+int launcher_new(struct ev_loop *loop, enum spawn_way way, int threads, bool shared, struct kept_head *kept,
                  struct launcher **ret_launcher);
 // Waits for launches under way (they are killed first). Queued ones are dropped without `done`.
 void launcher_free(struct launcher *launcher);
@@ -78,7 +80,7 @@ void launcher_kill(struct launcher *launcher, struct launch *launch);
 
 enum spawn_way launcher_way(const struct launcher *launcher);
 size_t launcher_queued(const struct launcher *launcher);
-// Of them, those for the claimant.
+// Of them, those for the claimant. NULL: 0.
 size_t launcher_queued_for(const struct launcher *launcher, const struct claimant *claimant);
 // How many descriptors all launches together may have open at once that are theirs only until they are done.
 int64_t launcher_descriptors(const struct launcher *launcher);

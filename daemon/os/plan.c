@@ -32,6 +32,18 @@ void plan_done(struct plan *plan) {
     plan_init(plan);
 }
 
+int plan_set_identity(struct plan *plan, const struct identity *who) {
+    plan->groups = malloc((who->group_count + 1) * sizeof(*plan->groups));
+    if (!plan->groups)
+        return -ENOMEM;
+    memcpy(plan->groups, who->groups, who->group_count * sizeof(*plan->groups));
+    plan->group_count = who->group_count;
+    plan->set_identity = true;
+    plan->uid = who->uid;
+    plan->gid = who->gid;
+    return 0;
+}
+
 static const char *plan_path(const struct plan *plan) {
     for (char **e = plan->envp; e && *e; e++)
         if (strncmp(*e, "PATH=", 5) == 0)

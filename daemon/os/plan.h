@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "daemon/core/outcome.h"
+#include "daemon/os/identity.h"
 
 enum plan_out {
     PLAN_NULL,    // /dev/null
@@ -29,11 +30,12 @@ struct plan_stream {
 };
 
 struct plan {
-    char **argv;  // owned, NULL at the end
-    char **envp;  // owned, NULL at the end
-    char **paths; // owned, NULL at the end: what to try to execve, in this order
-    char *cwd;    // owned
-    int stdin_fd; // owned; -1: /dev/null
+    char **argv;        // owned, NULL at the end
+    char **envp;        // owned, NULL at the end
+    char **paths;       // owned, NULL at the end: what to try to execve, in this order
+    char *cwd;          // owned
+    int stdin_fd;       // owned; -1: /dev/null
+    bool stdin_is_ours; // it was made for the job, not given by its client
     struct plan_stream out, err;
     unsigned rows, cols; // PLAN_PTY: its size
 
@@ -54,6 +56,9 @@ struct plan {
 
 // Fills `plan` with defaults: no stdin, both outputs null, umask 022, descriptors -1.
 void plan_init(struct plan *plan);
+
+// The child becomes this user, with their groups. Returns 0 or -ENOMEM.
+int plan_set_identity(struct plan *plan, const struct identity *who);
 
 // Computes plan->paths from argv[0]: itself where it has a slash, else one candidate per element of the
 // PATH in plan->envp (an empty element is the cwd; without PATH: the system's default path).

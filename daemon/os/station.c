@@ -13,8 +13,8 @@
 
 enum { CHILD_STACK = 32768, GUARD = 4096, REPORT_SIZE = 4096, STACKS_SIZE = 2 * (GUARD + CHILD_STACK) };
 
-int station_open(struct station *st, enum spawn_way way, const struct child_setup *setup, int null) {
-    *st = (struct station){.way = way, .null = null, .setup = *setup};
+int station_open(struct station *st, enum spawn_way way, const struct child_setup *setup, int null, int dumpable) {
+    *st = (struct station){.way = way, .null = null, .dumpable = dumpable, .setup = *setup};
     void *report = mmap(NULL, REPORT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (report == MAP_FAILED)
         return -errno;
@@ -56,7 +56,13 @@ void station_doom(struct station *st) {
         kill(holder, SIGCONT);
 }
 
-static int stream_lay(const struct station *st, const struct plan_stream *stream, int slot, int *ret_reader) {
+// As a pipe of the user's own would be: /dev/stdout and the like open it anew by its inode, whose owner is who made it.
+static int own_pipe(const struct plan *plan, int fd) {
+    return plan->set_identity && fchown(fd, plan->uid, plan->gid) < 0 ? -errno : 0;
+}
+
+static int stream_lay(const struct station *st, const struct plan *plan, const struct plan_stream *stream, int slot,
+                      int *ret_reader) {
     if (stream->kind == PLAN_FD)
         return slot_lay(slot, stream->fd, st->null);
     if (stream->kind != PLAN_CAPTURE)
@@ -64,7 +70,9 @@ static int stream_lay(const struct station *st, const struct plan_stream *stream
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0)
         return -errno;
-    int r = fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : slot_lay(slot, ends[1], st->null);
+    int r = fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : own_pipe(plan, ends[1]);
+    if (r == 0)
+        r = slot_lay(slot, ends[1], st->null);
     close(ends[1]);
     if (r < 0) {
         close(ends[0]);
@@ -74,6 +82,11 @@ static int stream_lay(const struct station *st, const struct plan_stream *stream
     return 0;
 }
 
+// As grantpt(3) leaves it to a user: theirs, and of the group that may write to it, which devpts has set.
+static int pty_own(int slave, const struct plan *plan) {
+    return plan->set_identity && fchown(slave, plan->uid, (gid_t)-1) < 0 ? -errno : 0;
+}
+
 static int pty_lay(const struct station *st, struct launch *launch, const int *slots) {
     int slave;
     int master = pty_open(launch->plan.rows, launch->plan.cols, &slave);
@@ -81,7 +94,7 @@ static int pty_lay(const struct station *st, struct launch *launch, const int *s
         st->report->stage = STAGE_STDIO;
         return master;
     }
-    int r = 0;
+    int r = pty_own(slave, &launch->plan);
     for (int s = SLOT_IN; s <= SLOT_ERR && r == 0; s++)
         r = slot_lay(slots[s], slave, st->null);
     close(slave);
@@ -93,11 +106,13 @@ static int launch_lay(const struct station *st, struct launch *launch, const int
     struct plan *plan = &launch->plan;
     if (plan->out.kind == PLAN_PTY)
         return pty_lay(st, launch, slots);
-    int r = plan->stdin_fd >= 0 ? slot_lay(slots[SLOT_IN], plan->stdin_fd, st->null) : 0;
+    int r = plan->stdin_fd >= 0 && plan->stdin_is_ours ? own_pipe(plan, plan->stdin_fd) : 0;
+    if (r == 0 && plan->stdin_fd >= 0)
+        r = slot_lay(slots[SLOT_IN], plan->stdin_fd, st->null);
     if (r == 0)
-        r = stream_lay(st, &plan->out, slots[SLOT_OUT], &launch->out_fd);
+        r = stream_lay(st, plan, &plan->out, slots[SLOT_OUT], &launch->out_fd);
     if (r == 0)
-        r = stream_lay(st, &plan->err, slots[SLOT_ERR], &launch->err_fd);
+        r = stream_lay(st, plan, &plan->err, slots[SLOT_ERR], &launch->err_fd);
     return r;
 }
 
@@ -128,15 +143,26 @@ static void launch_note(const struct launch *launch) {
     record->started_wall = launch->started_wall;
 }
 
+// A change of user makes the memory that a process has undumpable: nobody of that user can trace it or read it until it has
+// exec'ed. Not so where fs.suid_dumpable is 1 (proc(5)): then the child must not share ours.
+static enum spawn_way launch_way(const struct station *st, const struct plan *plan) {
+    char value = '0';
+    if (!plan->set_identity || plan->uid == 0 || st->dumpable < 0)
+        return st->way;
+    return pread(st->dumpable, &value, 1, 0) == 1 && value == '1' ? SPAWN_PLAIN : st->way;
+}
+
 static int launch_spawn(struct station *st, struct launch *launch, struct tree_launch *tree) {
     struct child_setup setup = st->setup;
+    enum spawn_way way = launch_way(st, &launch->plan);
+    setup.undumps = way == SPAWN_PLAIN;
     struct spawn spawn = {
-        .way = st->way,
+        .way = way,
         .plan = &launch->plan,
         .setup = &setup,
         .report = st->report,
         .stacks = {st->stacks + GUARD + CHILD_STACK, st->stacks + 2 * (GUARD + CHILD_STACK)},
-        .cgroup = st->way == SPAWN_FAST ? tree->cgroup : -1,
+        .cgroup = way == SPAWN_FAST ? tree->cgroup : -1,
         .reaper = tree->control >= 0,
         .policy = tree->policy,
     };

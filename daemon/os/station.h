@@ -16,6 +16,7 @@ enum {
 struct station {
     enum spawn_way way;
     int null;                    // of /dev/null, borrowed
+    int dumpable;                // of fs.suid_dumpable, borrowed; -1: nobody becomes another user
     struct child_setup setup;    // with the station's own slots
     struct child_report *report; // in a mapping shared with children: of the launch, else our own
     struct child_report *own;
@@ -23,7 +24,7 @@ struct station {
 };
 
 // Returns 0 or a negative errno. `setup` and its slots are copied.
-int station_open(struct station *station, enum spawn_way way, const struct child_setup *setup, int null);
+int station_open(struct station *station, enum spawn_way way, const struct child_setup *setup, int null, int dumpable);
 void station_close(struct station *station); // not while it makes a launch; one that was never opened is allowed
 
 // Makes ready for the next launch: whoever dooms the station from now on means that one.

@@ -74,6 +74,10 @@ bool runner_was_accepted(const struct kept_job *record) {
     return record->state.created_at > 0;
 }
 
+uid_t runner_record_owner(const struct kept_job *record) {
+    return record->state.owner;
+}
+
 void runner_claim(struct runner *runner) {
     struct kept *kept = runner->parts.kept;
     for (struct kept_job *record = NULL; (record = kept_next(kept, KEPT_JOB, record));) {
@@ -91,7 +95,6 @@ const char *runner_record_spec(const struct runner *runner, const struct kept_jo
 
 const char *runner_record_secrets(const struct runner *runner, const struct kept_job *record, struct start *start,
                                   size_t *ret_size) {
-    start->owner = record->state.owner;
     for (int i = 0; i < 3; i++)
         start->fds[i] = record->fds[i] > 0 ? record->fds[i] : -1;
     *ret_size = record->secrets.size;
@@ -158,15 +161,14 @@ static void survivors_restore(struct run *run, struct outcome *outcome) {
     outcome->survivor_count = blob->size / sizeof(pid_t);
 }
 
-static struct job *job_restore(struct runner *runner, struct kept_job *record, struct spec *spec) {
+static struct job *job_restore(struct runner *runner, struct kept_job *record, struct spec *spec, struct owner *owner) {
     const struct kept_state *state = &record->state;
-    if (!spec->cwd && !(spec->cwd = strdup(runner->parts.identity->home)))
-        return NULL;
     struct job *job = calloc(1, sizeof(*job));
     if (!job)
         return NULL;
     job->id = record->id;
     job->owner = state->owner;
+    job->account = owner;
     job->pid = state->pid;
     job->attempt = state->attempt;
     job->created_at = state->created_at;
@@ -191,6 +193,7 @@ static struct job *job_restore(struct runner *runner, struct kept_job *record, s
         free(job);
         return NULL;
     }
+    owner_hold(owner);
     *spec = (struct spec){0};
     return job;
 }
@@ -204,6 +207,7 @@ static void run_restore(struct run *run, struct kept_job *record) {
     run->in_line = record->state.in_line;
     for (int s = 0; s < STREAM_COUNT; s++) {
         run->pipes[s].spool = &record->spools[s];
+        run->pipes[s].spool->share = &run->job->account->output;
         spool_resume(run->pipes[s].spool, runner->parts.spools);
     }
     read_settle(kept->head, record);
@@ -333,6 +337,7 @@ static void run_resume(struct run *run, struct start *start) {
         return;
     }
     run->runner->stats.live++;
+    run_account(run, record->spec.size + record->secrets.size, run_descriptors(&job->spec));
     if (job->life.state == LIFE_FINAL) {
         run_finish_later(run);
     } else if (job->life.state != LIFE_STARTING) {
@@ -360,13 +365,14 @@ static void run_resume(struct run *run, struct start *start) {
 int runner_adopt(struct runner *runner, struct kept_job *record, struct spec *spec, struct start *start,
                  struct job **ret_job) {
     record->tries++;
-    struct job *job = job_restore(runner, record, spec);
+    struct job *job = job_restore(runner, record, spec, start->owner);
     if (!job)
         return -ENOMEM;
     run_restore(job->run, record);
     if (record->tries > TRIES) { // it has taken workers along: it is better lost
         job->outcome.survivors_unknown = true;
         runner->stats.live++;
+        run_account(job->run, 0, 0);
         job->life.state = LIFE_FINAL;
         run_finish_later(job->run);
     } else {

@@ -254,6 +254,7 @@ struct job *runner_load(struct runner *runner, struct history_job *h, struct spe
     }
     job->id = h->id;
     job->owner = h->owner;
+    job->account = owner_get(runner->parts.owners, h->owner);
     job->pid = h->pid;
     job->attempt = h->attempt;
     job->created_at = h->created_at;

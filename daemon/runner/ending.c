@@ -95,8 +95,10 @@ static void run_finish(struct run *run) {
     run_archive_cancel(run);
     tree_free(TAKE_PTR(run->tree));
     descriptors_give(runner->parts.descriptors, run->descriptors);
+    run_account_end(run);
     runner->stats.live--;
     runner->stats.by_reason[job->outcome.reason]++;
+    job->account->by_reason[job->outcome.reason]++;
     run_publish(run);
 }
 
@@ -138,8 +140,9 @@ void run_free(struct run *run) {
     free(run);
 }
 
-static void job_free(struct job *job) {
+static void job_free(struct runner *runner, struct job *job) {
     run_free(job->run);
+    owner_release(runner->parts.owners, job->account);
     spec_done(&job->spec);
     outcome_done(&job->outcome);
     free(job);
@@ -151,7 +154,7 @@ void runner_hold(struct job *job) {
 
 void runner_release(struct runner *runner, struct job *job) {
     if (--job->references == 0 && job->forgotten)
-        job_free(job);
+        job_free(runner, job);
 }
 
 void runner_forget(struct runner *runner, struct job *job) {

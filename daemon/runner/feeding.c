@@ -26,6 +26,7 @@ static void input_end(struct input *input, int error) {
     struct run *run = input->run;
     DL_DELETE(run->inputs, input);
     run->input_bytes -= input->size;
+    run->job->account->queued_bytes -= (int64_t)input->size;
     if (input->over)
         input->over(input, error, MIN(input->taken, input->given), input->data);
     explicit_bzero(input->bytes, input->size);
@@ -152,6 +153,9 @@ int runner_input(struct job *job, char **bytes, size_t size, bool eof, input_ove
         return -EPIPE;
     if (run->input_bytes + size > FEED_MAX)
         return -EDQUOT;
+    const struct owner *owner = job->account;
+    if (!owner_may(owner, owner->queued_bytes, (int64_t)size, owners_limits(run->runner->parts.owners)->queued_bytes))
+        return -EUSERS;
     bool line_begun = size > 0 ? (*bytes)[size - 1] != '\n' : run->in_line;
     int more = job->spec.pty && eof ? input_type_eof(run, bytes, size, line_begun) : 0;
     struct input *input = more >= 0 ? calloc(1, sizeof(*input)) : NULL;
@@ -161,6 +165,7 @@ int runner_input(struct job *job, char **bytes, size_t size, bool eof, input_ove
     input->bytes = TAKE_PTR(*bytes);
     input->eof = eof && !job->spec.pty;
     run->input_bytes += input->size;
+    run->job->account->queued_bytes += (int64_t)input->size;
     run->in_line = line_begun && more == 0;
     run->in_over = input->eof;
     DL_APPEND(run->inputs, input);

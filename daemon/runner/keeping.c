@@ -16,6 +16,7 @@ int run_keep_begin(struct run *run, const struct start *start) {
         run->pipes[s].spool = &record->spools[s];
         spool_init(run->pipes[s].spool, run->runner->parts.spools, spec->head_bytes, spec->tail_bytes,
                    spec->limit_bytes);
+        run->pipes[s].spool->share = &run->job->account->output;
     }
     for (int i = 0; i < 3; i++)
         record->fds[i] = MAX(start->fds[i], 0);

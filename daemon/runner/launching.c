@@ -135,7 +135,7 @@ static int plan_fill(struct plan *plan, struct run *run, struct start *start) {
     plan_stream_fill(&plan->out, &spec->streams[STREAM_OUT]);
     plan_stream_fill(&plan->err, &spec->streams[STREAM_ERR]);
     plan_take(plan, spec->stdin_from == STDIN_FD, start); // first: on failure too they are the plan's
-    const struct identity *who = run->runner->parts.identity;
+    const struct identity *who = start->identity;
     int r = spec->pty ? spec_set_term(spec) : 0;
     if (r < 0)
         return r;
@@ -144,11 +144,14 @@ static int plan_fill(struct plan *plan, struct run *run, struct start *start) {
     plan->cwd = strdup(spec->cwd);
     if (!plan->argv || !plan->envp || !plan->cwd)
         return -ENOMEM;
+    if (run->runner->parts.sets_identity && (r = plan_set_identity(plan, who)) < 0)
+        return r;
     plan->umask = spec->umask;
     plan->set_nice = spec->has_nice;
     plan->nice = spec->nice;
     plan->rows = spec->rows;
     plan->cols = spec->cols;
+    plan->stdin_is_ours = spec->stdin_from != STDIN_FD;
     if (spec->pty)
         plan->out.kind = PLAN_PTY;
     else if (spec->stdin_from == STDIN_STREAM)

@@ -43,9 +43,10 @@ struct run {
     bool in_over; // nothing more is taken: its end was given, or it is closed
     bool in_line; // a line is begun: the last byte given is no newline
     struct ev_io in_io;
-    struct input *inputs; // list: what waits to be written
-    size_t input_bytes;   // of them
-    int64_t descriptors;  // taken for it and not yet given back, without the tree's
+    struct input *inputs;                       // list: what waits to be written
+    size_t input_bytes;                         // of them
+    int64_t descriptors;                        // taken for it and not yet given back, without the tree's
+    int64_t account_bytes, account_descriptors; // what its owner has for it
     struct order order;
     struct ev_timer timer; // the next deadline; of a final job: when it is forgotten
     struct run *next_finishing;
@@ -90,6 +91,10 @@ void run_input_join(struct run *run, const struct launch *launch); // the leader
 void run_input_begin(struct run *run);                             // the same for what waits already
 void run_input_resume(struct run *run, int fd);                    // of the worker before us
 void run_input_close(struct run *run);                             // what still waits is refused
+
+// What a live job takes of its owner's share.
+void run_account(struct run *run, int64_t bytes, int64_t descriptors);
+void run_account_end(struct run *run);
 
 // ending
 void run_finish_later(struct run *run);

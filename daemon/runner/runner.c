@@ -164,7 +164,8 @@ static int job_new(struct runner *runner, struct spec *spec, const struct start 
     struct job *job = calloc(1, sizeof(*job));
     if (!job)
         return -ENOMEM;
-    job->owner = start->owner;
+    job->owner = start->owner->uid;
+    job->account = start->owner;
     job->created_at = now_wall();
     job->spec = *spec;
     job->outcome.reason = REASON_NONE;
@@ -180,20 +181,51 @@ static int job_new(struct runner *runner, struct spec *spec, const struct start 
         free(job);
         return r;
     }
+    owner_hold(start->owner);
     *ret_job = job;
     return 0;
 }
 
-int runner_start(struct runner *runner, struct spec *spec, struct start *start, struct job **ret_job) {
+// Whether the daemon, and the owner's share of it, has room for one more. Takes nothing.
+static const char *limit_reached(const struct runner *runner, const struct start *start, int64_t descriptors) {
+    const struct owner *owner = start->owner;
+    const struct owner_limits *shares = owners_limits(runner->parts.owners);
+    int64_t queued = (int64_t)launcher_queued_for(runner->parts.launcher, owner->claimant);
     if (runner->stats.live >= runner->parts.live_max)
-        return -EUSERS;
-    if (!spec->cwd) {
-        spec->cwd = strdup(runner->parts.identity->home);
-        if (!spec->cwd)
-            return -ENOMEM;
-    }
+        return "live_jobs";
+    if (!owner_may(owner, owner->live_jobs, 1, shares->live_jobs))
+        return "owner_live_jobs";
+    if (!owner_may(owner, queued, 1, shares->queued_jobs))
+        return "owner_queued_jobs";
+    if (!owner_may(owner, owner->queued_bytes, (int64_t)(start->spec_size + start->secrets_size), shares->queued_bytes))
+        return "owner_queued_bytes";
+    return owner_may(owner, owner->descriptors, descriptors, shares->descriptors) ? NULL : "owner_descriptors";
+}
+
+void run_account(struct run *run, int64_t bytes, int64_t descriptors) {
+    struct owner *owner = run->job->account;
+    run->account_bytes = bytes;
+    run->account_descriptors = descriptors;
+    owner->queued_bytes += bytes;
+    owner->descriptors += descriptors;
+    owner->live_jobs++;
+}
+
+void run_account_end(struct run *run) {
+    struct owner *owner = run->job->account;
+    owner->queued_bytes -= run->account_bytes;
+    owner->descriptors -= run->account_descriptors;
+    owner->live_jobs--;
+}
+
+int runner_start(struct runner *runner, struct spec *spec, struct start *start, struct job **ret_job) {
     int64_t descriptors = run_descriptors(spec);
+    start->limit = limit_reached(runner, start, descriptors);
+    if (start->limit)
+        return -EUSERS;
     int r = descriptors_take(runner->parts.descriptors, descriptors, descriptors_for_clients());
+    if (r < 0)
+        start->limit = "descriptors";
     if (r < 0)
         return r;
     struct job *job;
@@ -203,6 +235,8 @@ int runner_start(struct runner *runner, struct spec *spec, struct start *start, 
         return r;
     }
     run_of(job)->descriptors = descriptors;
+    run_account(run_of(job), (int64_t)(start->spec_size + start->secrets_size), descriptors);
+    start->owner->accepted++;
     *spec = (struct spec){0};
     runner->stats.live++;
     runner->stats.accepted++;

@@ -38,7 +38,8 @@ struct runner_parts {
     struct registry *registry;
     struct kept *kept;       // what outlives the worker
     struct history *history; // what outlives the machine's power, or NULL
-    const struct identity *identity;
+    bool sets_identity;      // jobs are other users' too: each child becomes who it is to be
+    struct owners *owners;
     int64_t live_max;          // live jobs
     int64_t history_max;       // final jobs
     int64_t history_bytes_max; // output of final jobs
@@ -59,16 +60,18 @@ void runner_free(struct runner *runner); // forgets all jobs; none is live any m
 
 // For whom a job is started, and with what.
 struct start {
-    uid_t owner;
+    struct owner *owner;
+    const struct identity *identity;      // whom it runs as
     struct claimant *claimant;            // for whom it is launched, or NULL
     int fds[3];                           // as many as spec_descriptors says; taken over (and set to -1) on success
     const char *spec_text, *secrets_text; // of the spec as JSON: what is kept of it, and what until it is launched
     size_t spec_size, secrets_size;
+    const char *limit;  // which one was reached, where it was refused for that
     bool by_descriptor; // its output will be read from its stored streams: see runner_share
 };
 
 // Takes the spec over (left empty) and starts the job. Returns 0 and a job that lives in the registry;
-// -EEXIST: the name is in use; -EMFILE: no descriptors left for one more; -EUSERS: live_max; -ENOMEM. On failure the spec stays the caller's.
+// -EEXIST: the name is in use; -EMFILE: no descriptors left for one more; -EUSERS: a limit; both name it; -ENOMEM. On failure the spec stays the caller's.
 int runner_start(struct runner *runner, struct spec *spec, struct start *start, struct job **ret_job);
 
 // Ends a job (see lifecycle_stop). `signal` and `grace` negative: the job's own.
@@ -79,7 +82,8 @@ void runner_update(struct job *job, double timeout, double idle_timeout);
 int runner_signal(struct runner *runner, struct job *job, int signal, bool leader_only);
 // Bytes for a job whose stdin is a stream. `over` comes once, later: the pipe has taken all of them (error 0), or nobody
 // will (-EPIPE: the job has closed its stdin, or ended); `taken` says how many went. Takes *bytes over on success.
-// Returns 0; -EPIPE: stdin is no stream or closed; -EDQUOT: too much waits already; -ENOMEM.
+// Returns 0; -EPIPE: stdin is no stream or closed; -EDQUOT: too much waits already, -EUSERS: of all
+// that is its owner's; -ENOMEM.
 struct input;
 typedef void (*input_over)(struct input *input, int error, size_t taken, void *data);
 int runner_input(struct job *job, char **bytes, size_t size, bool eof, input_over over, void *data,
@@ -132,6 +136,7 @@ enum { RUNNER_FDS = 8 };
 void runner_await_launches(struct kept *kept);
 bool runner_was_accepted(const struct kept_job *record);                       // it was taken in as a whole
 size_t runner_descriptors(const struct kept_job *record, int fds[RUNNER_FDS]); // of it. Returns how many
+uid_t runner_record_owner(const struct kept_job *record);
 // Before anything new is kept: what the records hold stays theirs.
 void runner_claim(struct runner *runner);
 const char *runner_record_spec(const struct runner *runner, const struct kept_job *record, size_t *ret_size);

@@ -20,12 +20,28 @@ void spool_init(struct spool *s, struct spool_host *host, int64_t head, int64_t 
     *s = (struct spool){.host = host, .head_bytes = head, .tail_bytes = tail, .ring_bytes = tail, .limit_bytes = limit};
 }
 
+static void spool_account(struct spool *s, int64_t bytes) {
+    spool_host_account(s->host, bytes);
+    if (s->share)
+        s->share->used += bytes;
+}
+
+static int spool_reserve(struct spool *s, int64_t bytes) {
+    const struct share *share = s->share;
+    if (share && share->limit && bytes > *share->limit - share->used)
+        return -ENOSPC;
+    int r = spool_host_reserve(s->host, bytes);
+    if (r == 0 && share)
+        s->share->used += bytes;
+    return r;
+}
+
 static void spool_drop_file(struct spool *s) {
     if (s->map)
         munmap(s->map, s->map_size);
     if (s->file)
         spool_host_remove(s->host, s->file);
-    spool_host_account(s->host, -(int64_t)s->allocated);
+    spool_account(s, -(int64_t)s->allocated);
     s->map = NULL;
     s->allocated = 0;
     s->file = 0;
@@ -37,7 +53,7 @@ void spool_done(struct spool *s) {
     else if (s->host)
         spool_drop_file(s);
     if (s->small && s->host)
-        spool_host_account(s->host, -s->stored);
+        spool_account(s, -s->stored);
     free(s->small);
     free(s->path);
     s->small = s->path = s->map = NULL;
@@ -116,7 +132,7 @@ void spool_resume(struct spool *s, struct spool_host *host) {
     s->map = map;
     s->map_size = (size_t)st.st_size;
     s->allocated = MIN((size_t)st.st_blocks * 512, s->map_size);
-    spool_host_account(host, (int64_t)s->allocated);
+    spool_account(s, (int64_t)s->allocated);
     spool_host_claim(host, s->file);
 }
 
@@ -152,12 +168,12 @@ static void spool_freeze(struct spool *s) {
 static int spool_grow(struct spool *s, int fd, size_t end) {
     size_t want = MAX(end, s->allocated == 0 ? SPOOL_FIRST : MAX((size_t)SPOOL_STEP, s->allocated * 2));
     want = MIN(want, s->map_size);
-    int r = spool_host_reserve(s->host, (int64_t)(want - s->allocated));
+    int r = spool_reserve(s, (int64_t)(want - s->allocated));
     if (r < 0)
         return r;
     r = -posix_fallocate(fd, (off_t)s->allocated, (off_t)(want - s->allocated));
     if (r < 0) {
-        spool_host_account(s->host, -(int64_t)(want - s->allocated));
+        spool_account(s, -(int64_t)(want - s->allocated));
         return r;
     }
     s->allocated = want;
@@ -267,6 +283,8 @@ void spool_commit(struct spool *s, size_t size) {
     if (kept)
         s->stored += (int64_t)size;
     spool_host_count(s->host, (int64_t)size);
+    if (s->share)
+        s->share->ever += (int64_t)size;
 }
 
 int spool_gaps(const struct spool *s, int64_t gaps[2][2]) {
@@ -342,7 +360,7 @@ void spool_seal(struct spool *s) {
     _cleanup_close_ int fd = spool_host_open(s->host, s->file, O_RDWR);
     if (fd < 0 || ftruncate(fd, (off_t)used) < 0)
         return;
-    spool_host_account(s->host, -(int64_t)(s->allocated - used));
+    spool_account(s, -(int64_t)(s->allocated - used));
     s->allocated = used;
 }
 
@@ -355,7 +373,7 @@ void spool_shrink(struct spool *s) {
     memcpy(small, s->map, (size_t)s->stored);
     spool_drop_file(s);
     s->small = small;
-    spool_host_account(s->host, s->stored);
+    spool_account(s, s->stored);
 }
 
 int64_t spool_taken(const struct spool *s) {

@@ -12,10 +12,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "daemon/core/owner.h"
+
 struct spool_host;
 
 struct spool {
     struct spool_host *host;        // borrowed; outlives the spool
+    struct share *share;            // borrowed: its owner's, or NULL. Set behind spool_init, before spool_resume
     int64_t head_bytes, tail_bytes; // the budget
     int64_t ring_bytes;             // the ring itself: tail_bytes, more where a follower must not lose anything
     int64_t limit_bytes;            // -1: none

@@ -4,7 +4,10 @@ The programs under test: SUPD, SUPCTL and SUPD_CHILD in the environment, else th
 SUPD_TEST_SET ("tree=reaper,spawn=plain") is given to each daemon as --set options.
 """
 
+import contextlib
+import json
 import os
+import pwd
 import resource
 import select
 import shutil
@@ -26,6 +29,7 @@ CHILD = os.path.abspath(os.environ.get("SUPD_CHILD", os.path.join(TOP, "build/te
 TICKER = os.path.join(os.path.dirname(CHILD), "ticker")
 SETTINGS = dict(pair.split("=", 1) for pair in os.environ.get("SUPD_TEST_SET", "").split(",") if pair)
 GUARD = procs.GUARD
+ANN, BOB = "games", "nobody"  # two users that a Debian has, neither of whom is root
 SANITIZER = (b"Sanitizer", b"runtime error:", b"LeakSanitizer")
 
 
@@ -232,6 +236,11 @@ class Daemon:
             raise
         self.remove()
 
+    def client_of(self, user, **more):
+        """A connection of another user of the machine."""
+        with acting_as(user):
+            return self.client(**more)
+
     # supctl against this daemon.
 
     def supctl_words(self, *words):
@@ -251,6 +260,54 @@ class Daemon:
         done = subprocess.run(self.supctl_words(*words), capture_output=True, timeout=GUARD, **more)
         assert not sanitizer_reports(done.stderr), done.stderr.decode(errors="replace")
         return done
+
+
+@contextlib.contextmanager
+def acting_as(user):
+    """The process has the effective ids of that user meanwhile: who connects is told by them."""
+    record = pwd.getpwnam(user)
+    groups = os.getgroups()
+    os.setgroups(os.getgrouplist(user, record.pw_gid))
+    os.setegid(record.pw_gid)
+    os.seteuid(record.pw_uid)
+    try:
+        yield record
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)
+
+
+class SystemDaemon(Daemon):
+    """supd as root's for the machine, in a directory that everybody may look into."""
+
+    def __init__(self, options=(), access=None, **more):
+        needs_root()
+        super().__init__(options, **more)
+        os.chmod(self.directory, 0o755)
+        self.access = access
+
+    def command(self):
+        return [word if word != "--user" else "--system" for word in super().command()]
+
+    def spawn(self, **more):
+        self.configure(self.access)
+        return super().spawn(**more)
+
+    def configure(self, access):
+        with open(self.config, "w", encoding="utf-8") as file:
+            json.dump({"access": access} if access is not None else {}, file)
+
+
+def system_test(function):
+    """A test that gets the machine's daemon and a client of each of two users who are not root."""
+    def test():
+        with SystemDaemon() as daemon:
+            function(daemon, daemon.client_of(ANN), daemon.client_of(BOB))
+    test.__name__ = function.__name__
+    test.__doc__ = function.__doc__
+    test.__module__ = function.__module__
+    return test
 
 
 def daemon_test(function):

@@ -97,6 +97,7 @@ START_TEST(what_options_make_is_what_the_table_takes) {
                    {"KEY", "k"},
                    {"DIR", "/"},
                    {"SIGNAL", "HUP"},
+                   {"USER", "nobody"},
                    {"OCTAL", "077"},
                    {"N", "1"},
                    {"kill|wait|keep", "wait"},

@@ -10,11 +10,13 @@
 static char scratch[65536];
 
 void sample_open(struct sample *s) {
-    *s = (struct sample){
-        .identity = {.uid = 1000, .user = strdup("build"), .home = strdup("/"), .shell = strdup("/bin/sh")}};
+    const struct owner_limits shares = {.output_bytes = 1 << 30};
+    *s = (struct sample){0};
+    ck_assert_int_eq(identity_open(NULL, 1000, &s->identity), 0);
+    s->control.owners = owners_new(1000, &shares);
     strcpy(s->dir, "/tmp/supd-unit-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(s->dir));
-    s->control.identity = &s->identity;
+    s->control.identity = s->identity;
     s->control.info.uid = 1000;
     s->control.registry = registry_new(1);
     char name[64];
@@ -34,6 +36,7 @@ static void job_free(struct sample *s, struct job *job) {
     }
     order_done(&run->order);
     free(run);
+    owner_release(s->control.owners, job->account);
     spec_done(&job->spec);
     outcome_done(&job->outcome);
     free(job);
@@ -45,7 +48,8 @@ void sample_close(struct sample *s) {
         job_free(s, job);
     registry_free(s->control.registry);
     spool_host_free(s->control.spools);
-    identity_done(&s->identity);
+    owners_free(s->control.owners, claimant_release);
+    identity_unref(s->identity);
     rmdir(s->dir);
 }
 
@@ -60,6 +64,7 @@ struct job *sample_job(struct sample *s, uid_t owner, const char *name, int64_t 
     job->spec.cwd = strdup("/");
     job->spec.name = name ? strdup(name) : NULL;
     *job = (struct job){.owner = owner,
+                        .account = owner_get(s->control.owners, owner),
                         .spec = job->spec,
                         .run = run,
                         .pid = 4711,
@@ -68,6 +73,8 @@ struct job *sample_job(struct sample *s, uid_t owner, const char *name, int64_t 
                         .started_at = 100,
                         .started_mono = 100,
                         .outcome = {.reason = REASON_NONE}};
+    if (owner == 1000)
+        owner_set_name(job->account, "build");
     lifecycle_init(&job->life, &job->spec, 1);
     lifecycle_started(&job->life, 100);
     run->job = job;

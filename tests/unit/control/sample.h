@@ -5,7 +5,7 @@
 
 struct sample {
     struct control control;
-    struct identity identity;
+    struct identity *identity;
     char dir[64];
 };
 

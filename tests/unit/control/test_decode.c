@@ -181,7 +181,7 @@ static const struct {
     {A "\"pty\": {}, \"stdin\": {\"data\": \"x\"}}", "stdin", PROTO_INVALID_PARAMS},
     {A "\"pty\": {}, \"stdout\": \"null\"}", "stdout", PROTO_INVALID_PARAMS},
     {A "\"pty\": {}, \"stderr\": \"null\"}", "stderr", PROTO_INVALID_PARAMS},
-    {A "\"user\": \"root\"}", "user", PROTO_UNSUPPORTED},
+    {A "\"user\": \"\"}", "user", PROTO_INVALID_PARAMS},
     {A "\"queue_timeout\": 1}", "queue_timeout", PROTO_UNSUPPORTED},
     {A "\"restart\": {}}", "restart", PROTO_UNSUPPORTED},
     {A "\"ready\": {}}", "ready", PROTO_UNSUPPORTED},

@@ -57,7 +57,7 @@ void rig_open(struct rig *rig, enum spawn_way spawn, enum tree_way tree) {
     ev_ref(rig->loop); // it waits though nothing but threads may be under way
     loop_thread = pthread_self();
     prctl(PR_SET_NAME, "supd-unit"); // by which strays knows a launch that is still on its way
-    ck_assert_int_eq(launcher_new(rig->loop, spawn, 2, NULL, &rig->launcher), 0);
+    ck_assert_int_eq(launcher_new(rig->loop, spawn, 2, false, NULL, &rig->launcher), 0);
     rig->reaper_fd = open(TEST_REAPER, O_PATH | O_CLOEXEC);
     ck_assert_msg(rig->reaper_fd >= 0, "%s is not built", TEST_REAPER);
     ck_assert_int_eq(tree_host_new(&(struct tree_host_parts){.loop = rig->loop,

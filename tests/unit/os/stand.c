@@ -18,7 +18,7 @@ void stand_open(struct stand *s) {
     *s = (struct stand){0};
     ck_assert_int_eq(slots_reserve(1, slots), 0);
     memcpy(s->setup.slots, slots[0], sizeof(s->setup.slots));
-    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &s->setup.nofile), 0);
+    ck_assert_int_eq(child_setup_limits(&s->setup, false), 0);
     s->report = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     s->stacks = mmap(NULL, 2 * STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
     ck_assert(s->report != MAP_FAILED && s->stacks != MAP_FAILED);

@@ -108,7 +108,7 @@ START_TEST(every_call_of_a_start_may_fail) {
         struct launcher *launcher = NULL;
         struct tree_host *host = NULL;
         fault_arm(nth);
-        int r = launcher_new(loop, SPAWN_FAST, 2, NULL, &launcher);
+        int r = launcher_new(loop, SPAWN_FAST, 2, false, NULL, &launcher);
         int s = tree_host_new(&(struct tree_host_parts){.loop = loop,
                                                         .way = starts[_i],
                                                         .name = "supd-unit-starts",

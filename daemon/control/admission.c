@@ -1,0 +1,216 @@
+// Users of the database, clients and jobs.
+#include "daemon/control/admission.h"
+
+#include <stdio.h>
+
+#include "common/message.h"
+#include "common/util.h"
+#include "daemon/control/dispatch.h"
+#include "daemon/control/keeping.h"
+
+#define TOLD_AGAIN 60.0 // seconds
+
+bool admission_may(const struct control *control, uid_t uid, const char **ret_why) {
+    if (control->is_shared || uid == control->info.uid)
+        return true;
+    *ret_why = "this daemon serves its own user only";
+    return false;
+}
+
+void admission_log(const struct control *control, struct owner *owner, pid_t pid, const char *why) {
+    double now = now_mono();
+    if (owner->refused_at > 0 && now - owner->refused_at < TOLD_AGAIN)
+        return;
+    owner->refused_at = now;
+    log_warning(control->log, "refused a client of uid %u (pid %d): %s; not told again for a minute",
+                (unsigned)owner->uid, (int)pid, why);
+}
+
+static struct access_subject subject_of(const struct identity *who) {
+    return (struct access_subject){.is_known = who->is_known,
+                                   .uid = who->uid,
+                                   .user = who->user,
+                                   .groups = who->groups,
+                                   .group_names = who->group_names,
+                                   .group_count = who->group_count};
+}
+
+static bool is_own(const struct control *control, uid_t uid) {
+    return uid == 0 || uid == control->info.uid;
+}
+
+bool session_administers(const struct session *session) {
+    const struct control *control = session->control;
+    if (is_own(control, session->uid))
+        return true;
+    const struct access_subject subject = session->identity ? subject_of(session->identity)
+                                                            : (struct access_subject){0};
+    return session->identity && access_administers(control->access, &subject);
+}
+
+static void refuse(struct session *session, const char *why) {
+    json_t *message = message_error(NULL, PROTO_PERMISSION_DENIED, why, NULL);
+    admission_log(session->control, session->owner, session->pid, why);
+    session->control->stats.refused++;
+    session_send(session, message);
+    json_decref(message);
+    session->closing = true;
+    session_wake(session);
+}
+
+// Launches of one user together have a share, where one daemon serves many.
+static struct claimant *owner_claimant(const struct control *control, struct owner *owner) {
+    if (control->is_shared && !owner->claimant)
+        owner->claimant = claimant_new(NULL);
+    return owner->claimant;
+}
+
+static void admit(struct session *session, struct identity *who) {
+    const struct control *control = session->control;
+    const struct access_subject subject = subject_of(who);
+    if (!is_own(control, session->uid) && !access_admits(control->access, &subject)) {
+        refuse(session, "the daemon's access setting does not let this user in");
+        return;
+    }
+    if (!session->claimant && !(session->claimant = claimant_new(owner_claimant(control, session->owner)))) {
+        refuse(session, "out of memory");
+        return;
+    }
+    identity_ref(who);
+    identity_unref(session->identity);
+    session->identity = who;
+    owner_set_name(session->owner, who->user);
+}
+
+static void on_identity(struct identity_ask *ask, struct identity *identity, int error) {
+    struct session *session = ask->data;
+    if (!identity) {
+        refuse(session, error == -ENOMEM ? "out of memory" : "the user database does not answer now: try again");
+        return;
+    }
+    admit(session, identity);
+    session_read(session);
+    session_wake(session);
+}
+
+void admission_begin(struct session *session) {
+    struct control *control = session->control;
+    struct identity *who = control->is_shared ? identities_get(control->identities, NULL, session->uid)
+                                              : control->identity;
+    if (who) {
+        admit(session, who);
+        return;
+    }
+    session->ask = (struct identity_ask){.done = on_identity, .data = session};
+    identities_ask(control->identities, NULL, session->uid, &session->ask);
+    session_read(session);
+}
+
+// What nobody took.
+static void parked_close(struct session *session) {
+    if (session->parked)
+        return;
+    session_account(session, -session->parked_along.count);
+    ancillary_close(&session->parked_along);
+}
+
+void admission_end(struct session *session) {
+    identities_unask(&session->ask);
+    identity_unref(TAKE_PTR(session->identity));
+    json_decref(TAKE_PTR(session->parked));
+    parked_close(session);
+}
+
+void admission_review(struct control *control) {
+    for (struct session *session = control->sessions; session; session = session->next)
+        if (session->identity && !session->closing)
+            admit(session, session->identity);
+}
+
+// Of a request that starts a job as somebody else; NULL: it doesn't.
+static const char *user_named(const json_t *request) {
+    const char *method = json_string_value(json_object_get(request, "method"));
+    const char *user = json_string_value(json_object_get(json_object_get(request, "params"), "user"));
+    bool starts = method && (streq(method, "job.run") || streq(method, "job.start"));
+    return starts && user && user[0] && strlen(user) <= PROTO_USER_MAX ? user : NULL;
+}
+
+// The first user who must be looked up.
+static const char *user_unknown(const struct session *session, const json_t *value) {
+    struct identities *identities = session->control->identities;
+    size_t count = json_is_array(value) ? json_array_size(value) : 1;
+    for (size_t i = 0; i < count; i++) {
+        const char *user = user_named(json_is_array(value) ? json_array_get(value, i) : value);
+        if (user && !identities_get(identities, user, 0))
+            return user;
+    }
+    return NULL;
+}
+
+struct ancillary session_take(struct session *session) {
+    struct ancillary along = session->parked_along;
+    session->parked_along = (struct ancillary){0};
+    return along.count > 0 || along.too_many ? along : stream_take(session->stream);
+}
+
+static void on_named(struct identity_ask *ask, struct identity *identity, int error) {
+    struct session *session = ask->data;
+    json_t *value = TAKE_PTR(session->parked);
+    keep_session_unkept(session, -1);
+    // One who is not there is refused by name now; of several, each is asked for in turn.
+    if (identity && admission_park(session, value))
+        json_decref(value);
+    else
+        dispatch_value(session, value);
+    parked_close(session);
+    session_read(session);
+}
+
+bool admission_park(struct session *session, json_t *value) {
+    // Others may name nobody but themselves: nothing is looked up for them.
+    const char *user = session->control->is_shared && session->uid == 0 ? user_unknown(session, value) : NULL;
+    if (!user || session->parked)
+        return false;
+    session->parked = json_incref(value);
+    session->parked_along = stream_take(session->stream);
+    keep_session_unkept(session, 1);
+    session->ask = (struct identity_ask){.done = on_named, .data = session};
+    identities_ask(session->control->identities, user, 0, &session->ask);
+    session_read(session);
+    return true;
+}
+
+static int refuse_user(struct call *call, const char *why, int error) {
+    snprintf(call->refusal.field, sizeof(call->refusal.field), "user");
+    snprintf(call->refusal.why, sizeof(call->refusal.why), "%s", why);
+    return error;
+}
+
+static bool is_self(const struct identity *who, const char *user) {
+    char number[16];
+    snprintf(number, sizeof(number), "%u", (unsigned)who->uid);
+    return streq(user, who->user) || streq(user, number);
+}
+
+int admission_identity(struct call *call, const json_t *params, struct identity **ret_identity) {
+    struct session *session = call->session;
+    struct control *control = session->control;
+    const char *user = json_string_value(json_object_get(params, "user"));
+    struct identity *who = control->is_shared ? identities_get(control->identities, NULL, session->uid) : NULL;
+    if (who && who != session->identity) { // looked up anew meanwhile
+        identity_unref(session->identity);
+        session->identity = identity_ref(who);
+    }
+    *ret_identity = session->identity;
+    if (!user || is_self(session->identity, user))
+        return 0;
+    if (session->uid != 0)
+        return refuse_user(call, "jobs of another user are for root to start", -EPERM);
+    if (!control->is_shared)
+        return refuse_user(call, "this daemon serves its own user only: the machine's (--system) can", -EOPNOTSUPP);
+    who = identities_get(control->identities, user, 0);
+    if (!who)
+        return refuse_user(call, "no such user is known here", -EINVAL);
+    *ret_identity = who;
+    return 0;
+}

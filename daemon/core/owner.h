@@ -1,0 +1,58 @@
+// owner: a user that has connections or jobs, with what they use now of the daemon's means, and what they had.
+//
+// Where one daemon serves many, each user's use is bounded by a share (see the owner_* settings), so that one at their
+// limit is not noticed by another. Root and the daemon's own user are bounded by the daemon's limits alone.
+// On the loop's thread only.
+#pragma once
+
+#include <uthash.h>
+
+#include "daemon/core/outcome.h"
+
+struct claimant;
+struct owners;
+
+// What is used of a bound.
+struct share {
+    int64_t used, ever;
+    const int64_t *limit; // borrowed; NULL: none
+};
+
+// The bounds of one owner. All are counts or bytes.
+struct owner_limits {
+    int64_t clients, calls, live_jobs, queued_jobs, queued_bytes, output_bytes, descriptors;
+};
+
+struct owner {
+    uid_t uid;
+    char *name; // owned: as the user database last had it, or NULL
+    bool is_exempt;
+    int references;
+    struct claimant *claimant; // referenced, of whoever is served; or NULL
+    // Now:
+    int64_t clients, calls, live_jobs, descriptors;
+    int64_t queued_bytes; // what live jobs were started with, and what waits for their stdin
+    struct share output;  // bytes: stored of live jobs, and of final ones in memory
+    // Ever:
+    int64_t accepted, requests, connections, by_reason[REASON_COUNT];
+    double refused_at; // when a refusal was told in the log; monotonic
+    UT_hash_handle by_uid;
+};
+
+// NULL when memory is out. `own`: the uid that is exempt beside root; `limits` are those of the others.
+struct owners *owners_new(uid_t own, const struct owner_limits *limits);
+void owners_free(struct owners *owners, void (*release)(struct claimant *)); // all references released
+void owners_set_limits(struct owners *owners, const struct owner_limits *limits);
+const struct owner_limits *owners_limits(const struct owners *owners);
+
+// With one more reference; NULL when memory is out. Whoever was served once is remembered.
+struct owner *owner_get(struct owners *owners, uid_t uid);
+struct owner *owner_find(const struct owners *owners, uid_t uid); // without a reference, or NULL
+void owner_hold(struct owner *owner);
+void owner_release(struct owners *owners, struct owner *owner); // NULL is allowed
+void owner_set_name(struct owner *owner, const char *name);
+
+// Whether `used` of a share may become more by `more`. An exempt owner's may.
+static inline bool owner_may(const struct owner *owner, int64_t used, int64_t more, int64_t limit) {
+    return owner->is_exempt || more <= limit - used;
+}

@@ -1,0 +1,29 @@
+// identities: users of the database as they are asked for, kept for a while. Lookups are made by a thread of their own, as
+// they may ask other machines: the loop never waits for one.
+#pragma once
+
+#include <ev.h>
+
+#include "daemon/os/identity.h"
+
+struct identities;
+
+// Somebody who waits for an answer; part of something of theirs. `done` is called once, from the loop. NULL: there is no
+// such user, or nobody can tell now (memory, or too many are asked for): `error` says which, a negative errno.
+struct identity_ask {
+    void (*done)(struct identity_ask *ask, struct identity *identity, int error);
+    void *data;
+    struct lookup *lookup; // NULL: it does not wait
+    struct identity_ask *prev, *next;
+};
+
+int identities_new(struct ev_loop *loop, struct identities **ret_identities);
+void identities_free(struct identities *identities); // nobody waits any more. NULL is allowed
+
+// Puts one in that is known already. Takes a reference of its own.
+void identities_put(struct identities *identities, struct identity *identity);
+// By name where one is given, else by uid: what is known now, borrowed, or NULL. One that is old is looked up anew
+// meanwhile, for the next one who asks. One that the database does not know is never known now.
+struct identity *identities_get(struct identities *identities, const char *name, uid_t uid);
+void identities_ask(struct identities *identities, const char *name, uid_t uid, struct identity_ask *ask);
+void identities_unask(struct identity_ask *ask); // it need not wait
