@@ -16,10 +16,10 @@
 #include "daemon/version.h"
 
 enum {
+    MEMORY_JOBS = 10000, // final ones, that no history has
+    MEMORY_BYTES = 256 << 20,
     DESCRIPTORS_MOMENT = 9, // open for a moment: files being read, a log that grows, a client being refused
     DESCRIPTORS_LEAST = 5,  // a client with a job
-    MEMORY_JOBS = 10000,    // final ones, that no history has
-    MEMORY_BYTES = 256 << 20,
 };
 
 // The program that holds a tree where there is no cgroup: beside supd, in its build tree, or installed.
@@ -142,8 +142,7 @@ static void worker_open_history(struct worker *w) {
     int64_t next_job = 1, next_event = 1;
     const struct history_parts parts = {.loop = w->loop,
                                         .directory = w->options->state_dir,
-                                        .jobs_max = config->history_jobs,
-                                        .bytes_max = config->history_bytes,
+                                        .limits = parts_retention(w),
                                         .is_live = is_kept,
                                         .live_data = w,
                                         .resumed = w->resumed,
@@ -175,6 +174,15 @@ static void worker_open_history(struct worker *w) {
     }
 }
 
+// Where there is a history, that is what decides which jobs are forgotten; here is only how many may wait for it.
+int64_t parts_memory_jobs(const struct worker *w) {
+    return w->history ? MEMORY_JOBS : MIN(w->settings.history_jobs, (int64_t)MEMORY_JOBS);
+}
+
+int64_t parts_memory_bytes(const struct worker *w) {
+    return w->history ? MEMORY_BYTES : MIN(w->settings.history_bytes, (int64_t)MEMORY_BYTES);
+}
+
 static int worker_open_runner(struct worker *w) {
     const struct config *config = &w->settings;
     worker_open_history(w);
@@ -193,11 +201,20 @@ static int worker_open_runner(struct worker *w) {
         .owners = w->owners,
         .live_max = config->max_live_jobs,
         .history = w->history,
-        .history_max = MIN(config->history_jobs, (int64_t)MEMORY_JOBS),
-        .history_bytes_max = MIN(config->history_bytes, (int64_t)MEMORY_BYTES),
+        .history_max = parts_memory_jobs(w),
+        .history_bytes_max = parts_memory_bytes(w),
     };
     int r = runner_new(&parts, &control_runner_listener, &w->control, &w->runner);
     return r < 0 ? worker_fail(w, "runner", r) : 0;
+}
+
+struct history_limits parts_retention(const struct worker *w) {
+    const struct config *c = &w->settings;
+    return (struct history_limits){.jobs = c->history_jobs,
+                                   .bytes = c->history_bytes,
+                                   .owner_jobs = c->owner_history_jobs,
+                                   .owner_bytes = c->owner_history_bytes,
+                                   .exempt = geteuid()};
 }
 
 struct control_limits parts_limits(const struct worker *w) {

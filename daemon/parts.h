@@ -44,7 +44,10 @@ struct worker {
 };
 
 struct control_limits parts_limits(const struct worker *w); // likewise
+struct history_limits parts_retention(const struct worker *w);
 void parts_shares(const struct worker *w, struct owner_limits *ret_limits); // as the settings are now
+int64_t parts_memory_jobs(const struct worker *w); // final ones, at most; and their output
+int64_t parts_memory_bytes(const struct worker *w);
 struct ev_loop *parts_loop(void); // NULL when memory is out
 // Each returns 0 or a negative errno, and has logged it. In this order; recovery_run goes before the listener.
 int parts_take_over(struct kept *kept);

@@ -18,14 +18,15 @@
 static void limits_apply(struct worker *w) {
     const struct config *c = &w->settings;
     w->control.limits = parts_limits(w);
+    const struct history_limits retention = parts_retention(w);
     struct owner_limits shares;
     parts_shares(w, &shares);
     owners_set_limits(w->owners, &shares);
     admission_review(&w->control);
     w->control.refuses_undurable = c->store_full == STORE_FULL_REFUSE;
-    runner_set_limits(w->runner, c->max_live_jobs, c->history_jobs, c->history_bytes);
+    runner_set_limits(w->runner, c->max_live_jobs, parts_memory_jobs(w), parts_memory_bytes(w));
     if (w->history)
-        history_set_limits(w->history, c->history_jobs, c->history_bytes);
+        history_set_limits(w->history, &retention);
     listener_resume(w->listener);
 }
 

@@ -177,8 +177,7 @@ int history_open(const struct history_parts *parts, struct history **ret_history
         return -ENOMEM;
     h->parts = *parts;
     struct history_writer *w = &h->writer;
-    w->jobs_max = parts->jobs_max;
-    w->bytes_max = parts->bytes_max;
+    w->limits = parts->limits;
     int r = -ENOMEM;
     if (asprintf(&w->path, "%s/history.db", parts->directory) >= 0 &&
         asprintf(&w->output, "%s/output", parts->directory) >= 0)
@@ -242,11 +241,11 @@ void history_reserve(struct history *h, int64_t next_job, int64_t next_event) {
     pthread_mutex_unlock(&w->lock);
 }
 
-void history_set_limits(struct history *h, int64_t jobs_max, int64_t bytes_max) {
+void history_set_limits(struct history *h, const struct history_limits *limits) {
     struct history_writer *w = &h->writer;
     pthread_mutex_lock(&w->lock);
-    w->jobs_max = jobs_max;
-    w->bytes_max = bytes_max;
+    w->next_limits = *limits;
+    w->has_limits = true;
     w->next_job = MAX(w->next_job, h->reserved_job); // something to write, so that they are looked at
     pthread_cond_signal(&w->work);
     pthread_mutex_unlock(&w->lock);

@@ -54,10 +54,17 @@ struct history_listener {
     void (*troubled)(const char *why, void *data);
 };
 
+// How many final jobs it keeps, and how much they and their output may take. The oldest go first: of a user who has more
+// than an owner's share (root and `exempt` have none), then of whoever has most.
+struct history_limits {
+    int64_t jobs, bytes, owner_jobs, owner_bytes;
+    uid_t exempt;
+};
+
 struct history_parts {
     struct ev_loop *loop;
     const char *directory; // made if need be
-    int64_t jobs_max, bytes_max;
+    struct history_limits limits;
     // Live jobs of the file that are none: they were lost with the daemon that ran them. The others are gone on with.
     bool (*is_live)(int64_t id, void *data);
     void *live_data;
@@ -75,7 +82,7 @@ void history_close(struct history *history);
 // Job ids and event numbers up to there are given: noted ahead, so that they are not given again after a power loss.
 void history_reserve(struct history *history, int64_t next_job, int64_t next_event);
 
-void history_set_limits(struct history *history, int64_t jobs_max, int64_t bytes_max);
+void history_set_limits(struct history *history, const struct history_limits *limits);
 // As they are at an end in order: nothing is skipped.
 void history_settle(struct history *history, int64_t next_job, int64_t next_event);
 

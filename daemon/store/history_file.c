@@ -5,7 +5,7 @@
 
 #include "common/util.h"
 
-enum { SCHEMA_VERSION = 1, BUSY_MS = 2000 };
+enum { SCHEMA_VERSION = 2, BUSY_MS = 2000 };
 
 // One step each from a version to the next; the first makes an empty file.
 static const char *const migrations[SCHEMA_VERSION] = {
@@ -28,6 +28,7 @@ static const char *const migrations[SCHEMA_VERSION] = {
     " PRIMARY KEY (name, value, job)) WITHOUT ROWID;"
     "CREATE INDEX label_job ON label (job);"
     "CREATE TABLE note (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;",
+    "DROP INDEX job_ended; CREATE INDEX job_owner_ended ON job (owner, ended) WHERE final;",
 };
 
 bool history_file_is_damaged(int code) {
@@ -85,13 +86,35 @@ static int prepare(struct history_file *f) {
         {&f->drop, "DELETE FROM job WHERE id = ?"},
         {&f->drop_labels, "DELETE FROM label WHERE job = ?"},
         {&f->label, "INSERT OR REPLACE INTO label (name, value, job) VALUES (?, ?, ?)"},
-        {&f->size, "SELECT bytes FROM job WHERE id = ? AND final"},
+        {&f->size, "SELECT bytes, owner FROM job WHERE id = ? AND final"},
         {&f->note, "INSERT OR REPLACE INTO note (name, value) VALUES (?, ?)"},
     };
     int r = SQLITE_OK;
     for (size_t i = 0; i < ARRAY_SIZE(all) && r == SQLITE_OK; i++)
         r = sqlite3_prepare_v3(f->db, all[i].sql, -1, SQLITE_PREPARE_PERSISTENT, all[i].statement, NULL);
     return r;
+}
+
+int history_file_count(struct history_file *f) {
+    sqlite3_stmt *rows = NULL;
+    holders_done(&f->holders);
+    f->count = f->bytes = 0;
+    int r = sqlite3_prepare_v2(f->db, "SELECT owner, count(*), total(bytes) FROM job WHERE final GROUP BY owner", -1,
+                               &rows, NULL);
+    while (r == SQLITE_OK && sqlite3_step(rows) == SQLITE_ROW) {
+        int64_t count = sqlite3_column_int64(rows, 1), bytes = sqlite3_column_int64(rows, 2);
+        holders_add(&f->holders, (uid_t)sqlite3_column_int64(rows, 0), count, bytes);
+        f->count += count;
+        f->bytes += bytes;
+    }
+    int over = sqlite3_finalize(rows);
+    return r == SQLITE_OK ? over : r;
+}
+
+static void count(struct history_file *f, uid_t owner, int64_t count, int64_t bytes) {
+    f->count += count;
+    f->bytes += bytes;
+    holders_add(&f->holders, owner, count, bytes);
 }
 
 int history_file_open(struct history_file *f, const char *path, bool writes) {
@@ -111,9 +134,7 @@ int history_file_open(struct history_file *f, const char *path, bool writes) {
     if (r == SQLITE_OK && writes)
         r = prepare(f);
     if (r == SQLITE_OK && writes)
-        r = number_of(f->db, "SELECT count(*) FROM job WHERE final", &f->count);
-    if (r == SQLITE_OK && writes)
-        r = number_of(f->db, "SELECT total(bytes) FROM job WHERE final", &f->bytes);
+        r = history_file_count(f);
     if (r != SQLITE_OK)
         history_file_close(f);
     return r;
@@ -124,6 +145,7 @@ void history_file_close(struct history_file *f) {
     for (size_t i = 0; i < ARRAY_SIZE(all); i++)
         sqlite3_finalize(all[i]);
     sqlite3_close(f->db);
+    holders_done(&f->holders);
     *f = (struct history_file){0};
 }
 
@@ -200,10 +222,8 @@ static int run_with(sqlite3_stmt *statement, int64_t value) {
 // What the row of a final job counts for, before it changes.
 static void uncount(struct history_file *f, int64_t id) {
     sqlite3_bind_int64(f->size, 1, id);
-    if (sqlite3_step(f->size) == SQLITE_ROW) {
-        f->count--;
-        f->bytes -= sqlite3_column_int64(f->size, 0);
-    }
+    if (sqlite3_step(f->size) == SQLITE_ROW)
+        count(f, (uid_t)sqlite3_column_int64(f->size, 1), -1, -sqlite3_column_int64(f->size, 0));
     sqlite3_reset(f->size);
 }
 
@@ -247,8 +267,8 @@ int history_file_put(struct history_file *f, const struct history_job *job, bool
     if (replaces)
         uncount(f, job->id);
     int r = run(f->put);
-    f->count += job->is_final;
-    f->bytes += job->is_final ? bytes : 0;
+    if (job->is_final)
+        count(f, job->owner, 1, bytes);
     return r == SQLITE_OK ? put_labels(f, job, replaces) : r;
 }
 

@@ -4,16 +4,20 @@
 #include <sqlite3.h>
 
 #include "daemon/store/history.h"
+#include "daemon/store/holders.h"
 
 struct history_file {
     sqlite3 *db;
     sqlite3_stmt *put, *drop, *drop_labels, *label, *size, *note;
-    int64_t count, bytes; // of final jobs, and what they take
+    int64_t count, bytes;   // of final jobs, and what they take
+    struct holders holders; // and whose they are
 };
 
 // Opens, makes or migrates it. Returns an SQLite result code.
 int history_file_open(struct history_file *file, const char *path, bool writes);
 void history_file_close(struct history_file *file);
+// Counts what is there, as after a transaction that came to nothing. Returns an SQLite result code.
+int history_file_count(struct history_file *file);
 bool history_file_is_damaged(int code); // says a result code
 
 // Each returns an SQLite result code.

@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 
 #include "common/util.h"
+#include "daemon/store/retention.h"
 
-enum { RETENTION_BATCH = 500 };
 #define GATHER 0.05 // seconds for a batch to gather
 #define FLUSH 2.0   // after the first change that is not safe from a power loss
 #define RETRY 1.0   // after a failure
@@ -20,7 +20,7 @@ void history_change_free(struct history_change *change) {
     free(change);
 }
 
-static void list_add(struct history_change **first, struct history_change **last, struct history_change *change) {
+void history_change_append(struct history_change **first, struct history_change **last, struct history_change *change) {
     change->next = NULL;
     if (*first)
         (*last)->next = change;
@@ -87,60 +87,30 @@ static void output_drop(const struct history_writer *w, int64_t id) {
     }
 }
 
+int history_writer_drop(struct history_writer *w, int64_t id) {
+    output_drop(w, id);
+    return history_file_drop(&w->file, id);
+}
+
 static int write_change(struct history_writer *w, struct history_change *change) {
-    if (!change->job) {
-        output_drop(w, change->id);
-        return history_file_drop(&w->file, change->id);
-    }
+    if (!change->job)
+        return history_writer_drop(w, change->id);
     for (int stream = 0; stream < 2; stream++)
         if (output_take(w, change->job, stream) < 0)
             return SQLITE_FULL;
     return history_file_put(&w->file, change->job, change->is_known);
 }
 
-// The oldest that are too many, or whose time is over.
-static int retention(struct history_writer *w, struct history_change **first, struct history_change **last) {
-    int64_t count = w->file.count, bytes = w->file.bytes;
-    sqlite3_stmt *oldest = NULL;
-    int r = sqlite3_prepare_v2(w->file.db,
-                               count > w->jobs_max || bytes > w->bytes_max
-                                   ? "SELECT id, owner, bytes, expires FROM job WHERE final ORDER BY ended LIMIT ?"
-                                   : "SELECT id, owner, bytes, expires FROM job WHERE final ORDER BY expires LIMIT ?",
-                               -1, &oldest, NULL);
-    if (r == SQLITE_OK)
-        sqlite3_bind_int(oldest, 1, RETENTION_BATCH);
-    double now = now_wall();
-    while (r == SQLITE_OK && (r = sqlite3_step(oldest)) == SQLITE_ROW) {
-        r = SQLITE_OK;
-        bool too_many = count > w->jobs_max || bytes > w->bytes_max;
-        if (!too_many && sqlite3_column_double(oldest, 3) > now)
-            break;
-        struct history_change *change = calloc(1, sizeof(*change));
-        if (!change)
-            break;
-        change->id = sqlite3_column_int64(oldest, 0);
-        change->owner = (uid_t)sqlite3_column_int64(oldest, 1);
-        change->dropped = true;
-        list_add(first, last, change);
-        count--;
-        bytes -= sqlite3_column_int64(oldest, 2);
-    }
-    sqlite3_finalize(oldest);
-    for (struct history_change *c = *first; c && (r == SQLITE_OK || r == SQLITE_DONE); c = c->next) {
-        output_drop(w, c->id);
-        r = history_file_drop(&w->file, c->id);
-    }
+static void tell_size(struct history_writer *w) {
     pthread_mutex_lock(&w->lock);
     w->count = w->file.count;
     w->bytes = w->file.bytes;
     pthread_mutex_unlock(&w->lock);
-    return r == SQLITE_DONE ? SQLITE_OK : r;
 }
 
 // One transaction. Those of retention are added to the list.
 static int write_batch(struct history_writer *w, struct history_change **list, int64_t next_job, int64_t next_event) {
     struct history_change *first = NULL, *last = NULL;
-    const int64_t count = w->file.count, bytes = w->file.bytes;
     int r = sqlite3_exec(w->file.db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
     for (struct history_change *c = *list; c && r == SQLITE_OK; c = c->next)
         r = write_change(w, c);
@@ -150,14 +120,13 @@ static int write_batch(struct history_writer *w, struct history_change **list, i
         r = history_file_note(&w->file, "next_event", next_event);
     if (r == SQLITE_OK)
         r = retention(w, &first, &last);
+    tell_size(w);
     if (r == SQLITE_OK)
         r = sqlite3_exec(w->file.db, "COMMIT", NULL, NULL, NULL);
     if (r != SQLITE_OK && w->file.db && !sqlite3_get_autocommit(w->file.db))
         sqlite3_exec(w->file.db, "ROLLBACK", NULL, NULL, NULL);
-    if (r != SQLITE_OK) {
-        w->file.count = count;
-        w->file.bytes = bytes;
-    }
+    if (r != SQLITE_OK && w->file.db)
+        history_file_count(&w->file); // as they were
     for (struct history_change *c = r == SQLITE_OK ? NULL : first, *next; c; c = next) {
         next = c->next;
         history_change_free(c);
@@ -215,6 +184,9 @@ static void write_queue(struct history_writer *w) {
     w->queue_end = NULL;
     w->next_job = w->next_event = 0;
     w->writing = true;
+    if (w->has_limits)
+        w->limits = w->next_limits;
+    w->has_limits = false;
     pthread_mutex_unlock(&w->lock);
     int r = w->file.db ? write_batch(w, &list, next_job, next_event) : SQLITE_CANTOPEN;
     pthread_mutex_lock(&w->lock);
@@ -224,11 +196,11 @@ static void write_queue(struct history_writer *w) {
         list = change->next;
         HASH_FIND(waiting, w->by_id, &change->id, sizeof(change->id), newer);
         if (r == SQLITE_OK)
-            list_add(&w->over, &w->over_end, change);
+            history_change_append(&w->over, &w->over_end, change);
         else if (newer) // it is out of date
             w->queued--, history_change_free(change);
         else {
-            list_add(&w->queue, &w->queue_end, change);
+            history_change_append(&w->queue, &w->queue_end, change);
             HASH_ADD(waiting, w->by_id, id, sizeof(change->id), change);
         }
     }
@@ -332,7 +304,7 @@ void history_writer_add(struct history_writer *w, struct history_change *change)
         return;
     }
     bool was_empty = !w->queue;
-    list_add(&w->queue, &w->queue_end, change);
+    history_change_append(&w->queue, &w->queue_end, change);
     HASH_ADD(waiting, w->by_id, id, sizeof(change->id), change);
     w->queued++;
     pthread_mutex_unlock(&w->lock);

@@ -21,7 +21,7 @@ struct history_change {
 struct history_writer {
     char *path, *output;      // owned: the file, and the directory of larger outputs
     struct history_file file; // the thread's
-    int64_t jobs_max, bytes_max;
+    struct history_limits limits;
     pthread_t thread;
     bool has_thread;
     struct ev_loop *loop;
@@ -34,6 +34,8 @@ struct history_writer {
     size_t queued;
     int64_t next_job, next_event; // to be noted; 0: no news
     int64_t count, bytes;
+    struct history_limits next_limits; // from the next batch on
+    bool has_limits;
     char trouble[160]; // "": none
     bool replaced;     // the file was damaged, and another was begun
     bool writing;
@@ -47,5 +49,8 @@ void history_writer_stop(struct history_writer *writer); // writes what waits fi
 // Takes the change over; one for the same job that waits gives way.
 void history_writer_add(struct history_writer *writer, struct history_change *change);
 void history_change_free(struct history_change *change);
+void history_change_append(struct history_change **first, struct history_change **last, struct history_change *change);
+// On the thread: the job and its outputs leave the file. Returns an SQLite result code.
+int history_writer_drop(struct history_writer *writer, int64_t id);
 // Moves a damaged file and what belongs to it aside, as PATH.damaged-TIME.
 void history_set_aside(const char *path);

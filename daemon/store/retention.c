@@ -1,0 +1,74 @@
+// What goes when.
+#include "daemon/store/retention.h"
+
+#include "common/util.h"
+
+enum { RETENTION_BATCH = 500 }; // jobs in one transaction
+
+// How much there is, and how much there may be.
+struct excess {
+    int64_t count, bytes, count_max, bytes_max;
+};
+
+static bool too_much(const struct excess *e) {
+    return e->count > e->count_max || e->bytes > e->bytes_max;
+}
+
+// Drops what the statement (id, owner, bytes, expires) tells, as long as it is over or there is too much.
+static int drop_rows(struct history_writer *w, sqlite3_stmt *rows, struct excess excess, struct history_change **first,
+                     struct history_change **last) {
+    struct history_change *before = *last;
+    double now = now_wall();
+    int r;
+    while ((r = sqlite3_step(rows)) == SQLITE_ROW) {
+        struct history_change *change = NULL;
+        if (too_much(&excess) || sqlite3_column_double(rows, 3) <= now)
+            change = calloc(1, sizeof(*change));
+        if (!change)
+            break;
+        change->id = sqlite3_column_int64(rows, 0);
+        change->owner = (uid_t)sqlite3_column_int64(rows, 1);
+        change->dropped = true;
+        history_change_append(first, last, change);
+        excess.count--;
+        excess.bytes -= sqlite3_column_int64(rows, 2);
+    }
+    r = r == SQLITE_ROW || r == SQLITE_DONE ? SQLITE_OK : r;
+    for (struct history_change *c = before ? before->next : *first; c && r == SQLITE_OK; c = c->next)
+        r = history_writer_drop(w, c->id);
+    return r;
+}
+
+static int drop_of(struct history_writer *w, const struct holder *holder, const struct excess *excess,
+                   struct history_change **first, struct history_change **last) {
+    const char *sql = holder
+                          ? "SELECT id, owner, bytes, expires FROM job WHERE final AND owner = ? ORDER BY ended LIMIT ?"
+                          : "SELECT id, owner, bytes, expires FROM job WHERE final ORDER BY expires LIMIT ?";
+    sqlite3_stmt *rows = NULL;
+    int r = sqlite3_prepare_v2(w->file.db, sql, -1, &rows, NULL);
+    int at = 0;
+    if (r == SQLITE_OK && holder)
+        sqlite3_bind_int64(rows, ++at, holder->uid);
+    if (r == SQLITE_OK)
+        sqlite3_bind_int(rows, ++at, RETENTION_BATCH);
+    if (r == SQLITE_OK)
+        r = drop_rows(w, rows, *excess, first, last);
+    sqlite3_finalize(rows);
+    return r;
+}
+
+int retention(struct history_writer *w, struct history_change **first, struct history_change **last) {
+    const struct history_limits *l = &w->limits;
+    const struct holders *holders = &w->file.holders;
+    const struct holder *over = holders_over(holders, l->exempt, l->owner_jobs, l->owner_bytes);
+    int r = SQLITE_OK;
+    if (over) {
+        const struct excess own = {over->count, over->bytes, l->owner_jobs, l->owner_bytes};
+        r = drop_of(w, over, &own, first, last);
+    }
+    const struct excess all = {w->file.count, w->file.bytes, l->jobs, l->bytes};
+    const struct holder *most = too_much(&all) ? holders_largest(holders, all.count <= all.count_max) : NULL;
+    if (r == SQLITE_OK && !over)
+        r = drop_of(w, most, &all, first, last);
+    return r;
+}
