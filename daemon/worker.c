@@ -155,6 +155,8 @@ int worker_run(const struct options *options, struct kept *kept) {
         kept->head->started_wall = now_wall();
         kept->head->started_mono = now_mono();
     }
+    if (options->settings.privileges == PRIVILEGES_NO_NEW) // before there are threads: each has its own; children inherit it
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     int r = parts_take_over(kept);
     w.loop = r == 0 ? parts_loop() : NULL;
     if (!w.loop) {

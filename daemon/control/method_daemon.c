@@ -1,5 +1,6 @@
 // What the daemon says of itself, and its end.
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <utlist.h>
 
 #include "common/openrpc.h"
@@ -40,9 +41,10 @@ static json_t *capabilities(const struct control *control) {
         json_array_append_new(unsupported, json_string("user"));
     bool fast = launcher_way(control->launcher) == SPAWN_FAST;
     const char *trouble = control->history ? history_trouble(control->history) : control->store_trouble;
-    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s?,s:o}", "tree", ways[tree_host_way(control->trees)], "tree_why",
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s?,s:s,s:o}", "tree", ways[tree_host_way(control->trees)], "tree_why",
                      tree_host_why(control->trees), "spawn", fast ? "fast" : "plain", "store", store_word(control),
-                     "spool", spool_host_path(control->spools), "store_trouble", trouble, "unsupported", unsupported);
+                     "spool", spool_host_path(control->spools), "store_trouble", trouble, "privileges",
+                     prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ? "no_new" : "any", "unsupported", unsupported);
 }
 
 static json_t *limits(const struct control *control) {
