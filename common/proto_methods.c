@@ -51,7 +51,7 @@ static const struct proto_field wait_params[] = {
     {"mode", &mode_type, 0, "\"all\"", "all are final, or one is"},
     {"limit", &proto_duration0, 0, NULL, "how long to wait; passing it is done: false"},
     {"until", &until_type, 0, NULL, "also done once the text was printed; for one job"},
-    {"inline_bytes", &budget, 0, "0", "output per stream in each record"},
+    {"inline_bytes", &budget, 0, "0", "output per stream in each record; of several jobs 16 MiB in all"},
     {NULL},
 };
 static const struct proto_field status_params[] = {

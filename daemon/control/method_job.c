@@ -13,6 +13,8 @@
 #include "daemon/control/target.h"
 #include "daemon/control/wait.h"
 
+enum { WAIT_INLINE = 16 << 20 };
+
 static int64_t int_or(const json_t *params, const char *key, int64_t fallback) {
     const json_t *value = json_object_get(params, key);
     return value ? proto_int(value) : fallback;
@@ -188,6 +190,16 @@ int method_job_start(struct call *call, json_t *params, json_t **ret_result) {
     return job_submit(call, params, false);
 }
 
+// One answer is made as a whole: it may not be as large as thousands of outputs are.
+static int wait_check(struct call *call, size_t count, int64_t inline_bytes) {
+    if (count < 2 || inline_bytes * STREAM_COUNT <= WAIT_INLINE / (int64_t)count)
+        return 0;
+    snprintf(call->refusal.field, sizeof(call->refusal.field), "inline_bytes");
+    snprintf(call->refusal.why, sizeof(call->refusal.why), "of %zu jobs may be %lld at most: 16 MiB in one answer", count,
+             (long long)(WAIT_INLINE / STREAM_COUNT / (int64_t)count));
+    return -EINVAL;
+}
+
 static int wait_matcher(struct call *call, const json_t *params, size_t count, struct matcher **ret_matcher) {
     const json_t *until = json_object_get(params, "until");
     if (!until)
@@ -214,6 +226,8 @@ int method_job_wait(struct call *call, json_t *params, json_t **ret_result) {
         .inline_bytes = int_or(params, "inline_bytes", 0),
     };
     int r = target_many(call, params, &jobs, &count);
+    if (r == 0)
+        r = wait_check(call, count, spec.inline_bytes);
     if (r == 0)
         r = wait_matcher(call, params, count, &spec.matcher);
     if (r == 0)

@@ -28,7 +28,8 @@ static const char *const migrations[SCHEMA_VERSION] = {
     " PRIMARY KEY (name, value, job)) WITHOUT ROWID;"
     "CREATE INDEX label_job ON label (job);"
     "CREATE TABLE note (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;",
-    "DROP INDEX job_ended; CREATE INDEX job_owner_ended ON job (owner, ended) WHERE final;",
+    "DROP INDEX job_ended; CREATE INDEX job_owner_ended ON job (owner, ended) WHERE final;"
+    "CREATE INDEX job_owner ON job (owner, id) WHERE final;",
 };
 
 bool history_file_is_damaged(int code) {

@@ -1,6 +1,6 @@
 """job.wait: all, any, limit, until."""
 
-from harness import NOT_FOUND, assert_reason, assert_refused, child, daemon_test, text
+from harness import INVALID_PARAMS, NOT_FOUND, assert_reason, assert_refused, child, daemon_test, text
 
 
 @daemon_test
@@ -134,3 +134,13 @@ def test_one_id_twice_is_answered_twice(daemon, client):
     job = client.run(["true"])
     answer = client.call("job.wait", ids=[job["id"], job["id"]])
     assert [j["id"] for j in answer["jobs"]] == [job["id"]] * 2
+
+
+@daemon_test
+def test_one_answer_is_not_as_large_as_many_outputs(daemon, client):
+    ids = [client.run(["true"])["id"] for _ in range(5)]
+    error = client.refused("job.wait", ids=ids, inline_bytes=4 << 20)
+    assert_refused(error, INVALID_PARAMS, "inline_bytes")
+    most = int(error.data["why"].split(" at most")[0].split()[-1])
+    assert len(client.call("job.wait", ids=ids, inline_bytes=most)["jobs"]) == 5
+    assert client.refused("job.wait", ids=ids, inline_bytes=most + 1).code == INVALID_PARAMS
