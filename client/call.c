@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/socket.h>
 
 #include "common/message.h"
 #include "common/stream.h"
@@ -52,6 +53,14 @@ static void call_answer(struct call *call, int64_t id, json_t *message) {
     }
 }
 
+// An error without an id is about the connection: nothing that was asked on it will be answered otherwise.
+static int64_t answered_id(const struct call *call, const json_t *message) {
+    const json_t *id = json_object_get(message, "id");
+    if (json_is_integer(id))
+        return json_integer_value(id);
+    return call->sync_id ? call->sync_id : call->last_id;
+}
+
 static void on_line(struct stream *stream, const char *line, size_t size, void *data) {
     struct call *call = data;
     json_t *message = json_loadb(line, size, JSON_ALLOW_NUL, NULL), *member;
@@ -60,15 +69,26 @@ static void on_line(struct stream *stream, const char *line, size_t size, void *
     if (method && call->listener)
         call->listener->notification(method, json_object_get(message, "params"), call->data);
     else if (json_is_object(message) && !method)
-        call_answer(call, json_integer_value(json_object_get(message, "id")), message);
+        call_answer(call, answered_id(call, message), message);
     json_array_foreach(message, i, member) {
         call_answer(call, json_integer_value(json_object_get(member, "id")), member);
     }
     json_decref(message);
 }
 
+// Whoever is refused at the door is told why, and may only learn of it by what can't be written any more.
+static void last_words(struct call *call, struct stream *stream) {
+    char text[4096];
+    ssize_t n = recv(stream_fd(stream), text, sizeof(text), MSG_DONTWAIT);
+    const char *end = n > 0 ? memchr(text, '\n', (size_t)n) : NULL;
+    if (end)
+        on_line(stream, text, (size_t)(end - text), call);
+}
+
 static void on_closed(struct stream *stream, void *data) {
     struct call *call = data;
+    if (!call->is_lost)
+        last_words(call, stream);
     call->is_lost = true;
     if (call->listener)
         call->listener->lost(call->data);

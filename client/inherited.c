@@ -46,10 +46,22 @@ static int inherited_cwd(json_t *spec, char why[512]) {
     return json_object_set_new(spec, "cwd", spec_options_bytes(joined));
 }
 
+// Of somebody else's surroundings only how to talk to whoever looks: the rest is the other user's own.
+static json_t *neutral_environment(void) {
+    static const char *const names[] = {"TERM", "COLORTERM", "NO_COLOR", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ"};
+    json_t *env = json_object();
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (getenv(names[i]))
+            json_object_set_new(env, names[i], spec_options_bytes(getenv(names[i])));
+    return env;
+}
+
 int inherited_fill(json_t *spec, char why[512]) {
-    if (inherited_cwd(spec, why) < 0)
+    bool as_other = json_object_get(spec, "user") != NULL;
+    bool has_cwd = json_object_get(spec, "cwd") != NULL;
+    if ((!as_other || has_cwd) && inherited_cwd(spec, why) < 0)
         return -1;
-    json_t *env = inherited_environment();
+    json_t *env = as_other ? neutral_environment() : inherited_environment();
     json_object_update(env, json_object_get(spec, "env"));
     json_object_set_new(spec, "env", env);
     if (!json_object_get(spec, "umask")) {

@@ -95,7 +95,7 @@ static const char *state_colour(const json_t *job) {
     return good ? "" : "\033[31m";
 }
 
-enum { COLUMNS = 7 }; // before the command
+enum { COLUMNS = 8, COLUMN_USER = 1, COLUMN_STATE = 3, COLUMN_RESULT = 4 }; // before the command
 
 // How long ago, in its largest unit.
 static const char *print_age(const json_t *instant, char text[32]) {
@@ -131,15 +131,19 @@ static const char *print_left(const json_t *job, char text[32]) {
 static void row_fill(const json_t *job, char cells[COLUMNS][64]) {
     char text[32];
     snprintf(cells[0], 64, "%lld", (long long)json_integer_value(json_object_get(job, "id")));
-    snprintf(cells[1], 64, "%s", *string_of(job, "name") ? string_of(job, "name") : "-");
-    snprintf(cells[2], 64, "%s", string_of(job, "state"));
-    print_outcome(job, cells[3]);
-    if (!cells[3][0])
-        snprintf(cells[3], 64, "-");
-    snprintf(cells[4], 64, "%s", print_age(json_object_get(job, "created_at"), text));
+    const json_t *owner = json_object_get(job, "owner");
+    snprintf(cells[COLUMN_USER], 64, "%s", string_of(owner, "user"));
+    if (!cells[COLUMN_USER][0])
+        snprintf(cells[COLUMN_USER], 64, "%lld", (long long)json_integer_value(json_object_get(owner, "uid")));
+    snprintf(cells[2], 64, "%s", *string_of(job, "name") ? string_of(job, "name") : "-");
+    snprintf(cells[3], 64, "%s", string_of(job, "state"));
+    print_outcome(job, cells[4]);
+    if (!cells[4][0])
+        snprintf(cells[4], 64, "-");
+    snprintf(cells[5], 64, "%s", print_age(json_object_get(job, "created_at"), text));
     const json_t *elapsed = json_object_get(job, "elapsed");
-    snprintf(cells[5], 64, "%s", json_is_number(elapsed) ? units_duration(json_number_value(elapsed), text) : "-");
-    snprintf(cells[6], 64, "%s", print_left(job, text));
+    snprintf(cells[6], 64, "%s", json_is_number(elapsed) ? units_duration(json_number_value(elapsed), text) : "-");
+    snprintf(cells[7], 64, "%s", print_left(job, text));
 }
 
 static size_t terminal_width(void) {
@@ -150,7 +154,9 @@ static size_t terminal_width(void) {
 static void row_print(char cells[COLUMNS][64], const int widths[COLUMNS], const char *colour, const char *command) {
     size_t used = 0;
     for (int c = 0; c < COLUMNS; c++) {
-        const char *paint = c == 2 || c == 3 ? colour : "";
+        const char *paint = c == COLUMN_STATE || c == COLUMN_RESULT ? colour : "";
+        if (widths[c] == 0)
+            continue;
         printf("%s%-*s%s  ", paint, widths[c], cells[c], *paint ? "\033[0m" : "");
         used += (size_t)widths[c] + 2;
     }
@@ -160,17 +166,21 @@ static void row_print(char cells[COLUMNS][64], const int widths[COLUMNS], const 
 }
 
 void print_jobs(const json_t *jobs) {
-    char head[COLUMNS][64] = {"ID", "NAME", "STATE", "RESULT", "AGE", "TIME", "LEFT"}, cells[COLUMNS][64];
+    char head[COLUMNS][64] = {"ID", "USER", "NAME", "STATE", "RESULT", "AGE", "TIME", "LEFT"}, cells[COLUMNS][64];
     int widths[COLUMNS];
     size_t i;
     json_t *job;
+    bool own = true; // then nobody needs to be told whose they are
     for (int c = 0; c < COLUMNS; c++)
         widths[c] = (int)strlen(head[c]);
     json_array_foreach(jobs, i, job) {
+        own = own && json_integer_value(json_object_get(json_object_get(job, "owner"), "uid")) == (json_int_t)geteuid();
         row_fill(job, cells);
         for (int c = 0; c < COLUMNS; c++)
             widths[c] = MAX(widths[c], (int)strlen(cells[c]));
     }
+    if (own)
+        widths[COLUMN_USER] = 0;
     bool colour = print_colour();
     row_print(head, widths, "", "COMMAND");
     json_array_foreach(jobs, i, job) {

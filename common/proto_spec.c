@@ -145,7 +145,7 @@ const struct proto_field proto_spec_fields[] = {
      "kill|wait|keep"},
     {"output", &output_type, 0, "{}", "what is kept of each stream"},
     {"limits", &limits_type, PF_LATER, NULL, "resources of the job"},
-    {"user", &user_type, 0, NULL, "as whom it runs, by name or number: another user for root only", "u,run-as", "USER"},
+    {"user", &user_type, 0, NULL, "as whom it runs, by name or number, in their own surroundings: another user for root only", "u,run-as", "USER"},
     {"umask", &umask_type, 0, "\"022\"", "file mode creation mask, octal", "umask", "OCTAL"},
     {"nice", &nice_type, 0, "0", "scheduling priority, -20 to 19", "nice", "N"},
     {"lease", &proto_bool, 0, "false", "the connection's end kills the job (job.run: true)"},

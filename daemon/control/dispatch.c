@@ -59,8 +59,11 @@ static int call_handle(struct call *call, json_t *params, json_t **ret_result) {
     int r = call_check(call, params);
     if (r < 0)
         return r;
-    if (call->method->administrators && !session_administers(session))
+    if (call->method->administrators && !session_administers(session)) {
+        snprintf(call->refusal.what, sizeof(call->refusal.what),
+                 "%s is for administrators: root, and whom the daemon's access setting names", call->method->name);
         return -EPERM;
+    }
     const struct owner_limits *shares = owners_limits(session->control->owners);
     if (session->open_calls > session->control->limits.calls) {
         call->refusal.limit = "calls";
