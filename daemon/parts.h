@@ -5,6 +5,7 @@
 #include "daemon/instance.h"
 #include "daemon/options.h"
 #include "daemon/os/kept.h"
+#include "daemon/rest.h"
 
 struct adopted;
 struct listener;
@@ -34,6 +35,7 @@ struct worker {
     int reaper_fd;
     struct ev_signal term, interrupt, hangup;
     struct ev_timer idle;
+    struct rest rest;
     struct ev_io keeper; // its end
     int keeper_fd;
     struct ev_prepare end; // leaves once the last job is final and its answers are queued
@@ -46,7 +48,7 @@ struct worker {
 struct control_limits parts_limits(const struct worker *w); // likewise
 struct history_limits parts_retention(const struct worker *w);
 void parts_shares(const struct worker *w, struct owner_limits *ret_limits); // as the settings are now
-int64_t parts_memory_jobs(const struct worker *w); // final ones, at most; and their output
+int64_t parts_memory_jobs(const struct worker *w);                          // final ones, at most; and their output
 int64_t parts_memory_bytes(const struct worker *w);
 struct ev_loop *parts_loop(void); // NULL when memory is out
 // Each returns 0 or a negative errno, and has logged it. In this order; recovery_run goes before the listener.

@@ -91,6 +91,7 @@ static void on_activity(void *data) {
     struct worker *w = data;
     if (w->listener)
         listener_resume(w->listener);
+    rest_later(w);
     if (w->options->idle_exit <= 0 || !worker_is_idle(w))
         return;
     ev_timer_stop(w->loop, &w->idle);
@@ -102,6 +103,7 @@ static void worker_watch(struct worker *w) {
     ev_signal_init(&w->term, on_stop_signal, SIGTERM);
     ev_signal_init(&w->interrupt, on_stop_signal, SIGINT);
     ev_signal_init(&w->hangup, on_hangup, SIGHUP);
+    rest_init(w);
     ev_timer_init(&w->idle, on_idle, w->options->idle_exit, 0);
     ev_prepare_init(&w->end, on_end);
     ev_set_priority(&w->end, EV_MINPRI);

@@ -203,12 +203,20 @@ static bool block_taken(const struct kept *k, uint32_t block) {
 }
 
 static void blocks_mark(struct kept *k, uint32_t block, uint32_t count, bool taken) {
+    if (taken)
+        k->block_top = MAX(k->block_top, block + count);
     for (uint32_t b = block; b < block + count; b++) {
         if (taken)
             k->blocks_taken[b / 64] |= 1ull << (b % 64);
         else
             k->blocks_taken[b / 64] &= ~(1ull << (b % 64));
     }
+}
+
+static void memory_remove(char *from, const char *to) {
+    uintptr_t page = 4096, start = ((uintptr_t)from + page - 1) & ~(page - 1), end = (uintptr_t)to & ~(page - 1);
+    if (end > start)
+        madvise((void *)start, end - start, MADV_REMOVE);
 }
 
 static uint32_t blocks_for(size_t size) {
@@ -250,11 +258,7 @@ void kept_blob_drop(struct kept *k, struct kept_blob *blob) {
     k->block_hint = MIN(k->block_hint, old.block);
     if (old.size < LARGE)
         return;
-    uintptr_t page = 4096, start = (uintptr_t)block_at(k, old.block), end = start + old.size;
-    start = (start + page - 1) & ~(page - 1);
-    end &= ~(page - 1);
-    if (end > start)
-        madvise((void *)start, end - start, MADV_REMOVE);
+    memory_remove(block_at(k, old.block), block_at(k, old.block) + old.size);
 }
 
 int kept_blob_put(struct kept *k, struct kept_blob *blob, const void *bytes, size_t size) {
@@ -278,6 +282,50 @@ int kept_blob_put(struct kept *k, struct kept_blob *blob, const void *bytes, siz
     if (old.size > 0)
         blocks_mark(k, old.block, blocks_for(old.size), false);
     return 0;
+}
+
+// Those at the end that are free: the table ends where the last one stands that is in use.
+static void table_trim(struct kept *k, enum kept_kind kind) {
+    uint32_t before = k->head->used[kind], used = before;
+    struct kept_free *f = &k->free[kind];
+    size_t left = 0;
+    while (used > 0 && kept_id(record_at(k, kind, used - 1)) == 0)
+        used--;
+    if (used == before)
+        return;
+    for (size_t i = 0; i < f->count; i++)
+        if (f->list[i] < used)
+            f->list[left++] = f->list[i];
+    f->count = left;
+    k->head->used[kind] = used;
+    memory_remove(record_at(k, kind, used), record_at(k, kind, before));
+}
+
+static void blocks_trim(struct kept *k) {
+    enum { A_PAGE = 4096 / BLOCK_SIZE };
+    uint32_t free_from = BLOCKS, top = (k->block_top + A_PAGE - 1) / A_PAGE * A_PAGE;
+    k->block_top = 0;
+    for (uint32_t page = 0; page < top; page += A_PAGE) {
+        uint64_t mask = ((1ull << A_PAGE) - 1) << (page % 64);
+        bool is_free = !(k->blocks_taken[page / 64] & mask);
+        if (is_free && free_from == BLOCKS)
+            free_from = page;
+        if (!is_free && free_from < page)
+            memory_remove(block_at(k, free_from), block_at(k, page));
+        if (!is_free) {
+            free_from = BLOCKS;
+            k->block_top = page + A_PAGE;
+        }
+    }
+    if (free_from < top)
+        memory_remove(block_at(k, free_from), block_at(k, top));
+    k->block_hint = 0; // lower ones first from here on
+}
+
+void kept_trim(struct kept *k) {
+    for (int kind = 0; kind < KEPT_KIND_COUNT; kind++)
+        table_trim(k, (enum kept_kind)kind);
+    blocks_trim(k);
 }
 
 const char *kept_blob_get(const struct kept *k, const struct kept_blob *blob) {

@@ -100,7 +100,7 @@ struct kept {
     struct kept_head *head;
     // Private to the process, and made anew with it.
     uint64_t *blocks_taken; // a bit each
-    uint32_t block_hint;
+    uint32_t block_hint, block_top; // where to look first; none above was ever taken
     struct kept_free {
         uint32_t *list;
         size_t count, capacity;
@@ -126,6 +126,9 @@ void *kept_next(struct kept *kept, enum kept_kind kind, const void *before);
 int64_t kept_id(const void *record);
 // The time in which somebody was made: rises by one with each.
 int64_t kept_serial(struct kept *kept);
+
+// Gives memory back to the kernel that nothing is in, as after a flood.
+void kept_trim(struct kept *kept);
 
 // Copies into a record, as a whole even if the worker dies in the middle. At most KEPT_JOB_SIZE bytes.
 void kept_store(struct kept *kept, void *to, const void *from, size_t size);

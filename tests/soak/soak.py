@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""soak.py --build DIR [--size MIB] [--count N] [--jobs N] [--deaths N]: what takes long.
+"""soak.py --build DIR [--size MIB] [--count N] [--jobs N] [--deaths N] [--load N]: what takes long.
 
-Much input and output, many who come and go, many deaths of the worker at random instants.
+Much input and output, many who come and go, many deaths of the worker at random instants, and a day's jobs.
 """
 
 import argparse
@@ -20,11 +20,14 @@ def main():
     parser.add_argument("--count", type=int, default=10000, metavar="N", help="how many come and go (10000)")
     parser.add_argument("--jobs", type=int, default=500, metavar="N", help="live jobs while the worker dies (500)")
     parser.add_argument("--deaths", type=int, default=50, metavar="N", help="how often it does (50)")
+    parser.add_argument("--load", type=int, default=1000000, metavar="N", help="jobs of a day's load (1000000)")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only what has this in its name")
     options = parser.parse_args()
     for name, path in (("SUPD", "daemon/supd"), ("SUPCTL", "client/supctl"), ("SUPD_CHILD", "tests/child")):
         os.environ.setdefault(name, os.path.join(os.path.abspath(options.build), path))
-    sys.path.insert(0, os.path.join(TOP, "tests/e2e"))
+    sys.path[:0] = [os.path.join(TOP, "tests/e2e"), os.path.join(TOP, "tests/soak")]
     import chaos  # the programs it tests are named by now
+    import load
     import soaking
     from harness import Daemon
 
@@ -40,7 +43,10 @@ def main():
         *((f"{options.jobs} live jobs, {options.deaths} times {what} at random instants",
            lambda daemon, kind=kind: chaos.shake(daemon, kind, options.jobs, options.deaths))
           for what, kind in (("SIGKILL", signal.SIGKILL), ("SIGSEGV", signal.SIGSEGV), ("reexec", "reexec"))),
+        (f"{options.load} jobs of two users, as many as a day has",
+         lambda daemon: load.day(options.build, options.load, lambda line: print(line, flush=True))),
     )
+    checks = [(what, check) for what, check in checks if options.only in what]
     failed = 0
     for what, check in checks:
         start = time.monotonic()

@@ -1,0 +1,125 @@
+// kept: records and blobs, and memory that goes back once nothing is in it.
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "common/util.h"
+#include "daemon/os/kept.h"
+#include "tests/unit/suite.h"
+
+enum { MANY = 2000, BLOB = 3000 };
+
+static struct kept kept;
+static int64_t *records[MANY];
+static struct kept_blob blobs[MANY];
+
+static void setup(void) {
+    ck_assert_int_eq(kept_new(&kept), 0);
+    ck_assert_int_eq(kept_begin(&kept), 0);
+}
+
+static void teardown(void) {
+    kept_end(&kept);
+}
+
+static int64_t memory(void) {
+    struct stat st;
+    ck_assert_int_eq(fstat(kept.head->fd, &st), 0);
+    return (int64_t)st.st_blocks * 512;
+}
+
+static void fill(int from, int to) {
+    char bytes[BLOB];
+    for (int i = from; i < to; i++) {
+        memset(bytes, 'a' + i % 26, sizeof(bytes));
+        records[i] = kept_take(&kept, KEPT_JOB, i + 1);
+        ck_assert_ptr_nonnull(records[i]);
+        ck_assert_int_eq(kept_blob_put(&kept, &blobs[i], bytes, sizeof(bytes)), 0);
+    }
+}
+
+static void drop(int from, int to) {
+    for (int i = from; i < to; i++) {
+        kept_blob_drop(&kept, &blobs[i]);
+        kept_drop(&kept, KEPT_JOB, records[i]);
+    }
+}
+
+static void holds(int i) {
+    const char *bytes = kept_blob_get(&kept, &blobs[i]);
+    ck_assert_int_eq(kept_id(records[i]), i + 1);
+    ck_assert_ptr_nonnull(bytes);
+    for (int at = 0; at < BLOB; at++)
+        ck_assert_int_eq(bytes[at], 'a' + i % 26);
+}
+
+START_TEST(what_is_empty_goes_back) {
+    fill(0, 10);
+    int64_t before = memory();
+    fill(10, MANY);
+    ck_assert_int_gt(memory(), before + MANY * BLOB / 2);
+    drop(10, MANY);
+    kept_trim(&kept);
+    ck_assert_int_le(memory(), before);
+    for (int i = 0; i < 10; i++)
+        holds(i);
+}
+END_TEST
+
+START_TEST(what_is_in_between_stays) {
+    fill(0, MANY);
+    drop(0, 700);
+    drop(701, 1500);
+    drop(1501, MANY);
+    kept_trim(&kept);
+    holds(700);
+    holds(1500);
+    ck_assert_uint_eq(kept.head->used[KEPT_JOB], 1501);
+    int count = 0;
+    for (void *record = NULL; (record = kept_next(&kept, KEPT_JOB, record));)
+        count++;
+    ck_assert_int_eq(count, 2);
+    ck_assert_int_lt(memory(), 5 << 20);
+}
+END_TEST
+
+START_TEST(there_is_room_again_afterwards) {
+    for (int round = 0; round < 3; round++) {
+        fill(0, MANY);
+        for (int i = 0; i < MANY; i++)
+            holds(i);
+        drop(0, MANY);
+        kept_trim(&kept);
+        ck_assert_uint_eq(kept.head->used[KEPT_JOB], 0);
+    }
+    kept_trim(&kept); // nothing left to do
+    ck_assert_ptr_null(kept_next(&kept, KEPT_JOB, NULL));
+}
+END_TEST
+
+START_TEST(the_next_worker_finds_what_stayed) {
+    fill(0, MANY);
+    drop(0, 5);
+    drop(6, MANY);
+    kept_trim(&kept);
+    struct kept next = {.head = kept.head};
+    ck_assert_int_eq(kept_begin(&next), 0);
+    kept_blob_claim(&next, &blobs[5]);
+    int64_t *fresh = kept_take(&next, KEPT_JOB, 99);
+    struct kept_blob blob = {0};
+    ck_assert_int_eq(kept_blob_put(&next, &blob, "x", 1), 0);
+    ck_assert_ptr_ne(fresh, records[5]);
+    ck_assert_uint_ne(blob.block, blobs[5].block);
+    holds(5);
+    kept_end(&next);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("os/kept");
+    TCase *group = suite_case(suite, "kept", setup, teardown);
+    tcase_add_test(group, what_is_empty_goes_back);
+    tcase_add_test(group, what_is_in_between_stays);
+    tcase_add_test(group, there_is_room_again_afterwards);
+    tcase_add_test(group, the_next_worker_finds_what_stayed);
+    return suite_run(suite);
+}
