@@ -96,26 +96,22 @@ static int prepare(struct history_file *f) {
     return r;
 }
 
+static void count(struct history_file *f, uid_t owner, int64_t count, int64_t bytes) {
+    f->count += count;
+    f->bytes += bytes;
+    holders_add(&f->holders, owner, count, bytes);
+}
+
 int history_file_count(struct history_file *f) {
     sqlite3_stmt *rows = NULL;
     holders_done(&f->holders);
     f->count = f->bytes = 0;
     int r = sqlite3_prepare_v2(f->db, "SELECT owner, count(*), total(bytes) FROM job WHERE final GROUP BY owner", -1,
                                &rows, NULL);
-    while (r == SQLITE_OK && sqlite3_step(rows) == SQLITE_ROW) {
-        int64_t count = sqlite3_column_int64(rows, 1), bytes = sqlite3_column_int64(rows, 2);
-        holders_add(&f->holders, (uid_t)sqlite3_column_int64(rows, 0), count, bytes);
-        f->count += count;
-        f->bytes += bytes;
-    }
+    while (r == SQLITE_OK && sqlite3_step(rows) == SQLITE_ROW)
+        count(f, (uid_t)sqlite3_column_int64(rows, 0), sqlite3_column_int64(rows, 1), sqlite3_column_int64(rows, 2));
     int over = sqlite3_finalize(rows);
     return r == SQLITE_OK ? over : r;
-}
-
-static void count(struct history_file *f, uid_t owner, int64_t count, int64_t bytes) {
-    f->count += count;
-    f->bytes += bytes;
-    holders_add(&f->holders, owner, count, bytes);
 }
 
 int history_file_open(struct history_file *f, const char *path, bool writes) {
