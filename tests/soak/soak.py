@@ -7,6 +7,7 @@ Much input and output, many who come and go, many deaths of the worker at random
 import argparse
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -54,7 +55,7 @@ def main():
             with Daemon() as daemon:
                 check(daemon)
             print(f"ok      {what} ({time.monotonic() - start:.1f} s)", flush=True)
-        except (AssertionError, OSError) as failure:
+        except (AssertionError, OSError, subprocess.SubprocessError) as failure:
             failed += 1
             print(f"FAILED  {what}: {failure}", flush=True)
     print(f"{len(checks) - failed} passed, {failed} failed")
