@@ -77,20 +77,20 @@ def begin(function):
     return pid, output
 
 
-def report(name, code, output, seconds, verbose, counts):
+def report(name, code, output, spent, verbose, counts):
     output.seek(0)
     said = output.read().decode(errors="replace").strip()
     output.close()
     if code == 0:
         counts["passed"] += 1
         if verbose:
-            print(f"ok {name} ({seconds:.2f} s)")
+            print(f"ok {name} ({spent})")
     elif code == SKIPPED:
         counts["skipped"] += 1
         print(f"skipped {name}: {said}")
     else:
         counts["failed"] += 1
-        print(f"FAILED {name} ({seconds:.2f} s)")
+        print(f"FAILED {name} ({spent})")
         print("\n".join("    " + line for line in said.splitlines()))
     sys.stdout.flush()
 
@@ -104,10 +104,11 @@ def run_all(tests, jobs, verbose):
             name, function = waiting.pop()
             pid, output = begin(function)
             running[pid] = (name, output, time.monotonic())
-        pid, status = os.wait()
+        pid, status, usage = os.wait4(-1, 0)
         name, output, began = running.pop(pid)
         code = os.waitstatus_to_exitcode(status)
-        report(name, code, output, time.monotonic() - began, verbose, counts)
+        spent = f"{time.monotonic() - began:.2f} s, CPU {usage.ru_utime + usage.ru_stime:.2f} s"
+        report(name, code, output, spent, verbose, counts)
     return counts
 
 

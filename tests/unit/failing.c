@@ -1,11 +1,17 @@
 // Allocations that fail.
 #include "tests/unit/failing.h"
 
+#include <execinfo.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+enum { DEPTH_MAX = 64 }; // calls above one allocation; what is deeper is one place
+
 struct failing failing;
+
+static uint64_t *watched;
+static long watched_max;
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
@@ -25,8 +31,30 @@ void failing_end(void) {
     failing.counting = false;
 }
 
+void failing_watch(uint64_t *places, long max) {
+    void *frame;
+    backtrace(&frame, 1); // loads what it needs: not within a step
+    watched = places;
+    watched_max = max;
+}
+
+// FNV-1a over the addresses returned to.
+static uint64_t place(void) {
+    void *frames[DEPTH_MAX];
+    int n = backtrace(frames, DEPTH_MAX);
+    uint64_t hash = 14695981039346656037u;
+    for (int i = 0; i < n; i++)
+        hash = (hash ^ (uintptr_t)frames[i]) * 1099511628211u;
+    return hash;
+}
+
 static bool fails_now(void) {
-    if (!failing.counting || failing.countdown == 0 || --failing.countdown > 0)
+    if (!failing.counting)
+        return false;
+    if (watched && failing.count < watched_max)
+        watched[failing.count] = place();
+    failing.count++;
+    if (failing.countdown == 0 || --failing.countdown > 0)
         return false;
     return failing.failed = true;
 }

@@ -114,8 +114,12 @@ START_TEST(holds_what_a_model_holds) {
             size += n;
         } else if (size > 0) {
             n = MIN(n, size);
-            for (size_t i = 0; i < n; i++)
-                ck_assert_uint_eq((unsigned char)buffer_head(&buffer)[i], out++);
+            size_t right = 0; // an assertion a byte is a message of libcheck's a byte
+            while (right < n && (unsigned char)buffer_head(&buffer)[right] == out) {
+                right++;
+                out++;
+            }
+            ck_assert_uint_eq(right, n);
             buffer_consume(&buffer, n);
             size -= n;
         }
