@@ -46,11 +46,20 @@ def alive(pid):
     return fields is not None and fields[0] not in (b"Z", b"X")
 
 
+def sleeps_in(pid, numbers):
+    """The process's first thread sleeps in one of these system calls, given by machine."""
+    text = read(pid, "syscall")
+    return text is not None and text.split()[0] in numbers[os.uname().machine]
+
+
 def in_epoll_wait(pid):
-    """The process's first thread sleeps there."""
-    numbers = {"x86_64": (b"232", b"281", b"441"), "aarch64": (b"22", b"441")}[os.uname().machine]
-    text = read(pid, "syscall")  # epoll_wait, epoll_pwait, epoll_pwait2
-    return text is not None and text.split()[0] in numbers
+    # epoll_wait, epoll_pwait, epoll_pwait2
+    return sleeps_in(pid, {"x86_64": (b"232", b"281", b"441"), "aarch64": (b"22", b"441")})
+
+
+def in_select(pid):
+    # select, pselect6
+    return sleeps_in(pid, {"x86_64": (b"23", b"270"), "aarch64": (b"72",)})
 
 
 def command(pid):

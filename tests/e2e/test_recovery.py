@@ -283,8 +283,10 @@ def test_the_keepers_end_ends_all_in_order(daemon, client):
     job = client.start(child("sleep", 1000))
     worker = daemon.worker
     daemon.expect_clean = False
+    waiting = client.request("job.wait", ids=[job["id"]])
+    client.call("daemon.info")  # the answer to the wait is owed: who asks later may find nobody
     procs.kill(daemon.pid, signal.SIGKILL)
-    over = client.wait(job)
+    (over,) = client.result(waiting)["jobs"]
     assert_reason(over, "killed", killed_by={"by": "daemon", "uid": None})
     procs.eventually(lambda: not procs.alive(worker), "the worker leaves")
     assert b"the keeper" in daemon.errors() and not os.path.exists(daemon.socket)
