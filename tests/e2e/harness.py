@@ -321,6 +321,12 @@ def daemon_test(function):
     return test
 
 
+def every_set(test):
+    """Marks a test that is run with all settings, in a module that says the same with any (SETS = "any")."""
+    test.every_set = True
+    return test
+
+
 def text(job, stream="stdout"):
     """What the job printed, as text, from its inline output."""
     return data_of(job[stream]).decode()

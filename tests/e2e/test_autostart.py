@@ -10,6 +10,8 @@ import tempfile
 import procs
 from harness import GUARD, SUPCTL, SUPD, child
 
+SETS = "any"
+
 
 class Home:
     """A private place for everything of a user's daemon; ends the daemon it finds there."""

@@ -4,6 +4,8 @@ import json
 
 from harness import INVALID_PARAMS, NOT_FOUND, assert_refused, child, daemon_test
 
+SETS = "any"
+
 
 def subscribe(client, **params):
     answer = client.call("event.subscribe", **params)

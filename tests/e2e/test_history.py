@@ -9,7 +9,9 @@ import subprocess
 
 import procs
 from client import LIMIT_REACHED, NOT_FOUND, data_of
-from harness import Daemon, Skip, assert_reason, assert_refused, child, daemon_test, needs_root, text
+from harness import Daemon, Skip, assert_reason, assert_refused, child, daemon_test, every_set, needs_root, text
+
+SETS = "any"
 
 
 def again(directory, **more):
@@ -65,6 +67,7 @@ def test_numbers_of_events_go_on(daemon, client):
             assert third.client().call("event.subscribe")["seq"] > now  # never one again, though some may be left out
 
 
+@every_set
 @daemon_test
 def test_running_jobs_become_lost(daemon, client):
     job = client.start(child("sleep", 1000), name="gone")
@@ -106,6 +109,7 @@ def test_the_list_is_one(daemon, client):
         assert len(known.call("job.list", states=["final"], limit=1000)["jobs"]) == 20
 
 
+@every_set
 @daemon_test
 def test_the_order_of_the_streams_is_known(daemon, client):
     words = "for i in 1 2 3; do echo out $i; sleep 0.05; echo err $i >&2; sleep 0.05; done"

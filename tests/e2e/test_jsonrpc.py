@@ -4,6 +4,8 @@ import json
 
 from harness import Closed, assert_reason, assert_refused, child, daemon_test, text
 
+SETS = "any"
+
 
 def line(method, **more):
     return {"jsonrpc": "2.0", "method": method, **more}

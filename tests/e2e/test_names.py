@@ -5,6 +5,8 @@ import time
 import procs
 from harness import CONFLICT, NOT_FOUND, assert_reason, assert_refused, child, daemon_test, text
 
+SETS = "any"
+
 
 @daemon_test
 def test_name_is_unique_among_live_jobs(daemon, client):

@@ -92,7 +92,7 @@ def test_one_stream_alone(daemon, client):
 
 @daemon_test
 def test_output_of_a_live_job_has_no_eof(daemon, client):
-    job = client.start(child("ignore-term"))
+    job = client.start(child("ignore-term"), grace=0)
     client.wait_text(job, "ready\n")
     answer = client.output(job)
     assert answer["chunks"][0]["data"] == "ready\n" and answer["eof"] is False

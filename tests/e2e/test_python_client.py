@@ -13,6 +13,8 @@ from harness import TOP, child, daemon_test
 sys.path.insert(0, os.path.join(TOP, "client/python"))
 import supd  # noqa: E402
 
+SETS = "any"
+
 
 @daemon_test
 def test_run(daemon, client):
@@ -156,4 +158,4 @@ def test_a_daemon_that_goes_is_an_error(daemon, client):
             raise AssertionError("an answer from nobody")
     daemon.expect_clean = False
     asyncio.run(scene())
-    procs.reap_orphans()
+    procs.reap_orphans(seconds=0)

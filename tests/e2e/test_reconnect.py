@@ -9,6 +9,8 @@ import procs
 from client import data_of
 from harness import GUARD, child, daemon_test
 
+SETS = "any"
+
 
 class Relay:
     """Stands between supctl and the daemon. cut() ends supctl's side of every connection; the daemon's side stays

@@ -126,7 +126,7 @@ def test_a_launch_that_hangs_delays_no_other_client(daemon, client):
     # Opening a FIFO for writing waits for a reader, before the exec.
     fifo = os.path.join(daemon.directory, "fifo")
     os.mkfifo(fifo)
-    hanging = client.request("job.start", argv=child("exit", 0), stdout={"file": fifo}, timeout=2)
+    hanging = client.request("job.start", argv=child("exit", 0), stdout={"file": fifo}, timeout=2, grace=0)
     other = daemon.client()
     for i in range(20):
         assert text(other.run(["echo", str(i)])) == f"{i}\n"

@@ -2,6 +2,8 @@
 
 from harness import NOT_FOUND, assert_refused, child, daemon_test, text
 
+SETS = "any"
+
 
 def ids(answer):
     return [job["id"] for job in answer["jobs"]]
@@ -39,7 +41,7 @@ def test_status_shows_output_where_asked(daemon, client):
 
 @daemon_test
 def test_output_of_a_live_job_is_shown(daemon, client):
-    job = client.start(child("ignore-term"))
+    job = client.start(child("ignore-term"), grace=0)
     client.wait_text(job, "ready\n")
     shown = client.status(job, inline_bytes=100)
     assert text(shown) == "ready\n" and shown["stdout"]["eof"] is False

@@ -7,6 +7,7 @@ import subprocess
 import procs
 from harness import GUARD, SUPCTL, assert_reason, child, daemon_test
 
+SETS = "any"
 COMMANDS = ("run", "start", "status", "logs", "wait", "kill", "forget", "info", "stats", "rpc")
 
 
@@ -149,7 +150,7 @@ def test_wait_any_and_limit(daemon, client):
 
 @daemon_test
 def test_wait_until(daemon, client):
-    job = client.start(child("ignore-term"))
+    job = client.start(child("ignore-term"), grace=0)
     assert daemon.supctl("wait", "--until", "ready", job["id"]).returncode == 0
     assert client.status(job)["state"] == "running"
     assert daemon.supctl("wait", "--until", "never", client.run(child("exit", 0))["id"]).returncode == 1

@@ -126,7 +126,7 @@ def test_output_limit_is_not_0(daemon, client):
 
 @daemon_test
 def test_output_comes_while_the_job_runs(daemon, client):
-    process = daemon.supctl_start("run", "--", *child("ignore-term"))
+    process = daemon.supctl_start("run", "--grace", "0", "--", *child("ignore-term"))
     assert first_line(process) == b"ready\n"
     assert process.poll() is None
     process.kill()

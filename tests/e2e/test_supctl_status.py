@@ -5,6 +5,8 @@ import re
 
 from harness import child, daemon_test
 
+SETS = "any"
+
 
 def report(daemon, job):
     """The fields that are shown of a job, and what comes behind them."""

@@ -2,6 +2,7 @@
 
 from harness import UNSUPPORTED, assert_refused, child, daemon_test
 
+SETS = "any"
 LATER = {
     "queue_timeout": 5,
     "limits": {"memory_bytes": 1 << 30},

@@ -2,6 +2,8 @@
 
 from harness import CONFLICT, INVALID_PARAMS, assert_reason, assert_refused, child, daemon_test
 
+SETS = "any"
+
 
 @daemon_test
 def test_timeout_is_given_shortened_and_removed(daemon, client):
@@ -39,12 +41,13 @@ def test_what_can_not_be_updated(daemon, client):
     over = client.run(["true"])
     assert_refused(client.refused("job.update", id=over["id"], timeout=5), CONFLICT)
     assert client.call("job.update", id=over["id"], labels={"kept": "yes"})["job"]["labels"] == {"kept": "yes"}
-    job = client.start(child("ignore-term"), stdout="null", stderr="null")
+    job = client.start(child("ignore-term"), stdout="null", stderr="null", grace=60)
     assert_refused(client.refused("job.update", id=job["id"], idle_timeout=5), INVALID_PARAMS, "idle_timeout")
     for wrong in (0, -1, "soon", 1e10):
         assert_refused(client.refused("job.update", id=job["id"], timeout=wrong), INVALID_PARAMS, "timeout")
     client.kill(job)
     assert_refused(client.refused("job.update", id=job["id"], timeout=5), CONFLICT)
+    client.kill_and_wait(job)
 
 
 @daemon_test

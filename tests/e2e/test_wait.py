@@ -2,6 +2,8 @@
 
 from harness import INVALID_PARAMS, NOT_FOUND, assert_reason, assert_refused, child, daemon_test, text
 
+SETS = "any"
+
 
 @daemon_test
 def test_wait_answers_at_once_for_a_final_job(daemon, client):

@@ -11,6 +11,7 @@ import os
 
 from harness import Daemon
 
+SETS = "any"
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
