@@ -76,13 +76,15 @@ static void on_line(struct stream *stream, const char *line, size_t size, void *
     json_decref(message);
 }
 
-// Whoever is refused at the door is told why, and may only learn of it by what can't be written any more.
+// Whoever is refused at the door is told why, and may only learn of it by what can't be written any more. Nothing but that
+// is taken here: what else waits may stand behind lines that were not looked at yet, and is asked for again.
 static void last_words(struct call *call, struct stream *stream) {
     char text[4096];
     ssize_t n = recv(stream_fd(stream), text, sizeof(text), MSG_DONTWAIT);
-    const char *end = n > 0 ? memchr(text, '\n', (size_t)n) : NULL;
-    if (end)
-        on_line(stream, text, (size_t)(end - text), call);
+    json_t *message = n > 0 ? json_loadb(text, (size_t)n, JSON_ALLOW_NUL | JSON_DISABLE_EOF_CHECK, NULL) : NULL;
+    if (json_is_null(json_object_get(message, "id")) && json_object_get(message, "error"))
+        call_answer(call, answered_id(call, message), message);
+    json_decref(message);
 }
 
 static void on_closed(struct stream *stream, void *data) {
