@@ -35,16 +35,33 @@ static void set_bytes(const json_t *params, const char *key, int64_t *to) {
         *to = proto_int(value);
 }
 
+// How many bytes of words: no encoding of them is shorter.
+static size_t words_size(const json_t *argv) {
+    size_t i, size = 0;
+    const json_t *word;
+    json_array_foreach(argv, i, word) {
+        const json_t *data = json_is_object(word) ? json_object_get(word, "data") : word;
+        size += json_string_length(data) + 1;
+    }
+    return size;
+}
+
+// In one piece of memory: many live jobs have it.
 static int set_argv(const json_t *params, struct spec *spec) {
     const json_t *argv = json_object_get(params, "argv");
-    spec->argv = calloc(json_array_size(argv) + 1, sizeof(char *));
+    size_t count = json_array_size(argv);
+    spec->argv = malloc((count + 1) * sizeof(char *) + words_size(argv));
     if (!spec->argv)
         return -ENOMEM;
-    for (spec->argc = 0; spec->argc < json_array_size(argv); spec->argc++) {
-        spec->argv[spec->argc] = text(json_array_get(argv, spec->argc));
-        if (!spec->argv[spec->argc])
+    char *place = (char *)(spec->argv + count + 1);
+    for (spec->argc = 0; spec->argc < count; spec->argc++) {
+        _cleanup_free_ char *word = text(json_array_get(argv, spec->argc));
+        if (!word)
             return -ENOMEM;
+        spec->argv[spec->argc] = place;
+        place = stpcpy(place, word) + 1;
     }
+    spec->argv[count] = NULL;
     return 0;
 }
 

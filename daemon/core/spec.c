@@ -47,8 +47,6 @@ void spec_forget_secrets(struct spec *spec) {
 void spec_done(struct spec *spec) {
     spec_forget_secrets(spec);
     spec_pairs_free(&spec->labels, &spec->label_count);
-    for (char **arg = spec->argv; arg && *arg; arg++)
-        free(*arg);
     free(spec->argv);
     free(spec->name);
     free(spec->key);

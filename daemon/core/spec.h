@@ -26,7 +26,7 @@ struct spec_pair {
 };
 
 struct spec {
-    char **argv; // NULL at the end
+    char **argv; // NULL at the end; the words are in the same piece of memory
     size_t argc;
     char *name;      // or NULL
     char *key;       // or NULL
