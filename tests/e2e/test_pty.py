@@ -7,6 +7,12 @@ from client import CONFLICT, INVALID_PARAMS
 from harness import assert_reason, assert_refused, child, daemon_test, text
 
 PTY = {"rows": 30, "cols": 101}
+SIZE_ONCE_RESIZED = """import os, signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGWINCH])
+print("ready", flush=True)
+signal.sigwait([signal.SIGWINCH])
+print(*reversed(os.get_terminal_size()))
+"""
 
 
 def sh(line):
@@ -62,15 +68,16 @@ def test_after_an_end_of_file_more_can_be_typed(daemon, client):
 
 @daemon_test
 def test_control_characters_are_signals(daemon, client):
-    job = client.start(sh("trap 'echo caught; exit 7' INT; echo ready; while :; do sleep 1000; done"), pty=PTY)
+    job = client.start(child("signals"), pty=PTY)
     client.wait_text(job, "ready")
-    client.call("job.input", id=job["id"], data="\x03")
-    assert_reason(client.wait(job), "exited", exit_code=7)
+    for key, name in (("\x03", "SIGINT"), ("\x1c", "SIGQUIT")):
+        client.call("job.input", id=job["id"], data=key)
+        client.wait_text(job, name)
 
 
 @daemon_test
 def test_resize_is_told(daemon, client):
-    job = client.start(sh("trap 'stty size; exit 0' WINCH; echo ready; while :; do read x; done"), pty=PTY)
+    job = client.start(python(SIZE_ONCE_RESIZED), pty=PTY)
     client.wait_text(job, "ready")
     assert client.call("job.resize", id=job["id"], rows=50, cols=132) == {}
     done = client.wait(job, inline_bytes=1000)
