@@ -59,7 +59,7 @@ struct job *sample_job(struct sample *s, uid_t owner, const char *name, int64_t 
     ck_assert(job && run);
     spec_init(&job->spec);
     job->spec.argv = calloc(2, sizeof(char *));
-    job->spec.argv[0] = strdup("true");
+    job->spec.argv[0] = (char *)(uintptr_t) "true";
     job->spec.argc = 1;
     job->spec.cwd = strdup("/");
     job->spec.name = name ? strdup(name) : NULL;

@@ -213,8 +213,7 @@ START_TEST(survivors_that_nobody_can_know) {
 END_TEST
 
 START_TEST(what_is_no_utf8_comes_as_bytes) {
-    free(job->spec.argv[0]);
-    job->spec.argv[0] = strdup("\xff");
+    job->spec.argv[0] = (char *)(uintptr_t) "\xff";
     free(job->spec.cwd);
     job->spec.cwd = strdup("/\xff");
     sample_end(&sample, job, REASON_SPAWN_FAILED);

@@ -18,8 +18,8 @@ static struct spec_pair *pair(const char *name, const char *value) {
 static void setup(void) {
     spec_init(&spec);
     spec.argv = calloc(3, sizeof(*spec.argv));
-    spec.argv[0] = strdup("a");
-    spec.argv[1] = strdup("b");
+    spec.argv[0] = (char *)(uintptr_t) "a";
+    spec.argv[1] = (char *)(uintptr_t) "b";
     spec.argc = 2;
     spec.name = strdup("name");
     spec.key = strdup("key");
