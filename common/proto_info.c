@@ -17,6 +17,7 @@ static const struct proto_field capability_fields[] = {
     {"store_trouble", &proto_string, PF_NULL, NULL, "why the store can't be written now"},
     {"privileges", &proto_string, 0, NULL, "what jobs may gain by set-uid programs and the like: any, or no_new"},
     {"spool", &proto_string, 0, NULL, "directory of captured output"},
+    {"limits_why", &proto_string, PF_NULL, NULL, "why some limits of trees can't be enforced here"},
     {"unsupported", &(const struct proto_type){PK_ARRAY, .max = 1e3, .item = &proto_string}, 0, NULL,
      "params that are refused with code 6"},
     {NULL},

@@ -34,12 +34,15 @@ static const struct proto_type source_type = {PK_ENUM, .values = sources};
 static const struct proto_field usage_fields[] = {
     {"user", &proto_elapsed, 0, NULL, "CPU seconds in user mode"},
     {"system", &proto_elapsed, 0, NULL, "CPU seconds in the kernel"},
-    {"max_rss_bytes", &proto_size, 0, NULL, "largest resident set of one process"},
+    {"read_bytes", &proto_size, PF_NULL, NULL, "from disks"},
+    {"written_bytes", &proto_size, PF_NULL, NULL, "to disks"},
+    {"memory_peak_bytes", &proto_size, PF_NULL, NULL, "most memory of the tree at once, where its cgroup tells"},
+    {"max_rss_bytes", &proto_size, 0, NULL, "largest resident set of the leader, or of one it waited for; so the rest"},
     {"minor_faults", &proto_count, 0, NULL, "page faults without I/O"},
     {"major_faults", &proto_count, 0, NULL, "page faults with I/O"},
     {"voluntary_switches", &proto_count, 0, NULL, "context switches of its own accord"},
     {"involuntary_switches", &proto_count, 0, NULL, "context switches forced on it"},
-    {"source", &source_type, 0, NULL, "where the figures are from"},
+    {"source", &source_type, 0, NULL, "cgroup: of the whole tree; wait4: of the leader and those it waited for"},
     {NULL},
 };
 static const struct proto_type usage_type = {PK_OBJECT, .name = "Usage", .fields = usage_fields};

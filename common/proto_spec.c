@@ -50,15 +50,24 @@ static const struct proto_field output_fields[] = {
 };
 static const struct proto_type output_type = {PK_OBJECT, .fields = output_fields};
 
+static const struct proto_type some_bytes = {PK_INT, .doc = "bytes", .min = 1, .max = (double)PROTO_INT_MAX};
+static const struct proto_type some = {PK_INT, .min = 1, .max = (double)PROTO_INT_MAX};
+static const struct proto_type weight_type = {PK_INT, .min = 1, .max = 10000};
+// In the order of enum spec_limit.
 static const struct proto_field limits_fields[] = {
-    {"memory_bytes", &proto_size, 0, NULL, "memory of the tree (cgroup)"},
-    {"processes", &proto_count, 0, NULL, "processes of the tree (cgroup)"},
-    {"cpu_weight", &proto_count, 0, NULL, "share of the CPU (cgroup)"},
-    {"address_space_bytes", &proto_size, 0, NULL, "RLIMIT_AS"},
-    {"open_files", &proto_count, 0, NULL, "RLIMIT_NOFILE"},
-    {"file_size_bytes", &proto_size, 0, NULL, "RLIMIT_FSIZE"},
-    {"core_bytes", &proto_size, 0, NULL, "RLIMIT_CORE"},
-    {"cpu_seconds", &proto_count, 0, NULL, "RLIMIT_CPU"},
+    {"memory_bytes", &some_bytes, 0, NULL, "memory of the tree, no swap; more is oom (cgroup: memory.max)", "memory",
+     "SIZE"},
+    {"processes", &some, 0, NULL, "processes and threads of the tree (cgroup: pids.max)", "processes", "N"},
+    {"cpu_weight", &weight_type, 0, NULL, "share of the processors, 100 is usual (cgroup: cpu.weight)", "cpu-weight",
+     "N"},
+    {"address_space_bytes", &some_bytes, 0, NULL, "virtual memory of each process (RLIMIT_AS)", "address-space",
+     "SIZE"},
+    {"open_files", &some, 0, NULL, "descriptors of each process (RLIMIT_NOFILE)", "open-files", "N"},
+    {"file_size_bytes", &proto_size, 0, NULL, "size of each file written; more is SIGXFSZ (RLIMIT_FSIZE)", "file-size",
+     "SIZE"},
+    {"core_bytes", &proto_size, 0, NULL, "size of a core dump (RLIMIT_CORE)", "core-size", "SIZE"},
+    {"cpu_seconds", &some, 0, NULL, "CPU time of each process; SIGXCPU, a second later SIGKILL (RLIMIT_CPU)",
+     "cpu-seconds", "N"},
     {NULL},
 };
 static const struct proto_type limits_type = {PK_OBJECT, .fields = limits_fields};
@@ -144,8 +153,9 @@ const struct proto_field proto_spec_fields[] = {
     {"descendants", &descendants_type, 0, "\"kill\"", "what becomes of the tree when the leader ends", "descendants",
      "kill|wait|keep"},
     {"output", &output_type, 0, "{}", "what is kept of each stream"},
-    {"limits", &limits_type, PF_LATER, NULL, "resources of the job"},
-    {"user", &user_type, 0, NULL, "as whom it runs, by name or number, in their own surroundings: another user for root only", "u,run-as", "USER"},
+    {"limits", &limits_type, 0, NULL, "of resources; one that can't be enforced here is refused as unsupported"},
+    {"user", &user_type, 0, NULL,
+     "as whom it runs, by name or number, in their own surroundings: another user for root only", "u,run-as", "USER"},
     {"umask", &umask_type, 0, "\"022\"", "file mode creation mask, octal", "umask", "OCTAL"},
     {"nice", &nice_type, 0, "0", "scheduling priority, -20 to 19", "nice", "N"},
     {"lease", &proto_bool, 0, "false", "the connection's end kills the job (job.run: true)"},

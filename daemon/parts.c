@@ -353,6 +353,7 @@ int parts_take_over(struct kept *kept) {
     if (r < 0 || kept->head->starts < 2)
         return r;
     runner_await_launches(kept);
+    runner_drop_closed(kept);
     _cleanup_free_ int *fds = NULL;
     ssize_t count = parts_descriptors(kept, &fds);
     if (count < 0)

@@ -135,6 +135,20 @@ static void set_output(const json_t *params, struct spec *spec) {
     spec->kill_on_limit = on_limit && streq(on_limit, "kill");
 }
 
+static int set_limits(const json_t *params, struct spec *spec) {
+    const json_t *limits = json_object_get(params, "limits");
+    if (json_object_size(limits) == 0)
+        return 0;
+    spec->limits = malloc(LIMIT_COUNT * sizeof(*spec->limits));
+    if (!spec->limits)
+        return -ENOMEM;
+    for (int i = 0; i < LIMIT_COUNT; i++) {
+        spec->limits[i] = -1;
+        set_bytes(limits, spec_limit_names[i], &spec->limits[i]);
+    }
+    return 0;
+}
+
 static void set_words(const json_t *params, struct spec *spec) {
     const char *signal = json_string_value(json_object_get(params, "stop_signal"));
     if (signal)
@@ -301,6 +315,8 @@ int decode_spec(const json_t *params, bool lease, struct refusal *refusal, struc
         r = set_stdin(params, spec);
     if (r == 0)
         r = set_pty(params, spec);
+    if (r == 0)
+        r = set_limits(params, spec);
     if (r == 0)
         r = set_stream(params, "stdout", &spec->streams[STREAM_OUT]);
     if (r == 0)

@@ -39,12 +39,18 @@ static json_t *capabilities(const struct control *control) {
     list_unsupported(unsupported, proto_method_find("job.run")->params);
     if (!control->is_shared)
         json_array_append_new(unsupported, json_string("user"));
+    const char *limits_why;
+    unsigned can = tree_host_limits(control->trees, &limits_why);
+    for (int i = 0; i < LIMIT_TREE; i++)
+        if (!(can & 1u << i))
+            json_array_append_new(unsupported, json_sprintf("limits.%s", spec_limit_names[i]));
     bool fast = launcher_way(control->launcher) == SPAWN_FAST;
     const char *trouble = control->history ? history_trouble(control->history) : control->store_trouble;
-    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s?,s:s,s:o}", "tree", ways[tree_host_way(control->trees)], "tree_why",
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s?,s:s,s:s?,s:o}", "tree", ways[tree_host_way(control->trees)], "tree_why",
                      tree_host_why(control->trees), "spawn", fast ? "fast" : "plain", "store", store_word(control),
                      "spool", spool_host_path(control->spools), "store_trouble", trouble, "privileges",
-                     prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ? "no_new" : "any", "unsupported", unsupported);
+                     prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ? "no_new" : "any", "limits_why",
+                     *limits_why ? limits_why : NULL, "unsupported", unsupported);
 }
 
 static json_t *limits(const struct control *control) {

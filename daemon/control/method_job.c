@@ -99,6 +99,20 @@ static int take_descriptors(struct call *call, const struct spec *spec, struct a
     return -EINVAL;
 }
 
+// What holds trees here must be able to hold them to it.
+static int check_limits(struct call *call, const struct spec *spec) {
+    const char *why;
+    unsigned can = tree_host_limits(call->session->control->trees, &why);
+    for (int i = 0; spec->limits && i < LIMIT_TREE; i++) {
+        if (spec->limits[i] < 0 || can & 1u << i)
+            continue;
+        snprintf(call->refusal.field, sizeof(call->refusal.field), "limits.%s", spec_limit_names[i]);
+        snprintf(call->refusal.why, sizeof(call->refusal.why), "can't be enforced here: %s", why);
+        return -EOPNOTSUPP;
+    }
+    return 0;
+}
+
 // The answer comes after everything that is followed; what is held back for it is its lease's.
 static int run_follow(struct call *call, struct job *job, bool fresh, bool by_descriptor) {
     struct session *session = call->session;
@@ -133,6 +147,8 @@ static int job_begin(struct call *call, const json_t *params, bool run, struct j
     r = decode_spec(params, run, &call->refusal, &spec);
     if (r == 0 && !spec.cwd && !(spec.cwd = strdup(who->cwd)))
         r = -ENOMEM;
+    if (r == 0)
+        r = check_limits(call, &spec);
     if (r == 0)
         r = take_descriptors(call, &spec, &along);
     _cleanup_free_ char *text = NULL, *secrets = NULL;
@@ -195,8 +211,8 @@ static int wait_check(struct call *call, size_t count, int64_t inline_bytes) {
     if (count < 2 || inline_bytes * STREAM_COUNT <= WAIT_INLINE / (int64_t)count)
         return 0;
     snprintf(call->refusal.field, sizeof(call->refusal.field), "inline_bytes");
-    snprintf(call->refusal.why, sizeof(call->refusal.why), "of %zu jobs may be %lld at most: 16 MiB in one answer", count,
-             (long long)(WAIT_INLINE / STREAM_COUNT / (int64_t)count));
+    snprintf(call->refusal.why, sizeof(call->refusal.why), "of %zu jobs may be %lld at most: 16 MiB in one answer",
+             count, (long long)(WAIT_INLINE / STREAM_COUNT / (int64_t)count));
     return -EINVAL;
 }
 

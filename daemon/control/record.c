@@ -72,6 +72,10 @@ static json_t *killed_by(const struct cause *cause) {
     return by;
 }
 
+static json_t *known(int64_t value) {
+    return value < 0 ? json_null() : json_integer(value);
+}
+
 static json_t *usage_record(const struct job *job) {
     const struct usage *usage = &job->outcome.end.usage;
     if (job->outcome.stage != STAGE_NONE || !job->outcome.end.known || job->outcome.end.no_usage)
@@ -79,12 +83,15 @@ static json_t *usage_record(const struct job *job) {
     json_t *record = json_object();
     set(record, "user", json_real(usage->user));
     set(record, "system", json_real(usage->system));
+    set(record, "read_bytes", known(usage->read_bytes));
+    set(record, "written_bytes", known(usage->written_bytes));
+    set(record, "memory_peak_bytes", known(usage->peak_bytes));
     set(record, "max_rss_bytes", json_integer(usage->max_rss_bytes));
     set(record, "minor_faults", json_integer(usage->minor_faults));
     set(record, "major_faults", json_integer(usage->major_faults));
     set(record, "voluntary_switches", json_integer(usage->voluntary_switches));
     set(record, "involuntary_switches", json_integer(usage->involuntary_switches));
-    set(record, "source", json_string_nocheck("wait4"));
+    set(record, "source", json_string_nocheck(usage->source == USAGE_CGROUP ? "cgroup" : "wait4"));
     return record;
 }
 

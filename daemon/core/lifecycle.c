@@ -159,9 +159,11 @@ unsigned lifecycle_exit(struct lifecycle *l, double now) {
 }
 
 unsigned lifecycle_tree_over(struct lifecycle *l, double now, bool proven) {
-    l->tree_over = true;
-    l->tree_over_at = now;
-    l->unproven = !proven;
+    if (!l->tree_over) { // the next worker may be told again of what it knows
+        l->tree_over = true;
+        l->tree_over_at = now;
+        l->unproven = !proven;
+    }
     return settle(l, now);
 }
 

@@ -1,6 +1,7 @@
 // The reason of a job's end.
 #include "daemon/core/outcome.h"
 
+#include <signal.h>
 #include <stdlib.h>
 
 enum reason outcome_reason(const struct outcome *outcome, bool launched) {
@@ -10,6 +11,8 @@ enum reason outcome_reason(const struct outcome *outcome, bool launched) {
         return outcome->cause.reason;
     if (!launched || !outcome->end.known)
         return REASON_LOST;
+    if (outcome->oom && outcome->end.signal == SIGKILL)
+        return REASON_OOM;
     return outcome->end.signal ? REASON_SIGNALED : REASON_EXITED;
 }
 

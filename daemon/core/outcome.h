@@ -17,9 +17,14 @@ enum launch_stage {
     STAGE_EXEC,
 };
 
-// What an attempt used. Seconds and bytes. From wait4: the leader and the descendants it waited for.
+enum usage_source { USAGE_WAIT4, USAGE_CGROUP };
+
+// What an attempt used. Seconds and bytes; -1: not known. From wait4: the leader and the descendants it waited for. From a
+// cgroup: the whole tree; what only wait4 tells, from the largest resident set on, is of the leader and those all the same.
 struct usage {
+    enum usage_source source;
     double user, system;
+    int64_t read_bytes, written_bytes, peak_bytes;
     int64_t max_rss_bytes;
     int64_t minor_faults, major_faults;
     int64_t voluntary_switches, involuntary_switches;
@@ -71,6 +76,7 @@ struct outcome {
     int error;               // spawn_failed: positive errno
     pid_t *survivors;        // owned
     size_t survivor_count;
+    bool oom;               // the kernel's OOM killer ended some of the tree
     bool survivors_unknown; // what held the tree was killed: nobody can tell
     bool incomplete;
 };

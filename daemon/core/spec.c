@@ -5,6 +5,20 @@
 
 #include "common/util.h"
 
+const char *const spec_limit_names[LIMIT_COUNT] = {
+    [LIMIT_MEMORY] = "memory_bytes",   [LIMIT_PROCESSES] = "processes",
+    [LIMIT_CPU_WEIGHT] = "cpu_weight", [LIMIT_ADDRESS_SPACE] = "address_space_bytes",
+    [LIMIT_OPEN_FILES] = "open_files", [LIMIT_FILE_SIZE] = "file_size_bytes",
+    [LIMIT_CORE] = "core_bytes",       [LIMIT_CPU_SECONDS] = "cpu_seconds",
+};
+
+bool spec_limits_tree(const struct spec *spec) {
+    for (int i = 0; spec->limits && i < LIMIT_TREE; i++)
+        if (spec->limits[i] >= 0)
+            return true;
+    return false;
+}
+
 void spec_init(struct spec *spec) {
     *spec = (struct spec){
         .stop_signal = SIGTERM,
@@ -38,6 +52,8 @@ void spec_forget_secrets(struct spec *spec) {
     free(spec->stdin_data);
     spec->stdin_data = NULL;
     spec->stdin_size = 0;
+    free(spec->limits);
+    spec->limits = NULL;
     for (int i = 0; i < STREAM_COUNT; i++) {
         free(spec->streams[i].path);
         spec->streams[i].path = NULL;

@@ -25,6 +25,20 @@ struct spec_pair {
     char *value; // NULL in env: unset
 };
 
+// In the order of the protocol's table, which a test holds against this one.
+enum spec_limit {
+    LIMIT_MEMORY, // those up to LIMIT_TREE are of the tree as a whole: a cgroup's
+    LIMIT_PROCESSES,
+    LIMIT_CPU_WEIGHT,
+    LIMIT_TREE,
+    LIMIT_ADDRESS_SPACE = LIMIT_TREE, // the rest is of each process
+    LIMIT_OPEN_FILES,
+    LIMIT_FILE_SIZE,
+    LIMIT_CORE,
+    LIMIT_CPU_SECONDS,
+    LIMIT_COUNT,
+};
+
 struct spec {
     char **argv; // NULL at the end; the words are in the same piece of memory
     size_t argc;
@@ -53,15 +67,18 @@ struct spec {
     mode_t umask;
     bool has_nice;
     int nice;
+    int64_t *limits; // LIMIT_COUNT of them, -1: none; or NULL: none at all
     bool lease;
     double retain;
 };
 
 void spec_init(struct spec *spec); // the protocol's defaults
 void spec_done(struct spec *spec); // frees what it owns
-// Frees what only a launch needs and what must not linger: env, stdin, file paths.
+// Frees what only a launch needs and what must not linger: env, stdin, file paths, limits.
 void spec_forget_secrets(struct spec *spec);
 void spec_pairs_free(struct spec_pair **pairs, size_t *count); // and empties both
+extern const char *const spec_limit_names[LIMIT_COUNT];
+bool spec_limits_tree(const struct spec *spec); // as a whole: some limit below LIMIT_TREE
 bool spec_captures(const struct spec *spec, int stream);
 int spec_descriptors(const struct spec *spec);  // that it needs beside it: of stdin, stdout and stderr, in this order
 bool spec_takes_input(const struct spec *spec); // by job.input

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "common/util.h"
+#include "daemon/os/cgroup_file.h"
 #include "daemon/os/cgroup_find.h"
 
 enum { POOL_MAX = 64, DEPTH_MAX = 16 };
@@ -22,36 +23,21 @@ struct cgroup_host {
     void (*changed)(int watch, void *data);
     void *data;
     int next;
-    int pool[POOL_MAX];
+    struct {
+        int number;
+        struct cgroup_usage used; // by the jobs before
+    } pool[POOL_MAX];
     int pooled;
-    bool is_resuming;  // until it is settled
-    uint64_t *claimed; // owned: a bit each, meanwhile
+    unsigned controllers; // that jobs have
+    char why[160];        // not all of them
+    bool is_resuming;     // until it is settled
+    uint64_t *claimed;    // owned: a bit each, meanwhile
     size_t claimed_words;
 };
 
 static const char *job_file(char *name, size_t size, int number, const char *file) {
     snprintf(name, size, "j%d/%s", number, file);
     return name;
-}
-
-static ssize_t file_read(int dir, const char *name, char *data, size_t size) {
-    int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    ssize_t n = read(fd, data, size - 1);
-    n = n < 0 ? -errno : n;
-    close(fd);
-    data[MAX(n, 0)] = 0;
-    return n;
-}
-
-static int file_write(int dir, const char *name, const char *text) {
-    int fd = openat(dir, name, O_WRONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    int r = write(fd, text, strlen(text)) < 0 ? -errno : 0;
-    close(fd);
-    return r;
 }
 
 // Removes a cgroup and those that a job made below it. What is not empty stays.
@@ -134,7 +120,7 @@ static void cgroup_host_clear(struct cgroup_host *host, enum clear how) {
             continue;
         snprintf(file, sizeof(file), "%s/cgroup.kill", e->d_name);
         if (how == CLEAR_ALL)
-            file_write(host->fd, file, "1");
+            cgroup_file_write(host->fd, file, "1");
         if (how == CLEAR_ALL || (how == CLEAR_EMPTY && !cgroup_claimed(host, atoi(e->d_name + 1))))
             cgroup_remove(host->fd, e->d_name, 0);
         host->next = MAX(host->next, atoi(e->d_name + 1) + 1); // one that still dies keeps its number
@@ -150,7 +136,7 @@ void cgroup_host_settle(struct cgroup_host *host) {
     host->claimed_words = 0;
 }
 
-int cgroup_host_new(struct ev_loop *loop, const char *name, bool resumed, struct cgroup_host **ret_host,
+int cgroup_host_new(struct ev_loop *loop, const char *name, pid_t keeper, bool resumed, struct cgroup_host **ret_host,
                     char why[160]) {
     struct cgroup_host *host = calloc(1, sizeof(*host));
     if (!host)
@@ -172,6 +158,7 @@ int cgroup_host_new(struct ev_loop *loop, const char *name, bool resumed, struct
         cgroup_host_free(host);
         return r;
     }
+    host->controllers = cgroup_control_begin(host->fd, host->path, keeper, host->why);
     ev_io_set(&host->io, host->inotify, EV_READ);
     host->io.data = host;
     ev_io_start(loop, &host->io);
@@ -206,17 +193,25 @@ const char *cgroup_host_path(const struct cgroup_host *host) {
     return host->path;
 }
 
-int cgroup_take(struct cgroup_host *host) {
-    int number = host->pooled > 0 ? host->pool[--host->pooled] : host->next++;
+unsigned cgroup_host_controllers(const struct cgroup_host *host, const char **ret_why) {
+    *ret_why = host->why;
+    return host->controllers;
+}
+
+int cgroup_take(struct cgroup_host *host, bool fresh, struct cgroup_usage *ret_used) {
+    bool pooled = !fresh && host->pooled > 0;
+    int number = pooled ? host->pool[--host->pooled].number : host->next++;
+    *ret_used = pooled ? host->pool[host->pooled].used : CGROUP_UNUSED;
     if (host->is_resuming)
         cgroup_claim(host, number); // it is made by another thread, while what nobody claims is removed
     return number;
 }
 
-void cgroup_give(struct cgroup_host *host, int number, bool reusable) {
+void cgroup_give(struct cgroup_host *host, int number, const struct cgroup_usage *used) {
     char name[16];
-    if (reusable && host->pooled < POOL_MAX) {
-        host->pool[host->pooled++] = number;
+    if (used && host->pooled < POOL_MAX) {
+        host->pool[host->pooled].number = number;
+        host->pool[host->pooled++].used = *used;
         return;
     }
     snprintf(name, sizeof(name), "j%d", number);
@@ -237,7 +232,7 @@ int cgroup_open(const struct cgroup_host *host, int number) {
 
 int cgroup_state(const struct cgroup_host *host, int number) {
     char name[32], text[128];
-    ssize_t n = file_read(host->fd, job_file(name, sizeof(name), number, "cgroup.events"), text, sizeof(text));
+    ssize_t n = cgroup_file_read(host->fd, job_file(name, sizeof(name), number, "cgroup.events"), text, sizeof(text));
     if (n < 0)
         return n == -ENOENT ? 0 : (int)n;
     return (strstr(text, "populated 0") ? 0 : CGROUP_POPULATED) | (strstr(text, "frozen 1") ? CGROUP_FROZEN : 0);
@@ -245,7 +240,7 @@ int cgroup_state(const struct cgroup_host *host, int number) {
 
 int cgroup_kill(const struct cgroup_host *host, int number) {
     char name[32];
-    return file_write(host->fd, job_file(name, sizeof(name), number, "cgroup.kill"), "1");
+    return cgroup_file_write(host->fd, job_file(name, sizeof(name), number, "cgroup.kill"), "1");
 }
 
 static int pids_below(int dir, const char *name, pid_t *pids, size_t max, size_t *count, int depth) {
@@ -278,16 +273,11 @@ int cgroup_pids(const struct cgroup_host *host, int number, pid_t *pids, size_t 
     return r < 0 ? r : (int)MIN(count, max);
 }
 
-int cgroup_cpu(const struct cgroup_host *host, int number, double *ret_seconds) {
-    char name[32], text[512];
-    long long usec;
-    ssize_t n = file_read(host->fd, job_file(name, sizeof(name), number, "cpu.stat"), text, sizeof(text));
-    if (n < 0)
-        return (int)n;
-    if (sscanf(text, "usage_usec %lld", &usec) != 1)
-        return -ENODATA;
-    *ret_seconds = (double)usec * 1e-6;
-    return 0;
+int cgroup_usage(const struct cgroup_host *host, int number, bool all, struct cgroup_usage *ret_usage) {
+    char name[16];
+    snprintf(name, sizeof(name), "j%d", number);
+    _cleanup_close_ int dir = openat(host->fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return dir < 0 ? -errno : cgroup_usage_read(dir, host->controllers, all, ret_usage);
 }
 
 bool cgroup_holds(const struct cgroup_host *host, int number, pid_t pid) {
@@ -295,7 +285,7 @@ bool cgroup_holds(const struct cgroup_host *host, int number, pid_t pid) {
     const char *last = strrchr(host->path, '/');
     snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
     snprintf(part, sizeof(part), "%s/j%d", last, number);
-    if (file_read(AT_FDCWD, path, text, sizeof(text)) < 0)
+    if (cgroup_file_read(AT_FDCWD, path, text, sizeof(text)) < 0)
         return false;
     const char *found = strstr(text, part);
     return found && (found[strlen(part)] == '\n' || found[strlen(part)] == '/');

@@ -8,23 +8,30 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "daemon/os/cgroup_control.h"
+
 struct cgroup_host;
 
 // Finds the writable hierarchy, makes the directory `name` under the daemon's own cgroup, clears what an
 // earlier daemon left there, and tries it out. Returns 0, or a negative errno with `why`.
 // `resumed`: the daemon goes on: what is there is left alone until cgroup_host_settle, which removes what is empty and was
 // not claimed.
-int cgroup_host_new(struct ev_loop *loop, const char *name, bool resumed, struct cgroup_host **ret_host, char why[160]);
+// `keeper`: of this process, 0: none.
+int cgroup_host_new(struct ev_loop *loop, const char *name, pid_t keeper, bool resumed, struct cgroup_host **ret_host,
+                    char why[160]);
 void cgroup_claim(struct cgroup_host *host, int number);
 void cgroup_host_settle(struct cgroup_host *host);
 void cgroup_host_free(struct cgroup_host *host); // removes what is empty. NULL is allowed
 const char *cgroup_host_path(const struct cgroup_host *host);
+unsigned cgroup_host_controllers(const struct cgroup_host *host, const char **ret_why); // that jobs have; why not all
 
-int cgroup_take(struct cgroup_host *host); // a number whose cgroup is empty, or does not exist yet
-// Back. `reusable`: it is empty, not frozen, and cgroup.kill was never used in it; else it is removed. One that was
+// A number whose cgroup is empty, or, always where it is to be fresh, does not exist yet; and what was used in it before.
+int cgroup_take(struct cgroup_host *host, bool fresh, struct cgroup_usage *ret_used);
+// Back. `used`: it can be reused, as it is empty, not frozen, without limits, and cgroup.kill was never used in it, and
+// that is what was used in it by now. NULL: it is removed. One that was
 // killed must go: what is cloned into it later with CLONE_INTO_CGROUP is killed at birth (seen on Linux 6.18: the fork
 // compares the kill count of the parent's cgroup with that of the target).
-void cgroup_give(struct cgroup_host *host, int number, bool reusable);
+void cgroup_give(struct cgroup_host *host, int number, const struct cgroup_usage *used);
 
 // The directory of a number, made if need be. On any thread. Returns a descriptor or a negative errno.
 int cgroup_open(const struct cgroup_host *host, int number);
@@ -34,7 +41,7 @@ int cgroup_state(const struct cgroup_host *host, int number); // flags, 0 where 
 int cgroup_kill(const struct cgroup_host *host, int number);
 // The pids in it and below, at most `max` of them. Returns how many were written, or a negative errno.
 int cgroup_pids(const struct cgroup_host *host, int number, pid_t *pids, size_t max);
-int cgroup_cpu(const struct cgroup_host *host, int number, double *ret_seconds); // on any thread
+int cgroup_usage(const struct cgroup_host *host, int number, bool all, struct cgroup_usage *ret_usage); // on any thread
 bool cgroup_holds(const struct cgroup_host *host, int number, pid_t pid);
 
 // inotify on cgroup.events. `changed` is called from the loop.

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include "common/util.h"
+#include "daemon/os/cgroup_control.h"
 
 // Spaces and the like are written in octal there.
 static void unescape(char *text) {
@@ -44,7 +45,7 @@ static int find_mount(char mount[PATH_MAX]) {
     return r;
 }
 
-// The daemon's own place: the line "0::/path".
+// The daemon's own place: the line "0::/path". From a cgroup that is for itself alone its jobs' is beside it.
 static int find_own(char own[PATH_MAX]) {
     FILE *file = fopen("/proc/self/cgroup", "re");
     char line[PATH_MAX];
@@ -52,6 +53,9 @@ static int find_own(char own[PATH_MAX]) {
     while (file && r < 0 && fgets(line, sizeof(line), file))
         if (strncmp(line, "0::/", 4) == 0) {
             line[strcspn(line, "\n")] = 0;
+            char *last = strrchr(line, '/');
+            if (streq(last, "/" CGROUP_MAIN))
+                *last = 0;
             strcpy(own, streq(line + 3, "/") ? "" : line + 3);
             r = 0;
         }

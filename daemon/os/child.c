@@ -53,6 +53,19 @@ CHILD static void child_limits(const struct plan *plan, const struct child_setup
         child_fail(report, STAGE_LIMITS, errno);
 }
 
+CHILD static void child_own_limits(const struct plan *plan, struct child_report *report) {
+    for (int i = 0; i < plan->limit_count; i++) {
+        const struct plan_limit *own = &plan->limits[i];
+        struct rlimit limit = {own->soft, own->hard};
+        long r = syscall(SYS_prlimit64, 0, own->resource, &limit, NULL);
+        limit.rlim_max = own->soft; // where no more is to be had
+        if (r < 0 && own->hard > own->soft)
+            r = syscall(SYS_prlimit64, 0, own->resource, &limit, NULL);
+        if (r < 0)
+            child_fail(report, STAGE_LIMITS, errno);
+    }
+}
+
 CHILD static void child_drop_caps(struct child_report *report) {
     struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
@@ -145,6 +158,7 @@ CHILD _Noreturn void child_run(const struct plan *plan, const struct child_setup
         child_fail(report, STAGE_CWD, errno);
     child_file(&plan->out, 1, report);
     child_file(&plan->err, 2, report);
+    child_own_limits(plan, report);
     child_signals(setup);
     const uint64_t none = 0;
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none));

@@ -18,6 +18,9 @@ static struct usage usage_from(const struct rusage *r) {
     return (struct usage){
         .user = (double)r->ru_utime.tv_sec + (double)r->ru_utime.tv_usec * 1e-6,
         .system = (double)r->ru_stime.tv_sec + (double)r->ru_stime.tv_usec * 1e-6,
+        .read_bytes = (int64_t)r->ru_inblock * 512,
+        .written_bytes = (int64_t)r->ru_oublock * 512,
+        .peak_bytes = -1,
         .max_rss_bytes = (int64_t)r->ru_maxrss * 1024,
         .minor_faults = r->ru_minflt,
         .major_faults = r->ru_majflt,
@@ -66,7 +69,7 @@ struct leader_exit leader_reap(struct leader *leader, struct ev_loop *loop) {
         leader_note(leader->note, &end);
         syscall(SYS_waitid, P_PIDFD, leader->pidfd, NULL, WEXITED, NULL);
     }
-    leader_done(leader, loop);
+    leader_over(leader, loop);
     return end;
 }
 
@@ -76,9 +79,20 @@ int leader_signal(const struct leader *leader, int sig) {
     return syscall(SYS_pidfd_send_signal, leader->pidfd, sig, NULL, 0) < 0 ? -errno : 0;
 }
 
-void leader_done(struct leader *leader, struct ev_loop *loop) {
+void leader_over(struct leader *leader, struct ev_loop *loop) {
     if (leader->pidfd < 0)
         return;
     ev_io_stop(loop, &leader->io);
-    leader->pidfd = fd_close(leader->pidfd);
+    leader->spent = TAKE_FD(leader->pidfd);
+}
+
+void leader_close(struct leader *leader) {
+    if (leader->spent > 0)
+        close(leader->spent);
+    leader->spent = 0;
+}
+
+void leader_done(struct leader *leader, struct ev_loop *loop) {
+    leader_over(leader, loop);
+    leader_close(leader);
 }

@@ -17,6 +17,7 @@ struct leader {
     uint64_t since;           // ends that the keeper's journal has before that are of others
     void *data;               // of who waits for an adopted one
     void (*told)(struct leader *leader, const struct leader_exit *end);
+    int spent; // owned, 0: none: its pidfd once it is reaped, while a record may still name it; leader_close closes it
     bool is_adopted;
     bool is_foreign;         // nobody's child that we know of: waits for its pidfd
     struct foreign *foreign; // owned by the adopted, while it waits so
@@ -39,11 +40,14 @@ void adopted_listen(struct adopted *adopted, void (*orphaned)(void *data), void 
 // `ended` is called from the loop once the leader can be reaped: it calls leader_reap.
 void leader_watch(struct leader *leader, struct ev_loop *loop, void (*ended)(struct ev_loop *, struct ev_io *, int),
                   void *data);
-// Reaps it. Where its status is not to be had (it was no child): known = false.
+// Reaps it: it is over. Where its status is not to be had (it was no child): known = false.
 struct leader_exit leader_reap(struct leader *leader, struct ev_loop *loop);
 int leader_signal(const struct leader *leader, int sig);                   // -ESRCH once reaped
 void leader_note(struct leader_exit *note, const struct leader_exit *end); // as a whole or not at all
-void leader_done(struct leader *leader, struct ev_loop *loop);
+// It has ended. Its descriptor stays open until leader_close: the number, as a record has it, may be another's at once.
+void leader_over(struct leader *leader, struct ev_loop *loop);
+void leader_close(struct leader *leader);
+void leader_done(struct leader *leader, struct ev_loop *loop); // both
 
 // A status of wait4(2) with usage.
 struct leader_exit leader_exit_from(int status, const struct rusage *usage);

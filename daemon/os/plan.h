@@ -8,10 +8,14 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "daemon/core/outcome.h"
 #include "daemon/os/identity.h"
+
+enum { PLAN_LIMITS_MAX = 8 };
 
 enum plan_out {
     PLAN_NULL,    // /dev/null
@@ -43,6 +47,13 @@ struct plan {
     bool set_nice;
     int nice;
 
+    // Limits of the job's own, set as the user whom it runs as: none is raised by it beyond what that user may.
+    struct plan_limit {
+        int resource; // of setrlimit(2)
+        rlim_t soft, hard;
+    } limits[PLAN_LIMITS_MAX];
+    int limit_count;
+
     bool set_identity; // change to uid, gid and groups below (needs privilege)
     uid_t uid;
     gid_t gid;
@@ -59,6 +70,10 @@ void plan_init(struct plan *plan);
 
 // The child becomes this user, with their groups. Returns 0 or -ENOMEM.
 int plan_set_identity(struct plan *plan, const struct identity *who);
+
+// The child gets this limit as its soft and its hard one (but for RLIMIT_CPU, whose hard one is a second later, so that
+// SIGXCPU comes first).
+void plan_limit(struct plan *plan, int resource, int64_t value);
 
 // Computes plan->paths from argv[0]: itself where it has a slash, else one candidate per element of the
 // PATH in plan->envp (an empty element is the cwd; without PATH: the system's default path).

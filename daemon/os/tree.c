@@ -10,9 +10,9 @@
 #include "daemon/os/strays.h"
 #include "daemon/os/tree_internal.h"
 
-static int host_cgroup(struct tree_host *host, const char *name, bool resumed) {
+static int host_cgroup(struct tree_host *host, const struct tree_host_parts *parts) {
     char why[160];
-    int r = cgroup_host_new(host->loop, name, resumed, &host->cgroups, why);
+    int r = cgroup_host_new(host->loop, parts->name, parts->keeper, parts->resumed, &host->cgroups, why);
     if (r < 0) {
         snprintf(host->why, sizeof(host->why), "no cgroup (%s)", why);
         return r;
@@ -62,7 +62,7 @@ int tree_host_new(const struct tree_host_parts *parts, struct tree_host **ret_ho
     if (way == TREE_NONE)
         r = host_none(host);
     if (way == TREE_AUTO || way == TREE_CGROUP)
-        r = host_cgroup(host, parts->name, parts->resumed);
+        r = host_cgroup(host, parts);
     if (r < 0 && (way == TREE_AUTO || way == TREE_REAPER))
         r = host_reaper(host);
     if (r < 0) {
@@ -101,6 +101,13 @@ const char *tree_host_why(const struct tree_host *host) {
     return host->why;
 }
 
+unsigned tree_host_limits(const struct tree_host *host, const char **ret_why) {
+    if (host->cgroups)
+        return cgroup_host_controllers(host->cgroups, ret_why) & ((1u << LIMIT_TREE) - 1);
+    *ret_why = "no cgroup holds jobs";
+    return 0;
+}
+
 static struct tree *tree_blank(struct tree_host *host, enum tree_rest rest, const struct tree_listener *listener,
                                void *data) {
     struct tree *tree = calloc(1, sizeof(*tree));
@@ -115,13 +122,15 @@ static struct tree *tree_blank(struct tree_host *host, enum tree_rest rest, cons
     return tree;
 }
 
-int tree_new(struct tree_host *host, enum tree_rest rest, const struct tree_listener *listener, void *data,
-             struct tree **ret_tree) {
+int tree_new(struct tree_host *host, enum tree_rest rest, const int64_t *limits, const struct tree_listener *listener,
+             void *data, struct tree **ret_tree) {
     struct tree *tree = tree_blank(host, rest, listener, data);
     if (!tree)
         return -ENOMEM;
+    tree->limits = limits;
+    tree->spoiled = limits != NULL; // its cgroup keeps them
     if (host->cgroups)
-        tree->number = cgroup_take(host->cgroups);
+        tree->number = cgroup_take(host->cgroups, limits != NULL, &tree->before);
     *ret_tree = tree;
     return 0;
 }
@@ -140,7 +149,7 @@ void tree_keep(const struct tree *tree, struct tree_kept *ret_kept) {
         .control = MAX(tree->control, 0),
         .ended = tree->told_exit,
         .spoiled = tree->spoiled,
-        .cpu_before = tree->cpu_before,
+        .before = tree->before,
     };
 }
 
@@ -184,11 +193,11 @@ int tree_adopt(struct tree_host *host, enum tree_rest rest, const struct tree_ke
     tree->holder = kept->holder;
     tree->control = kept->control > 0 ? kept->control : -1;
     tree->leader.pid = kept->leader;
-    tree->leader.pidfd = kept->pidfd > 0 ? kept->pidfd : -1;
+    tree->leader.pidfd = kept->pidfd > 0 && !kept->ended ? kept->pidfd : -1;
     tree->leader.is_foreign = kept->is_foreign;
     tree->told_exit = tree->leader_told = kept->ended;
     tree->spoiled = kept->spoiled;
-    tree->cpu_before = kept->cpu_before;
+    tree->before = kept->before;
     tree->launched = tree->is_adopted = true;
     tree_note(tree, note, since);
     if (host->cgroups)
@@ -197,10 +206,6 @@ int tree_adopt(struct tree_host *host, enum tree_rest rest, const struct tree_ke
     tree_resume_later(tree);
     *ret_tree = tree;
     return 0;
-}
-
-void tree_want_cpu(struct tree *tree) {
-    tree->wants_cpu = true;
 }
 
 int tree_prepare(struct tree *tree, struct tree_launch *ret_launch) {
@@ -252,6 +257,10 @@ int tree_cpu(struct tree *tree, double *ret_seconds) {
     return tree->launched ? tree->host->ways->cpu(tree, ret_seconds) : -ESRCH;
 }
 
+int tree_usage(struct tree *tree, struct usage *usage, bool *ret_oom) {
+    return tree->launched && tree->host->ways->usage ? tree->host->ways->usage(tree, usage, ret_oom) : -EOPNOTSUPP;
+}
+
 void tree_free(struct tree *tree) {
     if (!tree)
         return;
@@ -260,7 +269,16 @@ void tree_free(struct tree *tree) {
         tree_drop(tree);
 }
 
+// What was told is in the records by now, and they name these no more.
+static void tree_close_spent(struct tree *tree) {
+    if (tree->spent > 0)
+        close(tree->spent);
+    tree->spent = 0;
+    leader_close(&tree->leader);
+}
+
 void tree_drop(struct tree *tree) {
+    tree_close_spent(tree);
     tree_resumed(tree);
     descriptors_give(tree->host->descriptors, 1);
     free(tree);
@@ -272,6 +290,7 @@ void tree_tell_exit(struct tree *tree, const struct leader_exit *end) {
     tree->told_exit = true;
     if (tree->listener)
         tree->listener->leader_exit(tree, end, tree->data);
+    tree_close_spent(tree);
 }
 
 void tree_tell_empty(struct tree *tree) {
@@ -280,6 +299,7 @@ void tree_tell_empty(struct tree *tree) {
     tree->told_empty = true;
     if (tree->listener)
         tree->listener->empty(tree, tree->data);
+    tree_close_spent(tree);
 }
 
 void tree_tell_unproven(struct tree *tree) {
@@ -288,4 +308,5 @@ void tree_tell_unproven(struct tree *tree) {
     tree->told_empty = true;
     if (tree->listener)
         tree->listener->unproven(tree, tree->data);
+    tree_close_spent(tree);
 }

@@ -13,6 +13,8 @@
 #include <sys/types.h>
 
 #include "daemon/core/outcome.h"
+#include "daemon/core/spec.h"
+#include "daemon/os/cgroup_control.h"
 
 enum tree_way { TREE_AUTO, TREE_CGROUP, TREE_REAPER, TREE_NONE };
 
@@ -32,7 +34,7 @@ struct tree_kept {
     bool ended;      // the leader
     bool is_foreign; // it is no child of the keeper's: its pidfd alone tells of its end
     bool spoiled;
-    double cpu_before;
+    struct cgroup_usage before; // of the cgroup, by others
 };
 
 struct tree_listener {
@@ -69,10 +71,14 @@ void tree_host_free(struct tree_host *host); // all trees freed before; removes 
 enum tree_way tree_host_way(const struct tree_host *host);
 const char *tree_host_why(const struct tree_host *host); // one line, for the log and daemon.info
 
-// A tree for one launch. `listener` and `data` are borrowed and outlive the tree. It holds one descriptor, which the
+// Which limits of a tree can be enforced here (a bit each, of those below LIMIT_TREE), and why not all.
+unsigned tree_host_limits(const struct tree_host *host, const char **ret_why);
+
+// A tree for one launch, held to `limits` (LIMIT_TREE of them, -1: none; borrowed until it is launched; NULL: to none).
+// `listener` and `data` are borrowed and outlive the tree. It holds one descriptor, which the
 // caller has taken; it gives that back when it is gone, which is later than tree_free where something lives on.
-int tree_new(struct tree_host *host, enum tree_rest rest, const struct tree_listener *listener, void *data,
-             struct tree **ret_tree);
+int tree_new(struct tree_host *host, enum tree_rest rest, const int64_t *limits, const struct tree_listener *listener,
+             void *data, struct tree **ret_tree);
 
 // Where the end of its leader is noted before it is reaped, and what the keeper's journal had before it began. Before
 // tree_attach.
@@ -95,8 +101,9 @@ int tree_pids(struct tree *tree, pid_t *pids, size_t max);
 // CPU seconds used by the whole tree since its launch. -ESRCH where nothing can tell.
 int tree_cpu(struct tree *tree, double *ret_seconds);
 
-// tree_cpu will be asked: call before the launch.
-void tree_want_cpu(struct tree *tree);
+// What the whole tree has used, in place of what its leader's end told, and whether the kernel's OOM killer ended some
+// of it. -EOPNOTSUPP where nothing counts it.
+int tree_usage(struct tree *tree, struct usage *usage, bool *ret_oom);
 
 // No more callbacks. Whatever still lives is left alone (policy keep) but the host goes on watching it,
 // to take its cgroup or reaper back when it is empty. NULL is allowed.

@@ -19,9 +19,7 @@ static int way_prepare(struct tree *tree, struct tree_launch *ret_launch) {
     if (fd < 0)
         return fd;
     ret_launch->cgroup = fd;
-    if (tree->wants_cpu)
-        cgroup_cpu(host, tree->number, &tree->cpu_before);
-    return 0;
+    return tree->limits ? cgroup_control_limit(fd, tree->limits) : 0;
 }
 
 static void unwatch(struct tree *tree) {
@@ -42,6 +40,18 @@ static bool look(struct tree *tree) {
     return tree->is_empty;
 }
 
+static int usage_read(struct tree *tree) {
+    bool is_over = tree->is_empty;
+    int r = tree->used_all ? 0 : cgroup_usage(tree->host->cgroups, tree->number, true, &tree->used);
+    tree->used_all |= r == 0 && is_over;
+    return r;
+}
+
+static void give_back(struct tree *tree) {
+    bool reusable = tree->is_empty && !tree->spoiled && usage_read(tree) == 0;
+    cgroup_give(tree->host->cgroups, tree->number, reusable ? &tree->used : NULL);
+}
+
 // Tells emptiness once it is there; a tree that nobody owns any more gives its cgroup back.
 static void settle(struct tree *tree) {
     if (tree->leader.pidfd >= 0 || !look(tree))
@@ -50,7 +60,7 @@ static void settle(struct tree *tree) {
     bool free_now = !tree->listener;
     tree_tell_empty(tree);
     if (free_now) {
-        cgroup_give(tree->host->cgroups, tree->number, !tree->spoiled);
+        give_back(tree);
         tree_drop(tree);
     }
 }
@@ -78,7 +88,7 @@ static void watch(struct tree *tree) {
     }
 }
 
-static void leader_over(struct tree *tree, const struct leader_exit *end) {
+static void way_ended(struct tree *tree, const struct leader_exit *end) {
     struct cgroup_host *host = tree->host->cgroups;
     bool alone = look(tree);
     // A job that may do so can use cgroup.kill itself.
@@ -95,13 +105,13 @@ static void leader_over(struct tree *tree, const struct leader_exit *end) {
 static void on_leader(struct ev_loop *loop, struct ev_io *io, int events) {
     struct tree *tree = io->data;
     const struct leader_exit end = leader_reap(&tree->leader, loop);
-    leader_over(tree, &end);
+    way_ended(tree, &end);
 }
 
 static void on_adopted_leader(struct leader *leader, const struct leader_exit *end) {
     struct tree *tree = leader->data;
-    leader_done(leader, tree->host->loop);
-    leader_over(tree, end);
+    leader_over(leader, tree->host->loop);
+    way_ended(tree, end);
 }
 
 static void way_adopt(struct tree *tree) {
@@ -220,11 +230,31 @@ static int way_pids(struct tree *tree, pid_t *pids, size_t max) {
 }
 
 static int way_cpu(struct tree *tree, double *ret_seconds) {
-    double now;
-    int r = cgroup_cpu(tree->host->cgroups, tree->number, &now);
+    struct cgroup_usage now;
+    int r = cgroup_usage(tree->host->cgroups, tree->number, false, &now);
     if (r == 0)
-        *ret_seconds = now - tree->cpu_before;
+        *ret_seconds = now.user + now.system - tree->before.user - tree->before.system;
     return r;
+}
+
+static int64_t since(int64_t now, int64_t before) {
+    return now < 0 ? -1 : now - MAX(before, (int64_t)0);
+}
+
+// The peak of a cgroup that was used before is this tree's if it is higher than theirs; else it is not known.
+static int way_usage(struct tree *tree, struct usage *usage, bool *ret_oom) {
+    const struct cgroup_usage *before = &tree->before, *used = &tree->used;
+    int r = usage_read(tree);
+    if (r < 0)
+        return r;
+    usage->source = USAGE_CGROUP;
+    usage->user = used->user - before->user;
+    usage->system = used->system - before->system;
+    usage->read_bytes = since(used->read_bytes, before->read_bytes);
+    usage->written_bytes = since(used->written_bytes, before->written_bytes);
+    usage->peak_bytes = used->peak_bytes > before->peak_bytes ? used->peak_bytes : -1;
+    *ret_oom = since(used->oom_kills, before->oom_kills) > 0;
+    return 0;
 }
 
 static bool way_release(struct tree *tree) {
@@ -238,9 +268,9 @@ static bool way_release(struct tree *tree) {
     if (tree->launched && tree->watch >= 0 && !is_empty)
         return false; // on_change gives it back
     unwatch(tree);
-    cgroup_give(tree->host->cgroups, tree->number, is_empty && !tree->spoiled);
+    give_back(tree);
     return true;
 }
 
-const struct tree_ways tree_ways_cgroup = {way_prepare, way_attach, way_signal_leader, way_signal, way_kill,
-                                           way_pids,    way_cpu,    way_adopt,         way_resume, way_release};
+const struct tree_ways tree_ways_cgroup = {way_prepare, way_attach, way_signal_leader, way_signal, way_kill,   way_pids,
+                                           way_cpu,     way_usage,  way_adopt,         way_resume, way_release};

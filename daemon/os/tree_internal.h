@@ -33,6 +33,7 @@ struct tree_ways {
     void (*kill)(struct tree *tree);
     int (*pids)(struct tree *tree, pid_t *pids, size_t max);
     int (*cpu)(struct tree *tree, double *ret_seconds);
+    int (*usage)(struct tree *tree, struct usage *usage, bool *ret_oom); // NULL: nothing counts
     // In place of attach, for an adopted one: from when on nothing is missed; then, from the loop, what is known is told.
     void (*adopt)(struct tree *tree);
     void (*resume)(struct tree *tree);
@@ -68,15 +69,17 @@ struct tree {
     const struct tree_listener *listener; // NULL: the owner has let go
     void *data;
     struct leader leader;
-    bool launched, killing, wants_cpu, told_exit, told_empty, is_adopted;
+    bool launched, killing, told_exit, told_empty, is_adopted;
     bool is_new; // adopted, and not resumed yet
     struct tree *new_prev, *new_next;
     // cgroup
     bool spoiled; // it may have been killed, or left frozen: not to be reused
     bool is_empty;
     int number;
-    int watch; // inotify's, -1: none
-    double cpu_before;
+    int watch;                        // inotify's, -1: none
+    const int64_t *limits;            // of it as a whole; borrowed until it is launched; NULL: none
+    struct cgroup_usage before, used; // of its cgroup: when the tree began, and when it was read last
+    bool used_all;                    // that was after its end
     UT_hash_handle by_watch;
     bool is_doomed;
     struct tree *doomed_prev, *doomed_next;
@@ -85,6 +88,7 @@ struct tree {
     struct leader_exit orphan_end; // of a leader that came to the keeper, once known
     pid_t holder;
     int control; // the daemon's end, -1
+    int spent;   // owned, 0: none: the same once it is over, while a record may still name it
     struct ev_io control_io;
     UT_hash_handle by_holder;
 };

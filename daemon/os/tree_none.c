@@ -25,7 +25,7 @@ static void none_attach(struct tree *tree) {
 
 static void none_told(struct leader *leader, const struct leader_exit *end) {
     struct tree *tree = leader->data;
-    leader_done(leader, tree->host->loop);
+    leader_over(leader, tree->host->loop);
     tree_tell_exit(tree, end);
     tree_tell_empty(tree);
 }
@@ -75,5 +75,6 @@ static bool none_release(struct tree *tree) {
     return true;
 }
 
-const struct tree_ways tree_ways_none = {none_prepare, none_attach, none_signal_leader, none_signal, none_kill,
-                                         none_pids,    none_cpu,    none_adopt,         none_resume, none_release};
+const struct tree_ways tree_ways_none = {none_prepare, none_attach, none_signal_leader, none_signal,
+                                         none_kill,    none_pids,   none_cpu,           NULL,
+                                         none_adopt,   none_resume, none_release};

@@ -39,7 +39,7 @@ static void holder_over(struct tree *tree) {
     if (tree->control < 0)
         return;
     ev_io_stop(host->loop, &tree->control_io);
-    tree->control = fd_close(tree->control);
+    tree->spent = TAKE_FD(tree->control);
     strays_unknow(host->strays, tree);
     while (waitpid(tree->holder, NULL, 0) < 0 && errno == EINTR) // of an adopted one it is the keeper who reaps it
         ;
@@ -66,6 +66,7 @@ static void on_orphaned_leader(struct ev_loop *loop, struct ev_io *io, int event
 static void on_keepers_leader(struct leader *leader, const struct leader_exit *end) {
     struct tree *tree = leader->data;
     tree->orphan_end = *end;
+    leader_over(leader, tree->host->loop);
     if (tree->control < 0)
         tell_unproven(tree, end);
 }
@@ -187,5 +188,5 @@ static bool way_release(struct tree *tree) {
     return tree->control < 0 && tree->leader.pidfd < 0; // else its end frees it
 }
 
-const struct tree_ways tree_ways_reaper = {way_prepare, way_attach, way_signal_leader, way_signal, way_kill,
-                                           way_pids,    way_cpu,    way_adopt,         way_resume, way_release};
+const struct tree_ways tree_ways_reaper = {way_prepare, way_attach, way_signal_leader, way_signal, way_kill,   way_pids,
+                                           way_cpu,     NULL,       way_adopt,         way_resume, way_release};

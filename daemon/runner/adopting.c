@@ -308,6 +308,8 @@ static void launch_await(struct run *run) {
     const struct launch_record *launch = &run->kept->launch;
     const struct tree_kept tree = {
         .number = run->kept->state.tree.number,
+        .spoiled = run->kept->state.tree.spoiled,
+        .before = run->kept->state.tree.before,
         .leader = launch->report.leader,
         .holder = launch->report.holder,
         .pidfd = launch->pidfd,

@@ -86,6 +86,8 @@ static void run_finish(struct run *run) {
         job->pid = 0;
         job->started_at = 0;
     }
+    if (launched && run->tree && tree_usage(run->tree, &job->outcome.end.usage, &job->outcome.oom) == 0 && run->kept)
+        run->kept->launch.end.usage = job->outcome.end.usage; // what the next worker tells is the same
     job->outcome.reason = outcome_reason(&job->outcome, launched);
     if (job->ended_at <= 0)
         job->ended_at = now_wall();

@@ -1,6 +1,8 @@
 // Runs into records.
 #include "daemon/runner/keeping.h"
 
+#include <fcntl.h>
+
 #include "common/util.h"
 
 _Static_assert(sizeof(struct kept_job) <= KEPT_JOB_SIZE, "a job's record has outgrown its place");
@@ -116,6 +118,21 @@ void run_keep_end(struct run *run) {
     kept_blob_drop(kept, &record->survivors);
     kept_blob_drop(kept, &record->order);
     kept_drop(kept, KEPT_JOB, record);
+}
+
+static void drop_closed(int *fd) {
+    if (*fd > 0 && fcntl(*fd, F_GETFD) < 0)
+        *fd = 0;
+}
+
+void runner_drop_closed(struct kept *kept) {
+    for (struct kept_job *record = NULL; (record = kept_next(kept, KEPT_JOB, record));) {
+        int *const fds[] = {&record->pipes[0],       &record->pipes[1],         &record->in_fd,
+                            &record->launch.out_fd,  &record->launch.err_fd,    &record->launch.pidfd,
+                            &record->launch.control, &record->state.tree.pidfd, &record->state.tree.control};
+        for (size_t i = 0; i < ARRAY_SIZE(fds) && record->state.reason == REASON_NONE; i++)
+            drop_closed(fds[i]);
+    }
 }
 
 const char *runner_kept_spec(const struct runner *runner, const struct job *job, size_t *ret_size) {

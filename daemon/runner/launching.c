@@ -119,6 +119,16 @@ static void plan_stream_fill(struct plan_stream *to, struct spec_stream *from) {
     to->path = TAKE_PTR(from->path);
 }
 
+static void plan_limits(struct plan *plan, const struct spec *spec) {
+    static const int resources[LIMIT_COUNT] = {
+        [LIMIT_ADDRESS_SPACE] = RLIMIT_AS, [LIMIT_OPEN_FILES] = RLIMIT_NOFILE, [LIMIT_FILE_SIZE] = RLIMIT_FSIZE,
+        [LIMIT_CORE] = RLIMIT_CORE,        [LIMIT_CPU_SECONDS] = RLIMIT_CPU,
+    };
+    for (int i = LIMIT_TREE; spec->limits && i < LIMIT_COUNT; i++)
+        if (spec->limits[i] >= 0)
+            plan_limit(plan, resources[i], spec->limits[i]);
+}
+
 // What came along, in the order of the fields that asked for it.
 static void plan_take(struct plan *plan, bool takes_stdin, struct start *start) {
     int n = 0;
@@ -149,6 +159,7 @@ static int plan_fill(struct plan *plan, struct run *run, struct start *start) {
     plan->umask = spec->umask;
     plan->set_nice = spec->has_nice;
     plan->nice = spec->nice;
+    plan_limits(plan, spec);
     plan->rows = spec->rows;
     plan->cols = spec->cols;
     plan->stdin_is_ours = spec->stdin_from != STDIN_FD;
@@ -212,6 +223,7 @@ enum tree_rest tree_rest_of(const struct spec *spec) {
 
 int run_launch(struct run *run, struct start *start) {
     struct runner *runner = run->runner;
+    const struct spec *spec = &run->job->spec;
     struct launch *launch = calloc(1, sizeof(*launch));
     if (!launch)
         return -ENOMEM;
@@ -221,7 +233,8 @@ int run_launch(struct run *run, struct start *start) {
     run->launch = launch;
     int r = plan_fill(&launch->plan, run, start);
     if (r == 0)
-        r = tree_new(runner->parts.trees, tree_rest_of(&run->job->spec), &run_tree_listener, run, &run->tree);
+        r = tree_new(runner->parts.trees, tree_rest_of(spec), spec_limits_tree(spec) ? spec->limits : NULL,
+                     &run_tree_listener, run, &run->tree);
     if (run->tree)
         run->descriptors--; // the tree's own
     if (r < 0) {
@@ -234,8 +247,6 @@ int run_launch(struct run *run, struct start *start) {
     launch->record = &run->kept->launch;
     tree_note(run->tree, &launch->record->end, launch->record->since);
     launch->claimant = start->claimant;
-    if (run->job->spec.cpu_timeout > 0)
-        tree_want_cpu(run->tree);
     run_keep(run); // first: its tree
     launcher_submit(runner->parts.launcher, launch);
     return 0;

@@ -94,10 +94,13 @@ static unsigned run_cancel(struct run *run) {
     if (!launch || !run->tree || !launcher_cancel(run->runner->parts.launcher, launch))
         return 0;
     run->launch = NULL;
+    unsigned actions = lifecycle_failed(&run->job->life, now_mono());
+    run_keep(run); // first: what came along is named there
+    run_keep_launched(run);
     launch_done(launch);
     free(launch);
     spec_forget_secrets(&run->job->spec);
-    return lifecycle_failed(&run->job->life, now_mono());
+    return actions;
 }
 
 // Once, when a stop begins; one that the launch forestalled says so by its result alone.

@@ -134,6 +134,8 @@ struct job *runner_load(struct runner *runner, struct history_job *history, stru
 struct kept_job;
 enum { RUNNER_FDS = 8 };
 void runner_await_launches(struct kept *kept);
+// A number in a record that is no descriptor is taken out: no worker may fall over it again and again.
+void runner_drop_closed(struct kept *kept);
 bool runner_was_accepted(const struct kept_job *record);                       // it was taken in as a whole
 size_t runner_descriptors(const struct kept_job *record, int fds[RUNNER_FDS]); // of it. Returns how many
 uid_t runner_record_owner(const struct kept_job *record);

@@ -4,8 +4,8 @@ JOB = {"id", "name", "labels", "owner", "argv", "cwd", "group", "state", "pid", 
        "started_at", "ended_at", "elapsed", "deadlines", "result", "stdout", "stderr"}
 RESULT = {"reason", "exit_code", "signal", "core_dumped", "timed_out", "error", "killed_by", "usage", "survivors",
           "incomplete"}
-USAGE = {"user", "system", "max_rss_bytes", "minor_faults", "major_faults", "voluntary_switches",
-         "involuntary_switches", "source"}
+USAGE = {"user", "system", "read_bytes", "written_bytes", "memory_peak_bytes", "max_rss_bytes", "minor_faults",
+         "major_faults", "voluntary_switches", "involuntary_switches", "source"}
 DEADLINES = {"timeout", "idle_timeout", "cpu_timeout", "queue_timeout"}
 STREAM = {"bytes", "gaps", "eof"}
 STATES = {"queued", "starting", "running", "stopping", "final"}

@@ -5,7 +5,6 @@ from harness import UNSUPPORTED, assert_refused, child, daemon_test
 SETS = "any"
 LATER = {
     "queue_timeout": 5,
-    "limits": {"memory_bytes": 1 << 30},
     "user": "nobody",
     "restart": {"policy": "always"},
     "ready": {"text": "up"},
@@ -24,14 +23,6 @@ def test_later_fields_are_refused_by_name(daemon, client):
             assert error.code == UNSUPPORTED, f"{field}: {error}"
             assert error.data["field"].split(".")[0] == field, f"{field}: {error.data}"
     assert client.call("job.list")["jobs"] == []
-
-
-@daemon_test
-def test_each_limit_is_refused(daemon, client):
-    for name in ("memory_bytes", "processes", "cpu_weight", "address_space_bytes", "open_files",
-                 "file_size_bytes", "core_bytes", "cpu_seconds"):
-        error = client.refused("job.start", argv=["true"], limits={name: 1 << 20})
-        assert error.code == UNSUPPORTED and error.data["field"].startswith("limits"), error
 
 
 @daemon_test

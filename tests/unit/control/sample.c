@@ -117,6 +117,6 @@ void sample_end(struct sample *s, struct job *job, enum reason reason) {
     job->outcome.reason = reason;
     job->outcome.cause.reason = REASON_NONE;
     job->outcome.end = (struct leader_exit){
-        .known = true, .exit_code = 0, .usage = {.user = 0.25, .max_rss_bytes = 4096}};
+        .known = true, .exit_code = 0, .usage = {.user = 0.25, .peak_bytes = -1, .max_rss_bytes = 4096}};
     registry_finalize(s->control.registry, job);
 }

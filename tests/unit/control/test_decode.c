@@ -176,7 +176,7 @@ static const struct {
     {A "\"lease\": 1}", "lease", PROTO_INVALID_PARAMS},
     {A "\"retain\": -1}", "retain", PROTO_INVALID_PARAMS},
     {A "\"limits\": {\"memory_bytes\": \"1\"}}", "limits.memory_bytes", PROTO_INVALID_PARAMS},
-    {A "\"limits\": {\"open_files\": 5}}", "limits", PROTO_UNSUPPORTED},
+    {A "\"limits\": {\"open_files\": 0}}", "limits.open_files", PROTO_INVALID_PARAMS},
     {A "\"pty\": {\"rows\": 0}}", "pty.rows", PROTO_INVALID_PARAMS},
     {A "\"pty\": {}, \"stdin\": {\"data\": \"x\"}}", "stdin", PROTO_INVALID_PARAMS},
     {A "\"pty\": {}, \"stdout\": \"null\"}", "stdout", PROTO_INVALID_PARAMS},
@@ -190,6 +190,19 @@ static const struct {
     {A "\"after\": [1]}", "after", PROTO_UNSUPPORTED},
     {A "\"delay\": 1}", "delay", PROTO_UNSUPPORTED},
 };
+
+START_TEST(limits_that_are_not_given_are_none) {
+    struct spec spec;
+    struct refusal refusal;
+    ck_assert_int_eq(decode("{\"argv\": [\"a\"]}", &spec, &refusal), 0);
+    ck_assert_ptr_null(spec.limits);
+    spec_done(&spec);
+    ck_assert_int_eq(decode("{\"argv\": [\"a\"], \"limits\": {\"core_bytes\": 0, \"open_files\": 9}}", &spec, &refusal), 0);
+    for (int i = 0; i < LIMIT_COUNT; i++)
+        ck_assert_int_eq(spec.limits[i], i == LIMIT_CORE ? 0 : i == LIMIT_OPEN_FILES ? 9 : -1);
+    spec_done(&spec);
+}
+END_TEST
 
 START_TEST(a_refusal_names_its_field) {
     struct spec spec;
@@ -258,6 +271,7 @@ int main(void) {
     tcase_add_loop_test(group, what_is_absent_is_the_default, 0, 3);
     tcase_add_test(group, every_field_arrives);
     tcase_add_test(group, bytes_arrive_as_they_are);
+    tcase_add_test(group, limits_that_are_not_given_are_none);
     tcase_add_loop_test(group, a_refusal_names_its_field, 0, ARRAY_SIZE(refusals));
     tcase_add_test(group, every_field_of_the_table_is_tried);
     tcase_add_loop_test(group, a_key_compares_what_was_meant, 0, ARRAY_SIZE(pairs));

@@ -26,6 +26,17 @@ START_TEST(without_a_cause_the_status_tells) {
 }
 END_TEST
 
+START_TEST(the_oom_killers_end_is_oom_and_nobody_elses) {
+    struct outcome o = {.cause = {.reason = REASON_NONE}, .oom = true, .end = {.known = true, .signal = 9}};
+    ck_assert_int_eq(outcome_reason(&o, true), REASON_OOM);
+    o.cause.reason = REASON_KILLED;
+    ck_assert_int_eq(outcome_reason(&o, true), REASON_KILLED);
+    o.cause.reason = REASON_NONE;
+    o.end = (struct leader_exit){.known = true, .exit_code = 1}; // another process of the tree
+    ck_assert_int_eq(outcome_reason(&o, true), REASON_EXITED);
+}
+END_TEST
+
 START_TEST(timeouts_are_those_named_so) {
     for (int r = 0; r < REASON_COUNT; r++)
         ck_assert_int_eq(reason_is_timeout((enum reason)r), strstr(proto_reasons[r], "timeout") != NULL);
@@ -96,6 +107,7 @@ int main(void) {
     tcase_add_test(group, a_failed_launch_comes_first);
     tcase_add_test(group, a_cause_counts_more_than_the_status);
     tcase_add_test(group, without_a_cause_the_status_tells);
+    tcase_add_test(group, the_oom_killers_end_is_oom_and_nobody_elses);
     tcase_add_test(group, timeouts_are_those_named_so);
     tcase_add_test(group, states_follow_the_lifecycle);
     tcase_add_test(group, elapsed_counts_from_start_to_end);

@@ -3,6 +3,7 @@
 
 #include <signal.h>
 
+#include "common/proto.h"
 #include "common/util.h"
 #include "tests/unit/suite.h"
 
@@ -111,6 +112,29 @@ START_TEST(only_a_captured_stream_is_captured) {
 }
 END_TEST
 
+START_TEST(limits_are_in_the_order_of_the_table) {
+    const struct proto_field *field = proto_spec_fields;
+    while (field->name && !streq(field->name, "limits"))
+        field++;
+    for (int i = 0; i < LIMIT_COUNT; i++)
+        ck_assert_str_eq(field->type->fields[i].name, spec_limit_names[i]);
+    ck_assert_ptr_null(field->type->fields[LIMIT_COUNT].name);
+}
+END_TEST
+
+START_TEST(limits_of_the_tree_are_told_from_those_of_processes) {
+    ck_assert(!spec_limits_tree(&spec));
+    spec.limits = malloc(LIMIT_COUNT * sizeof(*spec.limits));
+    for (int i = 0; i < LIMIT_COUNT; i++)
+        spec.limits[i] = i == LIMIT_CORE ? 0 : -1;
+    ck_assert(!spec_limits_tree(&spec));
+    spec.limits[LIMIT_PROCESSES] = 5;
+    ck_assert(spec_limits_tree(&spec));
+    spec_forget_secrets(&spec); // only a launch needs them
+    ck_assert(!spec_limits_tree(&spec));
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("spec");
     TCase *group = suite_case(suite, "spec", setup, teardown);
@@ -120,5 +144,7 @@ int main(void) {
     tcase_add_test(group, done_leaves_nothing_behind);
     tcase_add_test(group, a_label_is_found_by_its_whole_name);
     tcase_add_test(group, only_a_captured_stream_is_captured);
+    tcase_add_test(group, limits_are_in_the_order_of_the_table);
+    tcase_add_test(group, limits_of_the_tree_are_told_from_those_of_processes);
     return suite_run(suite);
 }

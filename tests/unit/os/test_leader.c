@@ -18,6 +18,7 @@ struct watched {
 static void on_end(struct ev_loop *loop, struct ev_io *io, int events) {
     struct watched *w = io->data;
     w->end = leader_reap(&w->leader, loop);
+    leader_close(&w->leader);
     w->calls++;
 }
 

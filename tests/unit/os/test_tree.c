@@ -167,7 +167,6 @@ START_TEST(cpu_time_is_the_whole_trees) {
     open_way(_i);
     rig_prepare(&rig, &job, TREE_REST_KILL, "spin-tree", NULL);
     ck_assert_int_eq(tree_cpu(job.tree, &used), -ESRCH); // nothing yet
-    tree_want_cpu(job.tree);
     launcher_submit(rig.launcher, &job.launch);
     rig_expect_running(&job);
     watch_line(job.launch.out_fd, line, sizeof(line));
