@@ -139,7 +139,7 @@ static bool is_kept(int64_t id, void *data) {
 static void worker_open_history(struct worker *w) {
     const struct config *config = &w->settings;
     struct kept_head *head = w->kept->head;
-    int64_t next_job = 1, next_event = 1;
+    int64_t next_job = w->resumed ? head->next_job : 1, next_event = w->resumed ? head->last_event + 1 : 1;
     const struct history_parts parts = {.loop = w->loop,
                                         .directory = w->options->state_dir,
                                         .limits = parts_retention(w),

@@ -76,5 +76,11 @@ static void on_troubled(const char *why, void *data) {
         log_info(control->log, "the history is written again");
 }
 
+static void on_begun(const char *why, void *data) {
+    struct control *control = data;
+    log_error(control->log, "%s: the history begins anew, with the jobs that are in memory", why);
+    runner_archive_all(control->runner);
+}
+
 const struct history_listener archive_listener = {
-    .committed = on_committed, .dropped = on_dropped, .troubled = on_troubled};
+    .committed = on_committed, .dropped = on_dropped, .troubled = on_troubled, .begun = on_begun};

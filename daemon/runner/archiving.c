@@ -225,6 +225,11 @@ void runner_archive(struct job *job, const char *spec) {
     run_archive(run);
 }
 
+void runner_archive_all(struct runner *runner) {
+    for (struct job *job = registry_newest(runner->parts.registry); job; job = job->older)
+        run_archive(run_of(job));
+}
+
 const char *runner_archived_spec(const struct job *job) {
     return run_of(job)->archived_spec;
 }

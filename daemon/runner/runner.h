@@ -123,6 +123,7 @@ bool runner_is_archived(const struct runner *runner); // the history was told of
 bool runner_is_durable(const struct job *job);        // the history has something of it
 // Puts a final job again, whose labels have changed: `spec` as runner_kept_spec.
 void runner_archive(struct job *job, const char *spec);
+void runner_archive_all(struct runner *runner);          // the history's file is another
 const char *runner_archived_spec(const struct job *job); // of one that the history has; else NULL
 // A final job of the history, outside the registry, with one reference, which is the caller's. Takes the spec over. NULL
 // when memory is out.

@@ -1,14 +1,13 @@
 // The history as the loop sees it.
 #include "daemon/store/history.h"
 
-#include <dirent.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
 #include "common/util.h"
+#include "daemon/store/history_directory.h"
 #include "daemon/store/history_internal.h"
 
-enum { JOBS_AHEAD = 1000, EVENTS_AHEAD = 10000, OPEN_AGAIN = 2 };
+enum { JOBS_AHEAD = 5000, EVENTS_AHEAD = 20000, OPEN_AGAIN = 2 };
 
 static void stream_free(struct history_stream *s) {
     free(s->data);
@@ -62,18 +61,23 @@ static void on_done(struct ev_loop *loop, struct ev_async *async, int events) {
     struct history_writer *w = &h->writer;
     pthread_mutex_lock(&w->lock);
     struct history_change *over = TAKE_PTR(w->over);
-    bool replaced = w->replaced;
-    w->replaced = false;
+    char anew[sizeof(w->anew)];
+    memcpy(anew, w->anew, sizeof(anew));
+    w->anew[0] = 0;
     memcpy(h->trouble, w->trouble, sizeof(h->trouble));
+    if (anew[0]) { // the file that noted them is not this one
+        w->next_job = MAX(w->next_job, h->reserved_job);
+        w->next_event = MAX(w->next_event, h->reserved_event);
+    }
     for (struct history_change *c = over; c; c = c->next)
         w->queued -= !c->dropped;
     pthread_mutex_unlock(&w->lock);
-    if (replaced || !h->reader.db) {
+    if (anew[0] || !h->reader.db) {
         history_file_close(&h->reader);
         history_file_open(&h->reader, w->path, false);
     }
     bool troubled = h->trouble[0] != 0;
-    if (troubled != h->was_troubled || replaced)
+    if (troubled != h->was_troubled)
         h->parts.listener->troubled(troubled ? h->trouble : NULL, h->parts.data);
     h->was_troubled = troubled;
     while (over) {
@@ -81,6 +85,8 @@ static void on_done(struct ev_loop *loop, struct ev_async *async, int events) {
         over = change->next;
         tell_over(h, change);
     }
+    if (anew[0])
+        h->parts.listener->begun(anew, h->parts.data);
 }
 
 // Live jobs that nobody runs are lost. Their ends are not known, and so neither is when.
@@ -111,40 +117,50 @@ static int lose_jobs(struct history *h) {
     return r == SQLITE_DONE ? SQLITE_OK : r;
 }
 
+static void numbers_note(struct history_writer *w, int64_t next_job, int64_t next_event) {
+    w->noted_job = next_job + JOBS_AHEAD;
+    w->noted_event = next_event + EVENTS_AHEAD;
+    history_directory_note(w->directory, w->noted_job, w->noted_event);
+}
+
 // A first statement that writes finds out whether that is possible at all.
-static int prepare_file(struct history *h, int64_t *ret_next_job, int64_t *ret_next_event) {
+static int prepare_file(struct history *h, int64_t *next_job, int64_t *next_event) {
     struct history_writer *w = &h->writer;
     int r = history_file_open(&w->file, w->path, true);
     if (r != SQLITE_OK)
         return r;
-    *ret_next_job = history_file_noted(&w->file, "next_job", 1);
-    *ret_next_event = history_file_noted(&w->file, "next_event", 1);
+    if (!h->parts.resumed) {
+        *next_job = history_file_noted(&w->file, "next_job", 1);
+        *next_event = history_file_noted(&w->file, "next_event", 1);
+        history_directory_numbers(w->directory, next_job, next_event);
+    }
     r = sqlite3_exec(w->file.db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
     if (r == SQLITE_OK)
         r = lose_jobs(h);
     if (r == SQLITE_OK)
-        r = history_file_note(&w->file, "next_job", *ret_next_job + JOBS_AHEAD);
+        r = history_file_note(&w->file, "next_job", *next_job + JOBS_AHEAD);
     if (r == SQLITE_OK)
-        r = history_file_note(&w->file, "next_event", *ret_next_event + EVENTS_AHEAD);
+        r = history_file_note(&w->file, "next_event", *next_event + EVENTS_AHEAD);
     int ended = sqlite3_exec(w->file.db, r == SQLITE_OK ? "COMMIT" : "ROLLBACK", NULL, NULL, NULL);
+    numbers_note(w, *next_job, *next_event);
     return r == SQLITE_OK ? ended : r;
 }
 
-static int open_files(struct history *h, int64_t *ret_next_job, int64_t *ret_next_event, char **ret_note) {
+static int open_files(struct history *h, int64_t *next_job, int64_t *next_event, char **ret_note) {
     struct history_writer *w = &h->writer;
-    int r = prepare_file(h, ret_next_job, ret_next_event);
+    int r = prepare_file(h, next_job, next_event);
     for (int again = 0; again < OPEN_AGAIN && r != SQLITE_OK && r != SQLITE_MISMATCH && !history_file_is_damaged(r);
          again++) {
         history_file_close(&w->file); // what failed may have been that once
-        r = prepare_file(h, ret_next_job, ret_next_event);
+        r = prepare_file(h, next_job, next_event);
     }
     if (history_file_is_damaged(r)) {
         history_file_close(&w->file);
-        history_set_aside(w->path);
+        history_directory_set_aside(w->directory, HISTORY_FILE);
         if (asprintf(ret_note, "%s is damaged: moved aside as %s.damaged-*; the history begins anew", w->path,
                      w->path) < 0)
             *ret_note = NULL;
-        r = prepare_file(h, ret_next_job, ret_next_event);
+        r = prepare_file(h, next_job, next_event);
     }
     if (r == SQLITE_OK)
         r = history_file_open(&h->reader, w->path, false);
@@ -163,14 +179,18 @@ static int open_files(struct history *h, int64_t *ret_next_job, int64_t *ret_nex
         *ret_note = strdup(w->trouble);
         return 0;
     }
+    // Without it, but not with numbers that it may know.
+    if (!h->parts.resumed)
+        history_directory_numbers(w->directory, next_job, next_event);
+    numbers_note(w, *next_job, *next_event);
     free(*ret_note);
     if (asprintf(ret_note, "%s: %s", w->path, sqlite3_errstr(r)) < 0)
         *ret_note = NULL;
     return -EIO;
 }
 
-int history_open(const struct history_parts *parts, struct history **ret_history, int64_t *ret_next_job,
-                 int64_t *ret_next_event, char **ret_note) {
+int history_open(const struct history_parts *parts, struct history **ret_history, int64_t *next_job,
+                 int64_t *next_event, char **ret_note) {
     struct history *h = calloc(1, sizeof(*h));
     *ret_note = NULL;
     if (!h)
@@ -179,21 +199,22 @@ int history_open(const struct history_parts *parts, struct history **ret_history
     struct history_writer *w = &h->writer;
     w->limits = parts->limits;
     int r = -ENOMEM;
-    if (asprintf(&w->path, "%s/history.db", parts->directory) >= 0 &&
+    w->directory = strdup(parts->directory);
+    if (w->directory && asprintf(&w->path, "%s/" HISTORY_FILE, parts->directory) >= 0 &&
         asprintf(&w->output, "%s/output", parts->directory) >= 0)
-        r = mkdir(w->output, 0700) < 0 && errno != EEXIST ? -errno : 0;
+        r = history_directory_make(w->directory, w->output);
     if (r < 0 && asprintf(ret_note, "%s: %s", parts->directory, strerror(-r)) < 0)
         *ret_note = NULL;
     if (r == 0)
-        r = open_files(h, ret_next_job, ret_next_event, ret_note);
+        r = open_files(h, next_job, next_event, ret_note);
     if (r == 0)
         r = history_writer_start(w, parts->loop, on_done, h);
     if (r < 0) {
         history_close(h);
         return r;
     }
-    h->reserved_job = *ret_next_job + JOBS_AHEAD;
-    h->reserved_event = *ret_next_event + EVENTS_AHEAD;
+    h->reserved_job = *next_job + JOBS_AHEAD;
+    h->reserved_event = *next_event + EVENTS_AHEAD;
     *ret_history = h;
     return 0;
 }
@@ -221,6 +242,7 @@ void history_close(struct history *h) {
         HASH_DEL(h->forgotten, f);
         free(f);
     }
+    free(w->directory);
     free(w->path);
     free(w->output);
     free(h);

@@ -52,6 +52,8 @@ struct history_listener {
     void (*dropped)(int64_t id, uid_t owner, void *data);
     // Writing fails, or works again (`why` NULL). What was put waits, and is tried again.
     void (*troubled)(const char *why, void *data);
+    // Another file was begun, which is empty: what memory has is to be put again.
+    void (*begun)(const char *why, void *data);
 };
 
 // How many final jobs it keeps, and how much they and their output may take. The oldest go first: of a user who has more
@@ -68,15 +70,16 @@ struct history_parts {
     // Live jobs of the file that are none: they were lost with the daemon that ran them. The others are gone on with.
     bool (*is_live)(int64_t id, void *data);
     void *live_data;
-    bool resumed; // numbers are known from elsewhere: a file that can't be opened now may be opened later
+    bool resumed; // numbers are known already: a file that can't be opened now may be opened later
     const struct history_listener *listener;
     void *data;
 };
 
-// Opens the file; a damaged one is moved aside (`ret_note` says so, the caller's; else NULL). `ret_next_job`,
-// `ret_next_event`: numbers that were never given. Returns 0 or a negative errno with *ret_note saying why.
-int history_open(const struct history_parts *parts, struct history **ret_history, int64_t *ret_next_job,
-                 int64_t *ret_next_event, char **ret_note);
+// Opens the file; a damaged one is moved aside (`ret_note` says so, the caller's; else NULL). `next_job`, `next_event`:
+// numbers that were never given, also where it fails; if resumed the caller's. Returns 0 or a negative errno with *ret_note
+// saying why.
+int history_open(const struct history_parts *parts, struct history **ret_history, int64_t *next_job,
+                 int64_t *next_event, char **ret_note);
 // Writes what waits, as far as that works now, and closes. NULL is allowed.
 void history_close(struct history *history);
 // Job ids and event numbers up to there are given: noted ahead, so that they are not given again after a power loss.

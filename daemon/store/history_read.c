@@ -3,15 +3,27 @@
 
 #include "common/util.h"
 #include "daemon/store/history_internal.h"
+#include "daemon/store/history_row.h"
 
 char *history_output(const struct history *h, int64_t id, int stream) {
     char *path;
     return asprintf(&path, "%s/%lld.%d", h->writer.output, (long long)id, stream + 1) < 0 ? NULL : path;
 }
 
+// The thread looks all through a file that seems to be damaged, and moves it aside if it is.
+static void note_code(struct history *h, int code) {
+    struct history_writer *w = &h->writer;
+    if (!history_file_is_damaged(code))
+        return;
+    pthread_mutex_lock(&w->lock);
+    w->suspect = true;
+    pthread_cond_signal(&w->work);
+    pthread_mutex_unlock(&w->lock);
+}
+
 static struct history_job *read_one(struct history *h, sqlite3_stmt *statement) {
-    struct history_job *job = sqlite3_step(statement) == SQLITE_ROW ? history_file_job(statement) : NULL;
-    sqlite3_finalize(statement);
+    struct history_job *job = sqlite3_step(statement) == SQLITE_ROW ? history_row_job(statement) : NULL;
+    note_code(h, sqlite3_finalize(statement));
     if (job && history_is_forgotten(h, job->id)) {
         history_job_free(job);
         return NULL;
@@ -24,9 +36,9 @@ static struct history_job *read_one(struct history *h, sqlite3_stmt *statement) 
 
 static sqlite3_stmt *ask(struct history *h, const char *sql) {
     sqlite3_stmt *statement = NULL;
-    if (!h->reader.db || sqlite3_prepare_v2(h->reader.db, sql, -1, &statement, NULL) != SQLITE_OK)
-        return NULL;
-    return statement;
+    if (h->reader.db)
+        note_code(h, sqlite3_prepare_v2(h->reader.db, sql, -1, &statement, NULL));
+    return statement; // NULL where that failed
 }
 
 struct history_job *history_find(struct history *h, int64_t id) {
@@ -59,7 +71,7 @@ struct history_job *history_find_key(struct history *h, uid_t owner, const char 
 }
 
 size_t history_list(struct history *h, const struct history_filter *f, int64_t *ids, size_t max) {
-    char sql[4096];
+    char sql[8192]; // for as many labels as a filter may have
     int n = snprintf(sql, sizeof(sql), "SELECT id FROM job WHERE final AND id < ? AND expires > ?%s%s",
                      f->by_owner ? " AND owner = ?" : "", f->name ? " AND name = ?" : "");
     for (char *const *l = f->labels; l && *l && n < (int)sizeof(sql) - 100; l += 2)
@@ -82,6 +94,6 @@ size_t history_list(struct history *h, const struct history_filter *f, int64_t *
         if (!history_is_forgotten(h, id))
             ids[count++] = id;
     }
-    sqlite3_finalize(s);
+    note_code(h, sqlite3_finalize(s));
     return count;
 }

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "common/util.h"
+#include "daemon/store/history_directory.h"
 #include "daemon/store/retention.h"
 
 #define GATHER 0.05 // seconds for a batch to gather
@@ -27,18 +28,6 @@ void history_change_append(struct history_change **first, struct history_change 
     else
         *first = change;
     *last = change;
-}
-
-void history_set_aside(const char *path) {
-    static const char *const endings[] = {"", "-wal", "-shm"};
-    double now = now_wall();
-    for (size_t i = 0; i < ARRAY_SIZE(endings); i++) {
-        _cleanup_free_ char *from = NULL, *to = NULL;
-        if (asprintf(&from, "%s%s", path, endings[i]) < 0 ||
-            asprintf(&to, "%s.damaged-%.0f%s", path, now, endings[i]) < 0)
-            return;
-        rename(from, to);
-    }
 }
 
 static char *output_path(const struct history_writer *w, int64_t id, int stream, const char *ending) {
@@ -138,18 +127,30 @@ static int write_batch(struct history_writer *w, struct history_change **list, i
     return r;
 }
 
-// A file that is damaged makes place for a new one; what was in it is in the one set aside.
-static void recover(struct history_writer *w, int r) {
-    bool damaged = history_file_is_damaged(r) || !w->file.db;
-    snprintf(w->trouble, sizeof(w->trouble), "%s: %s", w->path, sqlite3_errstr(r));
-    if (!damaged)
-        return;
+// Closes the file and opens one of its name again. Returns an SQLite result code.
+static int open_again(struct history_writer *w, bool aside) {
     history_file_close(&w->file);
-    if (history_file_is_damaged(r)) {
-        history_set_aside(w->path);
-        w->replaced = true;
+    if (aside)
+        history_directory_set_aside(w->directory, HISTORY_FILE);
+    history_directory_make(w->directory, w->output); // where that fails, opening does
+    return history_file_open(&w->file, w->path, true);
+}
+
+// A file that is damaged makes place for a new one; what was in it is in the one set aside. So does one that has lost its
+// name: nobody would ever see what is written there.
+static void recover(struct history_writer *w, int r) {
+    bool gone = r == SQLITE_READONLY_DBMOVED, damaged = history_file_is_damaged(r);
+    snprintf(w->trouble, sizeof(w->trouble), "%.100s: %s", w->path, gone ? "the file is gone" : sqlite3_errstr(r));
+    if (!gone && !damaged && w->file.db)
+        return;
+    if (history_file_is_damaged(open_again(w, damaged))) {
+        damaged = true;
+        open_again(w, true);
     }
-    history_file_open(&w->file, w->path, true);
+    if (damaged)
+        snprintf(w->anew, sizeof(w->anew), "%.200s is damaged: moved aside as %.40s.damaged-*", w->path, HISTORY_FILE);
+    else if (gone)
+        snprintf(w->anew, sizeof(w->anew), "%.200s is gone", w->path);
 }
 
 // Waits until something is to be done, at most so long; negative: for ever. Returns false when the time is over.
@@ -173,7 +174,33 @@ static double next_expiry(struct history_writer *w) {
 }
 
 static bool has_work(const struct history_writer *w) {
-    return w->queue || w->next_job > 0 || w->next_event > 0;
+    return w->queue || w->next_job > 0 || w->next_event > 0 || w->suspect;
+}
+
+// What stands on the disk, whatever of it our own connection has in memory. Opening looks all through it.
+static int file_look(const struct history_writer *w) {
+    struct history_file other;
+    int r = history_file_open(&other, w->path, true);
+    history_file_close(&other);
+    return r;
+}
+
+static int write_now(struct history_writer *w, struct history_change **list, int64_t next_job, int64_t next_event,
+                     bool suspect) {
+    if (!w->file.db)
+        return SQLITE_CANTOPEN;
+    if (!history_file_is_there(&w->file, w->path))
+        return SQLITE_READONLY_DBMOVED;
+    int r = suspect ? file_look(w) : SQLITE_OK;
+    if (!history_file_is_damaged(r))
+        r = write_batch(w, list, next_job, next_event);
+    if (r != SQLITE_OK || (next_job <= 0 && next_event <= 0))
+        return r;
+    w->noted_job = next_job > 0 ? next_job : w->noted_job;
+    w->noted_event = next_event > 0 ? next_event : w->noted_event;
+    history_directory_note(w->directory, w->noted_job, w->noted_event);
+    w->urgent = true;
+    return r;
 }
 
 // The lock is held; it is let go while the file is written.
@@ -183,12 +210,14 @@ static void write_queue(struct history_writer *w) {
     HASH_CLEAR(waiting, w->by_id);
     w->queue_end = NULL;
     w->next_job = w->next_event = 0;
+    bool suspect = w->suspect;
+    w->suspect = false;
     w->writing = true;
     if (w->has_limits)
         w->limits = w->next_limits;
     w->has_limits = false;
     pthread_mutex_unlock(&w->lock);
-    int r = w->file.db ? write_batch(w, &list, next_job, next_event) : SQLITE_CANTOPEN;
+    int r = write_now(w, &list, next_job, next_event, suspect);
     pthread_mutex_lock(&w->lock);
     w->writing = false;
     while (list) {
@@ -204,9 +233,12 @@ static void write_queue(struct history_writer *w) {
             HASH_ADD(waiting, w->by_id, id, sizeof(change->id), change);
         }
     }
-    if (r == SQLITE_OK) {
+    if (!w->dirty)
+        w->dirty_at = now_mono();
+    w->dirty = true;
+    if (r == SQLITE_OK && !w->flush_failed) {
         w->trouble[0] = 0;
-    } else {
+    } else if (r != SQLITE_OK) {
         w->next_job = MAX(w->next_job, next_job);
         w->next_event = MAX(w->next_event, next_event);
         recover(w, r);
@@ -214,38 +246,58 @@ static void write_queue(struct history_writer *w) {
     ev_async_send(w->loop, &w->done);
 }
 
+// The kernel's part of it. Returns 0 or a negative errno.
+static int sync_directory(const struct history_writer *w) {
+    int r = history_directory_make(w->directory, w->output);
+    _cleanup_close_ int fd = r == 0 ? open(w->output, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : r;
+    return r < 0 ? r : fd < 0 || syncfs(fd) < 0 ? -errno : 0;
+}
+
 // From here on nothing of what was written is lost with the power.
 static void flush(struct history_writer *w) {
     pthread_mutex_unlock(&w->lock);
-    int fd = open(w->output, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0)
-        syncfs(fd);
-    fd_close(fd);
+    int r = sync_directory(w), written = SQLITE_OK;
     if (w->file.db)
-        sqlite3_wal_checkpoint_v2(w->file.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+        written = sqlite3_wal_checkpoint_v2(w->file.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    if (w->file.db && !history_file_is_there(&w->file, w->path))
+        written = SQLITE_READONLY_DBMOVED;
     pthread_mutex_lock(&w->lock);
+    w->urgent = false;
+    w->dirty_at = now_mono();
+    bool failed = r < 0 || (written != SQLITE_OK && written != SQLITE_BUSY), told = failed || w->flush_failed;
+    if (failed && written != SQLITE_OK)
+        recover(w, written);
+    else if (failed)
+        snprintf(w->trouble, sizeof(w->trouble), "%.100s: %s", w->output, strerror(-r));
+    else if (w->flush_failed)
+        w->trouble[0] = 0;
+    w->dirty = failed;
+    w->flush_failed = failed;
+    if (told)
+        ev_async_send(w->loop, &w->done);
 }
 
 static void *thread_main(void *data) {
     struct history_writer *w = data;
+    if (w->file.db)
+        history_directory_sweep(w->directory, w->output, w->file.db);
     pthread_mutex_lock(&w->lock);
     double expiry = next_expiry(w);
     while (!w->leaving) {
-        if (!has_work(w)) {
-            bool woken = wait_for(w, w->dirty ? FLUSH : expiry);
-            if (woken || w->leaving)
-                continue;
-            if (w->dirty) {
-                flush(w);
-                w->dirty = false;
-                expiry = next_expiry(w);
-                continue;
-            }
-        } else if (!w->leaving) {
+        double due = w->urgent ? 0 : w->dirty_at + FLUSH - now_mono(); // also where there is always something to write
+        if (w->dirty && due <= 0) {
+            flush(w);
+            expiry = next_expiry(w);
+            continue;
+        }
+        if (has_work(w)) {
             wait_for(w, w->trouble[0] ? RETRY : GATHER);
+        } else {
+            bool woken = wait_for(w, w->dirty ? due : expiry);
+            if (woken || w->dirty)
+                continue;
         }
         write_queue(w);
-        w->dirty = true;
         expiry = next_expiry(w);
     }
     if (has_work(w))
@@ -260,6 +312,7 @@ int history_writer_start(struct history_writer *w, struct ev_loop *loop,
     pthread_condattr_t attr;
     sigset_t all, before;
     w->loop = loop;
+    w->urgent = true; // the first numbers of this run
     pthread_mutex_init(&w->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

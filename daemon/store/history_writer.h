@@ -7,6 +7,8 @@
 
 #include "daemon/store/history_file.h"
 
+#define HISTORY_FILE "history.db"
+
 // A change, from the loop to the thread and back.
 struct history_change {
     int64_t id;
@@ -19,7 +21,8 @@ struct history_change {
 };
 
 struct history_writer {
-    char *path, *output;      // owned: the file, and the directory of larger outputs
+    char *directory;          // owned, as are these
+    char *path, *output;      // the file, and the directory of larger outputs
     struct history_file file; // the thread's
     struct history_limits limits;
     pthread_t thread;
@@ -33,14 +36,20 @@ struct history_writer {
     struct history_change *over, *over_end;           // what is in the file now
     size_t queued;
     int64_t next_job, next_event; // to be noted; 0: no news
+    bool suspect;                 // what was read of the file was damaged
     int64_t count, bytes;
     struct history_limits next_limits; // from the next batch on
     bool has_limits;
     char trouble[160]; // "": none
-    bool replaced;     // the file was damaged, and another was begun
+    char anew[300];    // "", or why another file was begun
     bool writing;
     bool dirty; // something of the file is not safe from a loss of power
     bool leaving;
+    // The thread's:
+    double dirty_at;                // since when
+    bool urgent;                    // numbers ahead are to be safe before they are given
+    bool flush_failed;              // trouble is that
+    int64_t noted_job, noted_event; // as they were noted last
 };
 
 int history_writer_start(struct history_writer *writer, struct ev_loop *loop,
@@ -52,5 +61,3 @@ void history_change_free(struct history_change *change);
 void history_change_append(struct history_change **first, struct history_change **last, struct history_change *change);
 // On the thread: the job and its outputs leave the file. Returns an SQLite result code.
 int history_writer_drop(struct history_writer *writer, int64_t id);
-// Moves a damaged file and what belongs to it aside, as PATH.damaged-TIME.
-void history_set_aside(const char *path);

@@ -150,7 +150,7 @@ class Daemon:
         procs.kill(worker, signal.SIGKILL)
         procs.kill(self.pid, signal.SIGKILL)
         self.process.wait()
-        procs.eventually(lambda: not procs.alive(worker), "the worker is gone, and what it had open")
+        procs.eventually(lambda: procs.ended(worker), "the worker is gone, and what it had open")
 
     def errors(self):
         with open(self.log, "rb") as file:

@@ -46,6 +46,14 @@ def alive(pid):
     return fields is not None and fields[0] not in (b"Z", b"X")
 
 
+def ended(pid):
+    """Gone with all its threads, and so with what it had open: the first thread may be a zombie before the others are."""
+    try:
+        return not alive(pid) and len(os.listdir(f"/proc/{pid}/task")) <= 1
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def sleeps_in(pid, numbers):
     """The process's first thread sleeps in one of these system calls, given by machine."""
     text = read(pid, "syscall")

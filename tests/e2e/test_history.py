@@ -4,22 +4,14 @@ import glob
 import os
 import shutil
 import signal
-import sqlite3
 import subprocess
 
 import procs
-from client import LIMIT_REACHED, NOT_FOUND, data_of
-from harness import Daemon, Skip, assert_reason, assert_refused, child, daemon_test, every_set, needs_root, text
+from client import NOT_FOUND, data_of
+from harness import Daemon, assert_reason, assert_refused, child, daemon_test, every_set, text
+from history import again, at_rest
 
 SETS = "any"
-
-
-def again(directory, **more):
-    return Daemon(directory=directory, **more)
-
-
-def at_rest(client):
-    procs.eventually(lambda: client.call("daemon.stats")["history"]["safe"], "the store comes to rest")
 
 
 @daemon_test
@@ -185,117 +177,6 @@ def test_secrets_are_never_on_disk(daemon, client):
         assert os.stat(path).st_mode & 0o077 == 0, path
 
 
-def damage(kind, path):
-    with open(path, "r+b") as file:
-        if kind == "header":
-            file.write(b"this is no database")
-        elif kind == "middle":
-            file.seek(4096 * 2)
-            file.write(os.urandom(4096 * 3))
-        elif kind == "truncated":
-            file.truncate(5000)
-        elif kind == "empty":
-            file.truncate(0)
-
-
-def test_a_damaged_file_is_moved_aside():
-    for kind in ("header", "middle", "truncated", "empty"):
-        with Daemon() as daemon:
-            client = daemon.client()
-            for i in range(200):
-                client.run(["true"], name=f"job{i}")
-            daemon.terminate()
-            damage(kind, os.path.join(daemon.state, "history.db"))
-            with again(daemon.directory) as second:
-                known = second.client()
-                assert known.run(["echo", kind])["result"]["exit_code"] == 0
-                assert known.call("daemon.info")["capabilities"]["store_trouble"] is None
-                if kind != "empty":
-                    assert b"damaged" in second.errors(), (kind, second.errors())
-                    assert glob.glob(os.path.join(second.state, "history.db.damaged-*")), kind
-
-
-def test_a_file_of_a_newer_supd_is_left_alone():
-    with Daemon() as daemon:
-        daemon.client().run(["true"])
-        daemon.terminate()
-        with sqlite3.connect(os.path.join(daemon.state, "history.db")) as db:
-            db.execute("PRAGMA user_version = 99")
-        db.close()
-        with again(daemon.directory) as second:
-            client = second.client()
-            assert client.run(["true"])["result"]["exit_code"] == 0
-            info = client.call("daemon.info")["capabilities"]
-            assert info["store"] == "memory" and "history.db" in info["store_trouble"], info
-
-
-class SmallDisk:
-    """A file system with so much room, for the state directory."""
-
-    def __init__(self, size):
-        needs_root()
-        self.size = size
-
-    def __enter__(self):
-        self.daemon = Daemon()
-        os.makedirs(self.daemon.state, mode=0o700)
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={self.size},mode=0700", "supd-test",
-                               self.daemon.state], capture_output=True)
-        if done.returncode != 0:
-            raise Skip("no tmpfs can be mounted here")
-        return self.daemon
-
-    def __exit__(self, *failure):
-        subprocess.run(["umount", "-l", self.daemon.state], check=False)
-        shutil.rmtree(self.daemon.directory, ignore_errors=True)
-
-
-def fill(directory):
-    """Takes all that is left of the disk."""
-    with open(os.path.join(directory, "ballast"), "wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"x" * 4096)
-        except OSError:
-            pass
-
-
-def test_a_full_disk_stops_nobody():
-    with SmallDisk("2M") as daemon:
-        with daemon:
-            client = daemon.client()
-            client.run(["true"])
-            at_rest(client)
-            fill(daemon.state)
-            job = client.run(["seq", "1", "100000"])
-            assert_reason(job, "exited", exit_code=0)
-            procs.eventually(lambda: client.call("daemon.info")["capabilities"]["store_trouble"], "it is said")
-            assert client.call("job.status", id=job["id"])["job"]["stdout"]["bytes"] == job["stdout"]["bytes"]
-            assert b"can't be written" in daemon.errors()
-            assert client.run(["echo", "on"])["durable"] is False
-            daemon.kill_worker()
-            assert client.call("job.status", id=job["id"])["job"]["result"]["exit_code"] == 0
-            os.unlink(os.path.join(daemon.state, "ballast"))
-            procs.eventually(lambda: client.call("daemon.info")["capabilities"]["store_trouble"] is None, "it works again")
-            at_rest(client)
-            assert client.call("job.status", id=job["id"])["job"]["durable"] is True
-
-
-def test_a_full_disk_can_refuse():
-    with SmallDisk("2M") as daemon:
-        daemon.options = ["--set", "store_full=refuse"]
-        with daemon:
-            client = daemon.client()
-            fill(daemon.state)
-            client.run(["seq", "1", "100000"])
-            procs.eventually(lambda: client.call("daemon.info")["capabilities"]["store_trouble"], "it is said")
-            error = client.refused("job.start", argv=["true"])
-            assert error.code == LIMIT_REACHED and error.data["limit"] == "store", error
-            os.unlink(os.path.join(daemon.state, "ballast"))
-            procs.eventually(lambda: client.call("daemon.info")["capabilities"]["store_trouble"] is None, "it works again")
-            assert client.run(["true"])["result"]["exit_code"] == 0
-
-
 def test_a_copy_made_at_any_moment_starts():
     """What a loss of power leaves: some prefix of what was written."""
     copies, done = [], []
@@ -332,18 +213,3 @@ def test_without_a_store_everything_else_works():
         assert_reason(client.wait(live), "exited", exit_code=6)
         assert not os.path.exists(os.path.join(daemon.state, "history.db"))
         daemon.process.send_signal(signal.SIGTERM)
-
-
-def test_a_state_directory_that_is_not_writable_is_said():
-    with Daemon() as daemon:
-        daemon.client().run(["true"])
-        daemon.terminate()
-        path = os.path.join(daemon.state, "history.db")
-        for name in glob.glob(path + "*"):
-            os.unlink(name)
-        os.mkdir(path)
-        with again(daemon.directory) as second:
-            client = second.client()
-            assert client.run(["true"])["result"]["exit_code"] == 0
-            assert client.call("daemon.info")["capabilities"]["store_trouble"]
-            assert b"no history" in second.errors()

@@ -1,0 +1,21 @@
+// history_directory: what stands beside the database: larger outputs, the numbers that were given, damaged files that were
+// moved aside. For history.c and its thread.
+#pragma once
+
+#include <sqlite3.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+// Makes it, and the one for outputs. Returns 0 or a negative errno.
+int history_directory_make(const char *directory, const char *outputs);
+
+// The database and what belongs to it get other names, FILE.damaged-TIME; of those the last few are kept.
+void history_directory_set_aside(const char *directory, const char *file);
+
+// Numbers that were never given, from the file that survives a damaged database; unchanged where it says less.
+void history_directory_numbers(const char *directory, int64_t *next_job, int64_t *next_event);
+void history_directory_note(const char *directory, int64_t next_job, int64_t next_event);
+
+// Outputs of jobs that the database does not know go, as a death in the middle leaves them; all stay as long as there is
+// a damaged one, which may know them.
+void history_directory_sweep(const char *directory, const char *outputs, sqlite3 *db);
