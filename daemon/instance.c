@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <libgen.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -61,7 +62,28 @@ static long lock_holder(int fd) {
     return n > 0 ? strtol(text, NULL, 10) : 0;
 }
 
-static int lock_take(const char *dir, long holder, int *lock, int *ret_fd, char why[400]) {
+// One whose keeper was killed ends its jobs and leaves (worker.c): whoever is started in its place waits for that, and
+// looks again ten times a second. Returns 0, or a negative errno: -EINTR when we are to stop.
+static int lock_await(int fd) {
+    const struct timespec step = {.tv_nsec = 100000000};
+    sigset_t ends; // blocked here, where there is a keeper to pass them on
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK)
+            return -errno;
+        if (sigtimedwait(&ends, NULL, &step) > 0)
+            return -EINTR;
+    }
+    return 0;
+}
+
+static bool is_gone(long pid) {
+    return pid > 0 && kill((pid_t)pid, 0) < 0 && errno == ESRCH;
+}
+
+static int lock_take(const char *dir, const struct instance_parts *parts, int *lock, int *ret_fd, char why[400]) {
     if (*lock > 0) { // of the worker before us
         *ret_fd = *lock;
         return 0;
@@ -74,13 +96,20 @@ static int lock_take(const char *dir, long holder, int *lock, int *ret_fd, char 
         snprintf(why, 400, "%.300s: %s", path, strerror(errno));
         return -errno;
     }
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+    int r = flock(fd, LOCK_EX | LOCK_NB) < 0 ? -EADDRINUSE : 0;
+    if (r < 0 && is_gone(lock_holder(fd))) {
+        log_warning(parts->log,
+                    "%s: the supd before, whose keeper (process %ld) is gone, ends its jobs: waiting for it", dir,
+                    lock_holder(fd));
+        r = lock_await(fd);
+    }
+    if (r < 0) {
         snprintf(why, 400, "%.200s is in use by another supd, process %ld: stop it, or name other directories", dir,
                  lock_holder(fd));
         return -EADDRINUSE;
     }
     char pid[32];
-    int n = snprintf(pid, sizeof(pid), "%ld\n", holder);
+    int n = snprintf(pid, sizeof(pid), "%ld\n", parts->pid);
     if (ftruncate(fd, 0) == 0 && pwrite(fd, pid, (size_t)n, 0) != n) {
         // Only a word to whoever finds it locked: a full disk is no reason not to start.
     }
@@ -128,10 +157,10 @@ int instance_open(struct instance *instance, const struct instance_parts *parts,
     if (r == 0)
         r = socket_directory(parts->socket, parts->is_shared ? 0755 : 0700, why);
     if (r == 0)
-        r = lock_take(parts->runtime_dir, parts->pid, &parts->locks[0], &instance->runtime_lock, why);
+        r = lock_take(parts->runtime_dir, parts, &parts->locks[0], &instance->runtime_lock, why);
     int kept = r == 0 ? directory_own(parts->state_dir, 0700, &state, why) : 0;
     if (r == 0 && kept == 0 && (runtime.st_ino != state.st_ino || runtime.st_dev != state.st_dev))
-        kept = lock_take(parts->state_dir, parts->pid, &parts->locks[1], &instance->state_lock, why);
+        kept = lock_take(parts->state_dir, parts, &parts->locks[1], &instance->state_lock, why);
     if (kept == -EADDRINUSE || kept == -EPERM) // somebody else's
         r = kept;
     else if (kept < 0)

@@ -36,6 +36,7 @@ struct state {
     int failed;               // in a row
     double watchdog, looked;  // seconds between looks, 0: none; the last one
     unsigned beats;           // of the worker's, then
+    unsigned hung;            // looks in a row that found it where it was
 };
 
 // Growing a table that is shared waits for all who may be reading it (expand_files, synchronize_rcu): done once, here.
@@ -67,6 +68,7 @@ static pid_t worker_clone(void) {
 
 static void worker_start(struct state *s) {
     s->head->starts++;
+    s->hung = 0;
     pid_t pid = worker_clone();
     if (pid == 0) {
         int status = s->keeper->work(s->keeper->data);
@@ -194,7 +196,9 @@ static void watch(struct state *s) {
     unsigned beats = __atomic_load_n(&s->head->beats, __ATOMIC_ACQUIRE);
     if (beats == s->beats && s->head->ready_start == s->head->starts && s->worker > 0) {
         log_error(s->keeper->log, "keeper: the worker has not moved for %.0f s: killing it", s->watchdog);
-        kill(s->worker, SIGABRT);
+        kill(s->worker, s->hung++ == 0 ? SIGABRT : SIGKILL); // one that is stopped ends of nothing else
+    } else {
+        s->hung = 0;
     }
     s->beats = beats;
     s->looked = now_mono();

@@ -106,7 +106,8 @@ static int worker_open_os(struct worker *w) {
     int r = launcher_new(w->loop, config->spawn, (int)config->launchers, parts_is_shared(w), head, &w->launcher);
     if (r < 0)
         return worker_fail(w, "launchers", r);
-    const struct instance_parts instance = {.socket = w->options->socket,
+    const struct instance_parts instance = {.log = &w->log,
+                                            .socket = w->options->socket,
                                             .runtime_dir = w->options->runtime_dir,
                                             .state_dir = w->options->state_dir,
                                             .locks = head->locks,

@@ -2,8 +2,11 @@
 #include "daemon/renewal.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "common/util.h"
@@ -14,6 +17,8 @@
 #include "daemon/store/history.h"
 
 #define PATIENCE 2.0 // seconds for input on its way to a job, and for batches
+
+enum { CHECK_MOST = 5000 }; // milliseconds for a program to say whether it would start
 
 static void limits_apply(struct worker *w) {
     const struct config *c = &w->settings;
@@ -60,6 +65,18 @@ static void on_patience(struct ev_loop *loop, struct ev_timer *timer, int events
     w->gone = true;
 }
 
+// The loop waits for it, but not for ever.
+static int check_wait(pid_t pid) {
+    int status = -1;
+    _cleanup_close_ int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    struct pollfd end = {.fd = fd, .events = POLLIN};
+    if (fd < 0 || poll(&end, 1, CHECK_MOST) <= 0)
+        kill(pid, SIGKILL); // our child, not waited for: the number is its own
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    return status;
+}
+
 // Whether the program that is installed now would start at all as we were started. It takes some milliseconds.
 static bool program_is_sound(const struct worker *w) {
     const struct options *o = w->options;
@@ -68,7 +85,6 @@ static bool program_is_sound(const struct worker *w) {
         count++;
     _cleanup_free_ char **argv = calloc(count + 2, sizeof(*argv));
     pid_t pid;
-    int status = -1;
     char check[] = "--check";
     if (!argv)
         return false;
@@ -76,8 +92,7 @@ static bool program_is_sound(const struct worker *w) {
     argv[count] = check;
     if (posix_spawn(&pid, o->program, NULL, NULL, argv, environ) != 0)
         return false;
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
+    int status = check_wait(pid);
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 

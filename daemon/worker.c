@@ -129,6 +129,7 @@ static void worker_watch(struct worker *w) {
 }
 
 static void worker_ready(const struct worker *w) {
+    __atomic_fetch_add(&w->kept->head->beats, 1, __ATOMIC_RELEASE); // it has moved since the keeper looked
     w->kept->head->ready_start = w->kept->head->starts;
     if (w->kept->head->keeper > 0)
         kept_ask(w->kept->head, KEPT_ASK_READY);
@@ -157,7 +158,8 @@ int worker_run(const struct options *options, struct kept *kept) {
         kept->head->started_wall = now_wall();
         kept->head->started_mono = now_mono();
     }
-    if (options->settings.privileges == PRIVILEGES_NO_NEW) // before there are threads: each has its own; children inherit it
+    if (options->settings.privileges ==
+        PRIVILEGES_NO_NEW) // before there are threads: each has its own; children inherit it
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     int r = parts_take_over(kept);
     w.loop = r == 0 ? parts_loop() : NULL;

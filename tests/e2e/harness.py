@@ -93,6 +93,7 @@ class Daemon:
         self.socket = os.path.join(self.run, "socket")
         self.config = os.path.join(self.directory, "supd.json")
         self.log = os.path.join(self.directory, f"stderr.{time.monotonic_ns()}")
+        self.program = SUPD
         self.options = list(options)
         self.nofile = nofile
         self.environment = environment
@@ -102,7 +103,7 @@ class Daemon:
         self.clients = []
 
     def command(self):
-        words = [SUPD, "--user", "--socket", self.socket, "--state-dir", self.state, "--runtime-dir", self.run,
+        words = [self.program, "--user", "--socket", self.socket, "--state-dir", self.state, "--runtime-dir", self.run,
                  "--config", self.config]
         for name, value in SETTINGS.items():
             words += ["--set", f"{name}={value}"]

@@ -6,21 +6,10 @@ import time
 
 import procs
 from chaos import shake
-from client import CONFLICT, UNSUPPORTED, Closed, RpcError, data_of
+from client import CONFLICT, Closed, RpcError, data_of
 from harness import (GUARD, Daemon, Skip, assert_reason, assert_refused, child, daemon_test, is_sanitized, needs_tree,
                      text)
-
-
-def gate(daemon, name="gate"):
-    """A fifo, and a job's words that wait until it is written to."""
-    path = os.path.join(daemon.directory, name)
-    os.mkfifo(path)
-    return path
-
-
-def open_gate(path, line="go"):
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(line + "\n")
+from recovery import gate, open_gate
 
 
 @daemon_test
@@ -268,75 +257,6 @@ def test_a_segmentation_fault_is_a_death_like_others(daemon, client):
     assert client.call("job.status", id=job["id"])["job"]["state"] == "running"
 
 
-@daemon_test
-def test_dying_again_and_again_is_said_and_slowed(daemon, client):
-    for _ in range(25):
-        before = daemon.worker
-        procs.kill(before, signal.SIGKILL)
-        procs.eventually(lambda: daemon.worker not in (None, before), "another worker is there")
-    assert client.run(["echo", "still"])["result"]["exit_code"] == 0
-    assert b"dies again and again" in daemon.errors(), daemon.errors()
-
-
-@daemon_test
-def test_the_keepers_end_ends_all_in_order(daemon, client):
-    job = client.start(child("sleep", 1000))
-    worker = daemon.worker
-    daemon.expect_clean = False
-    waiting = client.request("job.wait", ids=[job["id"]])
-    client.call("daemon.info")  # the answer to the wait is owed: who asks later may find nobody
-    procs.kill(daemon.pid, signal.SIGKILL)
-    (over,) = client.result(waiting)["jobs"]
-    assert_reason(over, "killed", killed_by={"by": "daemon", "uid": None})
-    procs.eventually(lambda: not procs.alive(worker), "the worker leaves")
-    assert b"the keeper" in daemon.errors() and not os.path.exists(daemon.socket)
-
-
-@daemon_test
-def test_sigterm_stops_even_while_there_is_no_worker(daemon, client):
-    client.start(child("sleep", 1000))
-    procs.kill(daemon.pid, signal.SIGSTOP)
-    procs.kill(daemon.worker, signal.SIGKILL)
-    daemon.process.send_signal(signal.SIGTERM)
-    procs.kill(daemon.pid, signal.SIGCONT)
-    assert daemon.process.wait(GUARD) == 0
-
-
-@daemon_test
-def test_reexec_keeps_everything(daemon, client):
-    path = gate(daemon)
-    job = client.start(["sh", "-c", f"echo before; read x <{path}; echo after; exit 7"], lease=True)
-    waiter, events = daemon.client(), daemon.client()
-    wait = waiter.request("job.wait", id=job["id"], inline_bytes=100)
-    events.call("event.subscribe")
-    half = daemon.client()
-    half.send_raw(b'{"jsonrpc":"2.0","id":1,"method":"daem')  # half a line: it is not dropped either
-    daemon.client().call("daemon.info")
-    keeper, before = daemon.pid, daemon.worker
-    answer = client.call("daemon.reexec")
-    assert answer["jobs"] == 1 and daemon.pid == keeper and daemon.worker != before
-    half.methods[1] = ("daemon.info", {})
-    half.send_raw(b'on.info"}\n')
-    assert half.result(1)["pid"] == keeper
-    open_gate(path)
-    over = waiter.result(wait)["jobs"][0]
-    assert_reason(over, "exited", exit_code=7)
-    assert text(over) == "before\nafter\n"
-    client.close()
-
-
-@daemon_test
-def test_a_program_that_would_not_start_is_not_gone_on_with(daemon, client):
-    job = client.start(child("sleep", 1000))
-    with open(daemon.config, "w", encoding="utf-8") as file:
-        file.write('{"launchers": 1000}')
-    assert_refused(client.refused("daemon.reexec"), CONFLICT)
-    assert client.call("job.status", id=job["id"])["job"]["state"] == "running"
-    with open(daemon.config, "w", encoding="utf-8") as file:
-        file.write("{}")
-    assert client.call("daemon.reexec")["jobs"] == 1
-
-
 def test_recovery_with_no_descriptors_left():
     with Daemon(nofile=120) as daemon:
         client = daemon.client()
@@ -354,13 +274,6 @@ def test_recovery_with_no_descriptors_left():
         for id_ in ids:
             assert_reason(client.call("job.wait", id=id_)["jobs"][0], "killed")
         assert client.run(["echo", "room"])["result"]["exit_code"] == 0
-
-
-def test_reexec_without_a_keeper_is_unsupported():
-    with Daemon(["--no-keeper"]) as daemon:
-        client = daemon.client()
-        assert_refused(client.refused("daemon.reexec"), UNSUPPORTED)
-        assert client.run(["true"])["result"]["exit_code"] == 0
 
 
 @daemon_test
