@@ -68,11 +68,14 @@ void run_keep(struct run *run) {
 // A run is written before it counts.
 void run_keep_order(struct run *run) {
     struct kept_job *record = run->kept;
-    const struct order *order = &run->order;
-    if (!record || (record->order_count == order->count && record->order_full == order->full))
+    struct order *order = &run->order;
+    if (!record || (record->order_count == order->count && record->order_full == order->full && !order->changed))
         return;
     struct kept *kept = run->runner->parts.kept;
     record->order_full = order->full;
+    if (order->changed) // all are written anew
+        __atomic_store_n(&record->order_count, 0, __ATOMIC_RELEASE);
+    order->changed = false;
     if (order->count * sizeof(struct order_run) > record->order.size) {
         // What does not fit is in no known order, should it come to that.
         if (kept_blob_put(kept, &record->order, order->runs, order->capacity * sizeof(struct order_run)) < 0)

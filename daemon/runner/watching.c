@@ -101,6 +101,10 @@ void run_pipe_read(struct run_pipe *pipe) {
 
 static void on_pipe(struct ev_loop *loop, struct ev_io *io, int events) {
     struct run_pipe *pipe = io->data;
+    struct run_pipe *other = &pipe->run->pipes[!pipe->stream];
+    // Of what has come in one turn libev tells the last first: what was printed before is read before.
+    if (other->fd >= 0 && ev_clear_pending(loop, &other->io))
+        run_pipe_read(other);
     run_pipe_read(pipe);
     run_streams_settle(pipe->run);
 }

@@ -1,7 +1,14 @@
 // The reading order of two streams.
 #include "daemon/store/order.h"
 
+#include <math.h>
+
 #include "common/util.h"
+
+enum { ORDER_TIMES = ORDER_MAX / 2 }; // runs from which on cuts that are there for their times alone are joined
+#define ORDER_STEP 0.001              // seconds between those
+#define ORDER_FINE (1.0 / 1024)       // of its age: how far a run's time may be off where room is made, ...
+#define ORDER_COARSE (1.0 / 32)       // ... and at the very most
 
 void order_done(struct order *order) {
     free(order->runs);
@@ -22,13 +29,46 @@ int order_copy(struct order *to, const struct order *from) {
     return order_load(to, from->runs, from->count, from->full);
 }
 
+// Joins each run with the one of its stream before it that is less than a share of its own age away: only where nothing
+// of the other stream stands in between, or whatever does.
+static void order_join(struct order *o, double now, double share, bool switches) {
+    const struct order_run *last[2] = {NULL, NULL};
+    size_t kept = 0;
+    for (size_t i = 0; i < o->count; i++) {
+        const struct order_run run = o->runs[i];
+        const struct order_run *before = last[run.stream];
+        bool joins = before && (switches || before == &o->runs[kept - 1]) &&
+                     fabs(run.at - before->at) < fabs(now - run.at) * share;
+        if (joins)
+            continue;
+        o->runs[kept] = run;
+        last[run.stream] = &o->runs[kept++];
+    }
+    o->removed += o->count - kept;
+    o->changed |= kept < o->count;
+    o->count = kept;
+}
+
+// Makes room for a fourth more. Cuts that are there for their times alone go first.
+static void order_thin(struct order *o, double now, size_t most, bool switches) {
+    for (double share = ORDER_FINE; o->count > most - most / 4 && share <= ORDER_COARSE; share *= 2)
+        order_join(o, now, share, switches);
+}
+
+static void order_make_room(struct order *o, double now) {
+    if (o->count >= MAX(o->thin_at, (size_t)ORDER_TIMES)) {
+        order_thin(o, now, ORDER_TIMES, false);
+        o->thin_at = o->count + ORDER_TIMES / 4;
+    }
+    if (o->count >= ORDER_MAX)
+        order_thin(o, now, ORDER_MAX, true);
+}
+
 void order_add(struct order *o, int stream, int64_t start, double at) {
-    if (o->count > 0 && o->runs[o->count - 1].stream == stream && !o->full && at - o->runs[o->count - 1].at < 1)
+    const struct order_run *last = o->count > 0 ? &o->runs[o->count - 1] : NULL;
+    if (o->full || (last && last->stream == stream && fabs(at - last->at) < ORDER_STEP))
         return;
-    bool again = o->count > 0 && o->runs[o->count - 1].stream == stream;
-    // The last runs are for switches: a job that prints for an hour keeps its order.
-    if (o->full || (again && o->count >= ORDER_MAX / 2))
-        return;
+    order_make_room(o, at);
     if (o->count == o->capacity) {
         size_t capacity = o->capacity ? o->capacity * 2 : 4;
         struct order_run *runs = capacity > ORDER_MAX ? NULL : realloc(o->runs, capacity * sizeof(*runs));
@@ -52,13 +92,14 @@ static int64_t run_end(const struct order *o, size_t i, const int64_t total[2]) 
 
 bool order_next(const struct order *o, const int64_t next[2], const int64_t total[2], size_t *hint, int *ret_stream,
                 int64_t *ret_end, double *ret_at) {
-    for (size_t i = *hint; i < o->count; i++) {
+    // Runs that have gone since stood before or behind it.
+    for (size_t i = *hint > o->removed ? *hint - o->removed : 0; i < o->count; i++) {
         const struct order_run *run = &o->runs[i];
         int64_t end = MIN(run_end(o, i, total), total[run->stream]);
         if (next[run->stream] >= end)
             continue;
         bool known = !(o->full && end == total[run->stream]) || next[run->stream] == run->start;
-        *hint = i;
+        *hint = i + o->removed;
         *ret_stream = run->stream;
         *ret_end = end;
         *ret_at = known ? run->at : 0;

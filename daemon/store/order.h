@@ -1,7 +1,8 @@
 // order: in which order the bytes of a job's two streams were read, and when.
 //
-// A bounded list of runs: from this offset on, this stream was read, until the next run. When the list is
-// full the order of what comes later is not known any more; nothing else suffers.
+// A bounded list of runs: from this offset on, this stream was read, until the next run. Where there is no room for
+// more, older runs are joined with what came shortly before them, the older the more: of what was read lately order and
+// times stay exact.
 #pragma once
 
 #include <stdbool.h>
@@ -19,7 +20,10 @@ struct order_run {
 struct order {
     struct order_run *runs; // owned
     size_t count, capacity;
-    bool full; // what came after the last run is in no known order
+    size_t thin_at; // the next count at which room is made; 0: the first time
+    size_t removed; // runs so far, to make room
+    bool full;      // what came after the last run is in no known order
+    bool changed;   // runs that were there have gone; for whoever keeps a copy, who takes this back
 };
 
 void order_done(struct order *order);
@@ -27,7 +31,7 @@ void order_done(struct order *order);
 int order_copy(struct order *to, const struct order *from);
 // What another process had noted of it.
 int order_load(struct order *order, const struct order_run *runs, size_t count, bool full);
-// `size` bytes of a stream were read, the first at `start`. A long run is cut once a second, so that its times mean something.
+// Bytes of a stream were read, the first at `start`. A long run is cut every millisecond, so that its times mean something.
 void order_add(struct order *order, int stream, int64_t start, double at);
 
 // The next piece to show when `next[s]` is the first offset of stream s that was not shown yet and total[s] its

@@ -1,5 +1,10 @@
 """job.output: stored output by offset."""
 
+import os
+import signal
+import time
+
+import procs
 from client import data_of
 from harness import NOT_FOUND, assert_refused, child, daemon_test
 from reading import check_encoding, flood, read_all
@@ -9,8 +14,8 @@ from reading import check_encoding, flood, read_all
 def test_output_of_a_final_job(daemon, client):
     job = client.run(child("lines", 3))
     answer = client.output(job, stream="stdout")
-    assert [(c["stream"], c["offset"], c["data"]) for c in answer["chunks"]] == \
-        [("stdout", 0, "line 1\nline 2\nline 3\n")], answer
+    assert all(c["stream"] == "stdout" for c in answer["chunks"]) and answer["chunks"][0]["offset"] == 0, answer
+    assert b"".join(map(data_of, answer["chunks"])) == b"line 1\nline 2\nline 3\n", answer
     assert answer["next"]["stdout"] == 21 and answer["gaps"] == [] and answer["eof"] is True
 
 
@@ -64,6 +69,42 @@ def test_both_streams_come_in_the_order_read(daemon, client):
     for i in range(20):
         expected += [("stdout", b"out %d\n" % i), ("stderr", b"err %d\n" % i)]
     assert reader.order == expected, reader.order
+
+
+@daemon_test
+def test_each_line_has_its_own_time(daemon, client):
+    job = client.start(["cat"], stdin="stream")
+    for i in range(6):
+        client.call("job.input", id=job["id"], data=f"line {i}\n")
+        client.wait_text(job, f"line {i}\n")
+        read_by = time.time()
+        procs.eventually(lambda: time.time() > read_by + 0.01, "the clock goes on")
+    client.call("job.input", id=job["id"], eof=True)
+    client.wait(job)
+    times = [chunk["at"] for chunk in client.output(job)["chunks"]]
+    assert len(times) == 6 and sorted(set(times)) == times, times
+
+
+# The worker sleeps while both streams are written to: it finds both at once when it wakes up.
+@daemon_test
+def test_of_two_streams_the_one_written_first_is_read_first(daemon, client):
+    for number in range(4):
+        path = os.path.join(daemon.directory, f"written{number}")
+        words = ["echo first >&2; echo second", "echo first; echo second >&2"][number % 2]
+        reader, writer = os.pipe()
+        script = f"echo up; echo up >&2; read x; {words}; : >{path}; read x"
+        job = client.result(client.request_with([reader], "job.start", argv=["sh", "-c", script], stdin="fd"))["job"]
+        os.close(reader)
+        client.wait_text(job, "up")
+        client.wait_text(job, "up", "stderr")
+        procs.kill(daemon.worker, signal.SIGSTOP)
+        os.write(writer, b"\n")
+        procs.eventually(lambda: os.path.exists(path), "both are written")
+        procs.kill(daemon.worker, signal.SIGCONT)
+        os.close(writer)
+        client.wait(job)
+        told = "".join(chunk["data"] for chunk in client.output(job)["chunks"])
+        assert told.index("first") < told.index("second"), told
 
 
 @daemon_test

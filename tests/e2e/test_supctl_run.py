@@ -277,7 +277,7 @@ def test_options_mirror_the_spec(daemon, client):
     assert 7000 < job["deadlines"]["timeout"] <= 7200 and 5300 < job["deadlines"]["idle_timeout"] <= 5400
     assert 86000 < job["deadlines"]["cpu_timeout"] <= 86400
     client.wait_text(job, "y=z\n")
-    assert client.output(job)["chunks"][0]["data"].split() == ["0077", "3", "y=z"]
+    assert client.status(job, inline_bytes=100)["stdout"]["data"].split() == ["0077", "3", "y=z"]
 
 
 @daemon_test

@@ -128,25 +128,97 @@ START_TEST(random_reads_match_the_model) {
 }
 END_TEST
 
-START_TEST(a_long_run_is_cut_once_a_second) {
+START_TEST(a_long_run_is_cut_every_millisecond) {
     order_add(&order, 0, 0, 10);
-    order_add(&order, 0, 5, 10.9);
+    order_add(&order, 0, 5, 10.0005);
     ck_assert_uint_eq(order.count, 1);
-    order_add(&order, 0, 9, 11.1);
+    order_add(&order, 0, 9, 10.0015);
     ck_assert_uint_eq(order.count, 2);
     ck_assert_int_eq(order.runs[1].start, 9);
 }
 END_TEST
 
-// One stream alone for hours leaves half of the list to switches of streams.
-START_TEST(an_hour_of_one_stream_leaves_room_for_switches) {
-    for (int i = 0; i < 10 * ORDER_MAX; i++)
-        order_add(&order, 0, i, i * 2);
+// The time that a byte of stdout is said to have been read at.
+static double time_of(int64_t offset, int64_t total) {
+    int64_t next[2] = {offset, 0}, totals[2] = {total, 0}, end;
+    size_t hint = 0;
+    int stream;
+    double at;
+    ck_assert(order_next(&order, next, totals, &hint, &stream, &end, &at));
+    return at;
+}
+
+// A line a second for a week: what was read lately has its own time, and older ones are off by a small part of their age.
+START_TEST(a_week_of_one_stream_has_its_times) {
+    enum { WEEK = 7 * 86400 };
+    for (int i = 0; i < WEEK; i++)
+        order_add(&order, 0, i, i);
     ck_assert_uint_le(order.count, ORDER_MAX / 2);
+    for (int i = 0; i < WEEK; i += i < WEEK - 5000 ? 17 : 1) {
+        double at = time_of(i, WEEK);
+        HOLDS(at <= i && i - at <= (WEEK - i) / 16.0);
+        HOLDS(at == i || WEEK - i > 32);
+    }
     size_t before = order.count;
-    order_add(&order, 1, 0, 1e6);
+    order_add(&order, 1, 0, WEEK);
     ck_assert_uint_eq(order.count, before + 1);
     ck_assert(!order.full);
+}
+END_TEST
+
+// Times that go back, as the clock may, cost precision and nothing else.
+START_TEST(a_clock_that_is_set_back_loses_nothing) {
+    char text[64];
+    for (int i = 0; i < 10 * ORDER_MAX; i++)
+        order_add(&order, 0, i, 1e6 - (i % 5000) * 10);
+    ck_assert_uint_le(order.count, ORDER_MAX);
+    walk(10 * ORDER_MAX, 0, text, sizeof(text));
+}
+END_TEST
+
+// Far more switches than there is room for: the latest are in the very order in which they were read.
+START_TEST(the_latest_switches_are_in_order) {
+    enum { COUNT = 50 * ORDER_MAX, LATEST = 100 };
+    for (int i = 0; i < COUNT; i++)
+        order_add(&order, i % 2, i / 2, i);
+    ck_assert_uint_le(order.count, ORDER_MAX);
+    ck_assert(!order.full);
+    int64_t next[2] = {(COUNT - LATEST) / 2, (COUNT - LATEST) / 2}, total[2] = {COUNT / 2, COUNT / 2}, end;
+    size_t hint = 0;
+    int stream;
+    double at;
+    for (int i = COUNT - LATEST; i < COUNT; i++) {
+        ck_assert(order_next(&order, next, total, &hint, &stream, &end, &at));
+        ck_assert_int_eq(stream, i % 2);
+        ck_assert_double_eq(at, i);
+        next[stream] = end;
+    }
+    ck_assert(!order_next(&order, next, total, &hint, &stream, &end, &at));
+}
+END_TEST
+
+// Whoever is in the middle of it while room is made is shown all, once.
+START_TEST(a_walk_goes_on_over_runs_that_have_gone) {
+    int64_t next[2] = {0, 0}, total[2] = {0, 0}, end;
+    size_t hint = 0;
+    unsigned seed = 5;
+    for (int i = 0; i < 20 * ORDER_MAX; i++) {
+        int stream = rand_r(&seed) % 3 == 0, shown;
+        double at;
+        order_add(&order, stream, total[stream], 1 + i * 0.01);
+        total[stream] += 1 + rand_r(&seed) % 9;
+        while (rand_r(&seed) % 3 && order_next(&order, next, total, &hint, &shown, &end, &at)) {
+            HOLDS(end > next[shown] && end <= total[shown] && at > 0);
+            next[shown] = end;
+        }
+    }
+    ck_assert_uint_gt(order.removed, 0);
+    int stream;
+    double at;
+    while (order_next(&order, next, total, &hint, &stream, &end, &at))
+        next[stream] = end;
+    ck_assert_int_eq(next[0], total[0]);
+    ck_assert_int_eq(next[1], total[1]);
 }
 END_TEST
 
@@ -159,7 +231,10 @@ int main(void) {
     tcase_add_test(group, more_switches_than_are_kept_lose_order_not_bytes);
     tcase_add_test(group, a_walk_can_begin_anywhere);
     tcase_add_test(group, random_reads_match_the_model);
-    tcase_add_test(group, a_long_run_is_cut_once_a_second);
-    tcase_add_test(group, an_hour_of_one_stream_leaves_room_for_switches);
+    tcase_add_test(group, a_long_run_is_cut_every_millisecond);
+    tcase_add_test(group, a_week_of_one_stream_has_its_times);
+    tcase_add_test(group, a_clock_that_is_set_back_loses_nothing);
+    tcase_add_test(group, the_latest_switches_are_in_order);
+    tcase_add_test(group, a_walk_goes_on_over_runs_that_have_gone);
     return suite_run(suite);
 }
