@@ -1,9 +1,11 @@
 // supctl events.
+#include <math.h>
 #include <stdio.h>
 
 #include "client/client.h"
 #include "client/exit_code.h"
 #include "client/print.h"
+#include "common/buffer.h"
 #include "common/units.h"
 #include "common/util.h"
 
@@ -23,12 +25,23 @@ struct watching {
 static void on_answer(int64_t id, json_t *result, const struct call_fault *fault, void *data) {
 }
 
-static void print_event(const json_t *event) {
-    char when[32], outcome[64];
-    const json_t *job = json_object_get(event, "job"), *id = json_object_get(event, "id");
-    const char *name = json_string_value(json_object_get(job, "name"));
+// What it was or will be: the end of one that is over, the command of one that begins.
+static void print_event_job(const json_t *job) {
+    char outcome[64];
     print_outcome(job, outcome);
-    printf("%s  %-6lld  %-15s", units_instant(json_number_value(json_object_get(event, "at")), when),
+    const char *name = json_string_value(json_object_get(job, "name"));
+    struct buffer command = {0};
+    if (!*outcome)
+        print_append_command(&command, job);
+    printf("  %s  %s", name ? name : "-", *outcome ? outcome : buffer_head(&command));
+    buffer_done(&command);
+}
+
+static void print_event(const json_t *event) {
+    char when[32];
+    double at = json_number_value(json_object_get(event, "at"));
+    const json_t *job = json_object_get(event, "job"), *id = json_object_get(event, "id");
+    printf("%s.%03d  %-6lld  %-15s", units_instant(at, when), (int)((at - floor(at)) * 1e3),
            (long long)json_integer_value(json_object_get(event, "seq")),
            json_string_value(json_object_get(event, "type")));
     if (json_object_get(event, "from"))
@@ -37,7 +50,9 @@ static void print_event(const json_t *event) {
                (long long)json_integer_value(json_object_get(event, "to")));
     if (json_is_integer(id))
         printf("  %-6lld", (long long)json_integer_value(id));
-    printf("%s%s%s%s\n", name ? "  " : "", name ? name : "", *outcome ? "  " : "", outcome);
+    if (json_is_object(job))
+        print_event_job(job);
+    putchar('\n');
 }
 
 static void on_notification(const char *method, json_t *params, void *data) {

@@ -33,6 +33,8 @@ static void on_final(struct job *job, void *data) {
     struct control *control = data;
     session_lease_end(job);
     event_tell(control, EVENT_FINAL, job);
+    if (job->spec.retain <= 0)
+        events_pump(control); // while there is a record to be shown
     audience_tell(job, WATCH_FINAL, NULL);
     control->activity(control->data);
 }

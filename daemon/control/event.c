@@ -210,3 +210,9 @@ void subscriptions_pump(struct session *session) {
         }
     }
 }
+
+void events_pump(struct control *control) {
+    for (struct session *session = control->sessions; session; session = session->next)
+        if (session->subscriptions && session->identity)
+            subscriptions_pump(session);
+}

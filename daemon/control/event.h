@@ -49,3 +49,4 @@ struct subscription *subscription_find(struct session *session, int64_t id);
 int64_t subscription_id(const struct subscription *subscription);
 // Sends what there is until the session is congested.
 void subscriptions_pump(struct session *session);
+void events_pump(struct control *control); // the same to all

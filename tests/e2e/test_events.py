@@ -65,6 +65,17 @@ def test_since_replays(daemon, client):
 
 
 @daemon_test
+def test_the_end_of_one_that_is_forgotten_at_once_is_told_with_its_record(daemon, client):
+    other = daemon.client()
+    subscribe(other, types=["job.final", "job.forgotten"])
+    for _ in range(3):
+        client.run(["sh", "-c", "exit 3"], retain=0)
+        final, forgotten = event(other), event(other)
+        assert final["type"] == "job.final" and final["job"]["result"]["exit_code"] == 3, final
+        assert forgotten["type"] == "job.forgotten" and forgotten["job"] is None, forgotten
+
+
+@daemon_test
 def test_filters_leave_holes(daemon, client):
     other = daemon.client()
     first = client.start(child("sleep", 1000))
@@ -123,7 +134,8 @@ def test_supctl_events(daemon, client):
     client.run(["false"], name="first")
     process = daemon.supctl_start("events", "--since", 0)
     lines = [process.stdout.readline().split() for _ in range(2)]
-    assert lines[0][3] == b"job.started" and lines[1][2:] == [b"2", b"job.final", b"1", b"first", b"exit", b"1"], lines
+    assert lines[0][2:] == [b"1", b"job.started", b"1", b"first", b"false"], lines
+    assert lines[1][2:] == [b"2", b"job.final", b"1", b"first", b"exit", b"1"], lines
     process.kill()
     process.communicate()
     process = daemon.supctl_start("events", "--json", "first", "--since", 0, "--type", "job.final")
