@@ -23,7 +23,8 @@ a fileno(), as stdin, stdout or stderr is handed over itself, as a descriptor:
     with open("log", "ab") as log:
         supd.run(["make"], stdout=log, stderr="stdout")
 
-A job of run() dies with its connection; one of start() lives on.
+A job of run() dies with its connection; one of start() lives on. What a subscriber is slow to take (follow, events) is
+bounded: what does not fit is asked for again from where it was, and whatever is not kept any more comes as a Gap.
 """
 
 import asyncio
@@ -33,7 +34,12 @@ import json
 import os
 import signal as signals
 import socket
+import struct
 from typing import NamedTuple, Optional
+
+NOTES_MAX = 64  # notifications of one subscription that wait here to be taken
+INPUT_PIECE = 1 << 20  # bytes in one request
+INLINE_BYTES = 4 << 20  # of each stream in a Result, at most: what the protocol allows
 
 __all__ = ["AsyncClient", "Chunk", "Client", "Gap", "Result", "SupdError", "default_socket", "run"]
 
@@ -57,6 +63,11 @@ class Result(NamedTuple):
     timed_out: bool
     job: dict
 
+    @property
+    def is_whole(self):
+        """Whether stdout and stderr are all that was printed; else job["stdout"]["cut"] and ["gaps"] say what is missing."""
+        return not any(self.job[name].get("cut") or self.job[name]["gaps"] for name in ("stdout", "stderr"))
+
 
 class Chunk(NamedTuple):
     """A piece of output: `data` is bytes, `offset` that of its first byte in its stream."""
@@ -76,12 +87,23 @@ class Gap(NamedTuple):
 
 
 def default_socket():
-    """$SUPD_SOCKET, else the user's socket if there is one, else the system's."""
+    """$SUPD_SOCKET, else the socket of the user's daemon where that answers, else the system's; root's is the system's."""
     if os.environ.get("SUPD_SOCKET"):
         return os.environ["SUPD_SOCKET"]
+    system = "/run/supd/socket"
+    if os.geteuid() == 0:
+        return system
     run = os.environ.get("XDG_RUNTIME_DIR", "")
     user = f"{run}/supd/socket" if run.startswith("/") else f"/tmp/supd-{os.geteuid()}/socket"
-    return user if os.path.exists(user) else "/run/supd/socket"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        return user if probe.connect_ex(user) == 0 else system
+
+
+def check_peer(sock, path):
+    """Whoever answers at a socket found by default must be this user's daemon or root's: /tmp is everybody's."""
+    _pid, uid, _gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    if not os.environ.get("SUPD_SOCKET") and uid not in (0, os.geteuid()):
+        raise PermissionError(f"{path} belongs to another user's daemon")
 
 
 def encode(value):
@@ -110,18 +132,22 @@ def decode(piece):
 
 
 def spec_of(argv, params):
-    """argv and params as a spec, and the descriptors for it; `stdin` as bytes or str is data."""
-    spec, fds = {"argv": argv, **params}, []
+    """argv and params as a spec, and the files for it; `stdin` as bytes or str is data, in memory that is handed over where it is much."""
+    spec, files = {"argv": argv, **params}, []
+    stdin = spec.get("stdin")
+    if isinstance(stdin, str) and stdin not in ("null", "stream", "fd"):
+        stdin = stdin.encode()
+    if isinstance(stdin, (bytes, bytearray, memoryview)) and len(stdin) > INPUT_PIECE:
+        spec["stdin"] = os.fdopen(os.memfd_create("stdin"), "r+b")
+        spec["stdin"].write(stdin)
+        spec["stdin"].seek(0)
+    elif isinstance(stdin, (bytes, bytearray, memoryview)):
+        spec["stdin"] = {"data": base64.b64encode(stdin).decode(), "encoding": "base64"}
     for name in ("stdin", "stdout", "stderr"):
         if hasattr(spec.get(name), "fileno"):
-            fds.append(spec[name].fileno())
+            files.append(spec[name])
             spec[name] = "fd"
-    stdin = spec.get("stdin")
-    if isinstance(stdin, bytes):
-        spec["stdin"] = {"data": base64.b64encode(stdin).decode(), "encoding": "base64"}
-    elif isinstance(stdin, str) and stdin not in ("null", "stream", "fd"):
-        spec["stdin"] = {"data": stdin}
-    return encode(spec), fds
+    return encode(spec), files
 
 
 def result_of(job):
@@ -152,10 +178,20 @@ def target(job):
     return {"id": job} if isinstance(job, int) else {"name": job}
 
 
-def input_of(data, eof):
-    if isinstance(data, str):
-        data = data.encode()
-    return {"data": base64.b64encode(data).decode(), "encoding": "base64", "eof": eof}
+def targets(jobs):
+    return target(jobs[0]) if len(jobs) == 1 else {"ids": [target(job).get("id", job) for job in jobs]}
+
+
+def inputs_of(job, data, eof):
+    """The params of the calls that give it: pieces of what one request may hold."""
+    data = data.encode() if isinstance(data, str) else bytes(data)
+    for at in range(0, max(len(data), 1), INPUT_PIECE):
+        piece = base64.b64encode(data[at:at + INPUT_PIECE]).decode()
+        yield {**target(job), "data": piece, "encoding": "base64", "eof": eof and at + INPUT_PIECE >= len(data)}
+
+
+def numbers_of(fds):
+    return [each.fileno() if hasattr(each, "fileno") else each for each in fds]
 
 
 class Calls:
@@ -169,8 +205,8 @@ class Calls:
         return self._call(method, encode(params), None, fds)
 
     def run(self, argv, **params):
-        """Runs a job to its end. Returns a Result; what was printed beyond inline_bytes is cut."""
-        spec, fds = spec_of(argv, params)
+        """Runs a job to its end. Returns a Result; what is kept of the output beyond inline_bytes (4 MiB) is cut."""
+        spec, fds = spec_of(argv, {"inline_bytes": INLINE_BYTES, **params})
         return self._call("job.run", spec, lambda answer: result_of(answer["job"]), fds)
 
     def start(self, argv, **params):
@@ -192,9 +228,8 @@ class Calls:
         return self._call("job.status", {**target(job), **params}, lambda answer: answer["job"])
 
     def wait(self, *jobs, **params):
-        """Waits for jobs, by their ids. Returns their records."""
-        ids = [job["id"] if isinstance(job, dict) else job for job in jobs]
-        return self._call("job.wait", {"ids": ids, **params}, lambda answer: answer["jobs"])
+        """Waits for one job, or for several by their ids. Returns their records; those not final yet where limit passed."""
+        return self._call("job.wait", {**targets(jobs), **params}, lambda answer: answer["jobs"])
 
     def wait_text(self, job, text, **params):
         """Waits until a job has printed the text. Returns whether it has."""
@@ -207,9 +242,11 @@ class Calls:
     def signal(self, job, signal, **params):
         return self._call("job.signal", {**target(job), "signal": signal, **params})
 
-    def input(self, job, data=b"", eof=False):
-        """Gives bytes to the stdin of a job started with stdin="stream". Returns how many, once the pipe took them."""
-        return self._call("job.input", {**target(job), **input_of(data, eof)}, lambda answer: answer["accepted_bytes"])
+    def resize(self, job, rows, cols):
+        return self._call("job.resize", {**target(job), "rows": rows, "cols": cols})
+
+    def unsubscribe(self, subscription):
+        return self._call("event.unsubscribe", {"subscription": subscription})
 
     def update(self, job, **params):
         return self._call("job.update", {**target(job), **params}, lambda answer: answer["job"])
@@ -218,8 +255,52 @@ class Calls:
         return self._call("job.lease", target(job), lambda answer: answer["job"])
 
     def forget(self, *jobs):
-        ids = [job["id"] if isinstance(job, dict) else job for job in jobs]
-        return self._call("job.forget", {"ids": ids}, lambda answer: answer["forgotten"])
+        return self._call("job.forget", targets(jobs), lambda answer: answer["forgotten"])
+
+    def list(self, **filters):
+        """The newest jobs' records (100; params as of job.list)."""
+        return self._call("job.list", filters, lambda answer: answer["jobs"])
+
+    def info(self):
+        return self._call("daemon.info", {})
+
+
+class Notes(collections.deque):
+    """Notifications of one subscription that wait to be taken. One with `cap` drops what does not fit, and says so."""
+
+    def __init__(self):
+        super().__init__()
+        self.dropped, self.cap, self.waiter = False, NOTES_MAX, None
+
+    def put(self, note):
+        self.dropped = self.dropped or (self.cap and len(self) >= self.cap)
+        if not self.dropped:
+            self.append(note)
+        self.wake()
+
+    def wake(self):
+        if self.waiter and not self.waiter.done():
+            self.waiter.set_result(None)
+
+
+class Following:
+    """Where a follow or a subscription to events stands: what to ask for next, and what an answer brings."""
+
+    def __init__(self, method, params):
+        self.method, self.params, self.over = method, dict(params), False
+
+    def take(self, note):
+        """What is to be given to whoever follows: of an answer or a notification."""
+        if self.method == "event.subscribe":
+            self.params["since"] = note["seq"]
+            self.params.pop("snapshot", None)
+            return [note] if "type" in note else []
+        self.over = note["eof"]
+        if "id" in note:  # of that name there may be another by and by
+            self.params = {**self.params, **target(note["id"])}
+            self.params.pop("name", None)
+        self.params["offset"] = {name: at for name, at in note["next"].items() if at is not None}
+        return list(pieces_of(note))
 
 
 class Lines:
@@ -257,8 +338,11 @@ class Client(Calls):
 
     def __init__(self, path=None):
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        found = path or default_socket()
         try:
-            self._socket.connect(path or default_socket())
+            self._socket.connect(found)
+            if not path:
+                check_peer(self._socket, found)
         except OSError:
             self._socket.close()
             raise
@@ -266,7 +350,7 @@ class Client(Calls):
         self._lines = Lines()
         self._fds = self._lines.fds
         self._answers = {}
-        self._notes = collections.defaultdict(collections.deque)
+        self._notes = collections.defaultdict(Notes)
 
     def close(self):
         self._socket.close()
@@ -284,7 +368,9 @@ class Client(Calls):
                 raise ConnectionError("supd closed the connection")
         message = json.loads(line)
         if "method" in message:
-            self._notes[message["params"].get("subscription")].append(message["params"])
+            self._notes[message["params"].get("subscription")].put(message["params"])
+        elif message["id"] is None:  # about the connection itself
+            raise SupdError(message["error"])
         else:
             self._answers[message["id"]] = message
 
@@ -292,8 +378,11 @@ class Client(Calls):
         self._last += 1
         call = {"jsonrpc": "2.0", "id": self._last, "method": method, "params": params}
         line = json.dumps(call).encode() + b"\n"
-        sent = socket.send_fds(self._socket, [line], fds) if fds else 0
-        self._socket.sendall(line[sent:])
+        try:
+            sent = socket.send_fds(self._socket, [line], numbers_of(fds)) if fds else 0
+            self._socket.sendall(line[sent:])
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # why is still to be read
         while self._last not in self._answers:
             self._receive()
         answer = self._answers.pop(self._last)
@@ -301,37 +390,71 @@ class Client(Calls):
             raise SupdError(answer["error"])
         return pick(answer["result"]) if pick else answer["result"]
 
-    def _notifications(self, subscription):
-        while True:
-            while not self._notes[subscription]:
-                self._receive()
-            yield self._notes[subscription].popleft()
+    def input(self, job, data=b"", eof=False):
+        """Gives bytes to the stdin of a job started with stdin="stream". Returns how many, once the pipe took them."""
+        taken = 0
+        for params in inputs_of(job, data, eof):
+            try:
+                taken += self._call("job.input", params)["accepted_bytes"]
+            except SupdError as error:
+                error.data["accepted_bytes"] = taken + error.data.get("accepted_bytes", 0)
+                raise
+        return taken
+
+    def _end(self, subscription):
+        """What was asked for is not wanted any more."""
+        try:
+            self.unsubscribe(subscription)
+        except (SupdError, OSError):
+            pass  # it has ended by itself
+        self._notes.pop(subscription, None)
+
+    def _subscribe(self, following):
+        answer = self._call(following.method, following.params)
+        subscription = answer.get("subscription")
+        if subscription and following.params.get("hold"):
+            self._notes[subscription].cap = None
+        return subscription, following.take(answer)
+
+    def _follow(self, following, subscription, pieces):
+        try:
+            yield from pieces
+            while not following.over:
+                notes = self._notes[subscription]
+                while not notes and not notes.dropped:
+                    self._receive()
+                if notes:
+                    yield from following.take(notes.popleft())
+                    continue
+                self._end(subscription)
+                subscription, pieces = self._subscribe(following)
+                yield from pieces
+        finally:
+            if following.over:
+                self._notes.pop(subscription, None)
+            elif self._socket.fileno() >= 0:
+                self._end(subscription)
 
     def follow(self, job, **params):
         """Yields Chunks and Gaps from `offset` (0) on until the output ends."""
-        answer = self._call("job.output", {**target(job), "follow": True, **params})
-        yield from pieces_of(answer)
-        if answer["eof"]:
-            return
-        for note in self._notifications(answer["subscription"]):
-            yield from pieces_of(note)
-            if note["eof"]:
-                return
+        following = Following("job.output", {**target(job), "follow": True, **params})
+        return self._follow(following, *self._subscribe(following))
 
     def events(self, **params):
-        """Yields events as they come; params as of event.subscribe."""
-        answer = self._call("event.subscribe", params)
-        yield from self._notifications(answer["subscription"])
+        """Yields events as they come, from now on; params as of event.subscribe."""
+        following = Following("event.subscribe", params)
+        return self._follow(following, *self._subscribe(following))
 
 
 class AsyncClient(Calls):
     """A connection on asyncio: calls may be under way at once. `async with`, or connect() and close()."""
 
     def __init__(self, path=None):
-        self._path = path or default_socket()
+        self._path, self._is_found = path or default_socket(), not path
         self._last = 0
         self._waiting = {}
-        self._notes = collections.defaultdict(asyncio.Queue)
+        self._notes = collections.defaultdict(Notes)
+        self._failure = None
         self._lines = Lines()
         self._fds = self._lines.fds
         self._socket = self._sending = None
@@ -340,7 +463,14 @@ class AsyncClient(Calls):
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.setblocking(False)
         self._sending = asyncio.Lock()
-        await asyncio.get_running_loop().sock_connect(self._socket, self._path)
+        try:
+            await asyncio.get_running_loop().sock_connect(self._socket, self._path)
+            if self._is_found:
+                check_peer(self._socket, self._path)
+        except BaseException:
+            self._socket.close()
+            self._socket = None
+            raise
         asyncio.get_running_loop().add_reader(self._socket, self._receive)
         return self
 
@@ -363,9 +493,9 @@ class AsyncClient(Calls):
         self._socket = None
         for future in self._waiting.values():
             if not future.done():
-                future.set_exception(ConnectionError("supd closed the connection"))
-        for queue in self._notes.values():
-            queue.put_nowait(None)
+                future.set_exception(self._failure or ConnectionError("supd closed the connection"))
+        for notes in self._notes.values():
+            notes.wake()
 
     def _receive(self):
         try:
@@ -381,7 +511,9 @@ class AsyncClient(Calls):
 
     def _take(self, message):
         if "method" in message:
-            self._notes[message["params"].get("subscription")].put_nowait(message["params"])
+            self._notes[message["params"].get("subscription")].put(message["params"])
+        elif message["id"] is None:  # about the connection itself
+            self._failure = SupdError(message["error"])
         elif (waiting := self._waiting.pop(message["id"], None)) and not waiting.done():
             waiting.set_result(message)
 
@@ -398,7 +530,7 @@ class AsyncClient(Calls):
         async with self._sending:
             while fds:
                 try:
-                    line, fds = line[socket.send_fds(self._socket, [line], fds):], ()
+                    line, fds = line[socket.send_fds(self._socket, [line], numbers_of(fds)):], ()
                 except (BlockingIOError, InterruptedError):
                     await self._writable()
             await asyncio.get_running_loop().sock_sendall(self._socket, line)
@@ -409,35 +541,87 @@ class AsyncClient(Calls):
         self._last += 1
         future = self._waiting[self._last] = asyncio.get_running_loop().create_future()
         call = {"jsonrpc": "2.0", "id": self._last, "method": method, "params": params}
-        await self._send(json.dumps(call).encode() + b"\n", fds)
+        # Whoever is cancelled here must not leave half a line behind.
+        sending = asyncio.ensure_future(self._send(json.dumps(call).encode() + b"\n", fds))
+        sending.add_done_callback(self._sent)
+        try:
+            await asyncio.shield(sending)
+        except OSError as error:
+            if self._socket and not isinstance(error, ConnectionError):  # a descriptor that is none, say
+                del self._waiting[call["id"]]
+                raise
         answer = await future
         if "error" in answer:
             raise SupdError(answer["error"])
         return pick(answer["result"]) if pick else answer["result"]
 
-    async def _notifications(self, subscription):
-        while (note := await self._notes[subscription].get()) is not None:
-            yield note
-        raise ConnectionError("supd closed the connection")
+    def _sent(self, sending):
+        if not sending.cancelled() and sending.exception():
+            self._receive()  # why is still to be read
 
-    async def follow(self, job, **params):
+    async def input(self, job, data=b"", eof=False):
+        """Gives bytes to the stdin of a job started with stdin="stream". Returns how many, once the pipe took them."""
+        taken = 0
+        for params in inputs_of(job, data, eof):
+            try:
+                taken += (await self._call("job.input", params))["accepted_bytes"]
+            except SupdError as error:
+                error.data["accepted_bytes"] = taken + error.data.get("accepted_bytes", 0)
+                raise
+        return taken
+
+    async def _end(self, subscription):
+        """What was asked for is not wanted any more."""
+        try:
+            await self.unsubscribe(subscription)
+        except (SupdError, OSError):
+            pass  # it has ended by itself
+        self._notes.pop(subscription, None)
+
+    async def _subscribe(self, following):
+        answer = await self._call(following.method, following.params)
+        subscription = answer.get("subscription")
+        if subscription and following.params.get("hold"):
+            self._notes[subscription].cap = None
+        return subscription, following.take(answer)
+
+    async def _more(self, subscription):
+        """Waits until there is something of it."""
+        notes = self._notes[subscription]
+        while not notes and not notes.dropped:
+            if self._socket is None:
+                raise self._failure or ConnectionError("supd closed the connection")
+            notes.waiter = asyncio.get_running_loop().create_future()
+            await notes.waiter
+        return notes
+
+    async def _follow(self, following):
+        subscription, pieces = await self._subscribe(following)
+        try:
+            while True:
+                for piece in pieces:
+                    yield piece
+                if following.over:
+                    return
+                notes = await self._more(subscription)
+                if notes:
+                    pieces = following.take(notes.popleft())
+                    continue
+                await self._end(subscription)
+                subscription, pieces = await self._subscribe(following)
+        finally:
+            if following.over or self._socket is None:
+                self._notes.pop(subscription, None)
+            else:
+                await self._end(subscription)
+
+    def follow(self, job, **params):
         """Yields Chunks and Gaps from `offset` (0) on until the output ends."""
-        answer = await self._call("job.output", {**target(job), "follow": True, **params})
-        for piece in pieces_of(answer):
-            yield piece
-        if answer["eof"]:
-            return
-        async for note in self._notifications(answer["subscription"]):
-            for piece in pieces_of(note):
-                yield piece
-            if note["eof"]:
-                return
+        return self._follow(Following("job.output", {**target(job), "follow": True, **params}))
 
-    async def events(self, **params):
-        """Yields events as they come; params as of event.subscribe."""
-        answer = await self._call("event.subscribe", params)
-        async for note in self._notifications(answer["subscription"]):
-            yield note
+    def events(self, **params):
+        """Yields events as they come, from the first step on; params as of event.subscribe."""
+        return self._follow(Following("event.subscribe", params))
 
 
 def run(argv, path=None, **params):

@@ -4,16 +4,35 @@ import asyncio
 import hashlib
 import os
 import signal
+import socket
 import sys
 import tempfile
 
 import procs
-from harness import TOP, child, daemon_test
+from harness import TOP, child, daemon_test, needs_root
+from reading import flood
 
 sys.path.insert(0, os.path.join(TOP, "client/python"))
 import supd  # noqa: E402
 
 SETS = "any"
+
+
+def failure_of(call):
+    """What it is refused with."""
+    try:
+        call()
+    except supd.SupdError as error:
+        return error
+    raise AssertionError("not refused")
+
+
+async def failure_of_async(call):
+    try:
+        await call
+    except supd.SupdError as error:
+        return error
+    raise AssertionError("not refused")
 
 
 @daemon_test
@@ -37,12 +56,8 @@ def test_default_socket(daemon, client):
 @daemon_test
 def test_refusals_are_exceptions(daemon, client):
     with supd.Client(daemon.socket) as mine:
-        try:
-            mine.status(999)
-        except supd.SupdError as error:
-            assert error.code == 1 and error.name == "not_found"
-        else:
-            raise AssertionError("not refused")
+        error = failure_of(lambda: mine.status(999))
+        assert error.code == 1 and error.name == "not_found"
 
 
 @daemon_test
@@ -57,6 +72,121 @@ def test_follow_is_all_of_it(daemon, client):
         pieces = list(mine.follow(job))
         gap = next(piece for piece in pieces if isinstance(piece, supd.Gap))
         assert sum(len(piece.data) for piece in pieces if isinstance(piece, supd.Chunk)) + gap.end - gap.start == 4 << 20
+
+
+@daemon_test
+def test_follow_that_is_left_is_ended(daemon, client):
+    job = client.start(["cat"], stdin="stream")
+    client.call("job.input", id=job["id"], data="words\n")
+
+    async def scene():
+        async with supd.AsyncClient(daemon.socket) as mine:
+            pieces = mine.follow(job)
+            assert (await anext(pieces)).data == b"words\n"
+            await pieces.aclose()
+            assert not mine._notes
+            return await failure_of_async(mine.unsubscribe(1))
+    assert asyncio.run(scene()).name == "not_found"
+    with supd.Client(daemon.socket) as mine:
+        for piece in mine.follow(job):
+            assert piece.data == b"words\n"
+            break
+        assert not mine._notes
+        assert failure_of(lambda: mine.unsubscribe(1)).name == "not_found"
+
+
+@daemon_test
+def test_follower_that_is_slow_holds_little_and_misses_nothing(daemon, client):
+    total, kept = 16 << 20, {"head_bytes": 32 << 20}
+    data = flood(0, total)
+    with supd.Client(daemon.socket) as mine:
+        job = mine.start(child("flood", total), output=kept)
+        pieces = mine.follow(job)
+        got = [next(pieces).data]
+        while not any(notes.dropped for notes in mine._notes.values()):
+            mine.info()  # notifications come meanwhile, more than are kept here
+        assert max(map(len, mine._notes.values())) == supd.NOTES_MAX
+        got += [piece.data for piece in pieces]
+        assert b"".join(got) == data and not mine._notes
+
+    async def scene():
+        async with supd.AsyncClient(daemon.socket) as mine:
+            job = await mine.start(child("flood", total), output=kept)
+            got = []
+            async for piece in mine.follow(job):
+                while len(got) == 1 and not any(notes.dropped for notes in mine._notes.values()):
+                    await mine.info()
+                got.append(piece.data)
+                assert all(len(notes) <= supd.NOTES_MAX for notes in mine._notes.values())
+            return b"".join(got)
+    assert asyncio.run(scene()) == data
+
+
+@daemon_test
+def test_much_input_goes_in_pieces(daemon, client):
+    data = os.urandom(20 << 20)
+    digest = hashlib.sha256(data).hexdigest().encode()
+    with supd.Client(daemon.socket) as mine:
+        assert mine.run(["sha256sum"], stdin=data).stdout.split()[0] == digest
+        job = mine.start(["sha256sum"], stdin="stream")
+        assert mine.input(job, data, eof=True) == len(data)
+        assert mine.wait(job, inline_bytes=100)[0]["stdout"]["data"].split()[0].encode() == digest
+        job = mine.start(["head", "-c", str(3 << 20)], stdin="stream", stdout="null")
+        error = failure_of(lambda: mine.input(job, data))
+        assert error.name == "conflict" and 3 << 20 <= error.data["accepted_bytes"] < len(data), error.data
+
+
+@daemon_test
+def test_all_that_is_kept_is_in_the_result(daemon, client):
+    result = supd.run(child("flood", 1 << 20), path=daemon.socket)
+    assert result.stdout == flood(0, 1 << 20) and result.is_whole
+    assert not supd.run(child("flood", 2 << 20), path=daemon.socket).is_whole
+
+
+@daemon_test
+def test_a_call_that_is_given_up_leaves_no_half_a_line(daemon, client):
+    async def scene():
+        async with supd.AsyncClient(daemon.socket) as mine:
+            job = await mine.start(["cat"], stdin="stream", stdout="null")
+            procs.kill(daemon.worker, signal.SIGSTOP)
+            giving = asyncio.create_task(mine.input(job, bytes(1 << 20)))
+            while not mine._sending.locked():
+                await asyncio.sleep(0)
+            giving.cancel()
+            procs.kill(daemon.worker, signal.SIGCONT)
+            assert (await mine.info())["name"] == "supd"
+            return await mine.input(job, b"more", eof=True)
+    assert asyncio.run(scene()) == 4
+
+
+@daemon_test
+def test_a_refusal_of_the_connection_itself_is_told(daemon, client):
+    too_long = "x" * (9 << 20)
+    with supd.Client(daemon.socket) as mine:
+        assert failure_of(lambda: mine.call("daemon.info", junk=too_long)).code == -32600
+
+    async def scene():
+        async with supd.AsyncClient(daemon.socket) as mine:
+            return await failure_of_async(mine.call("daemon.info", junk=too_long))
+    assert asyncio.run(scene()).code == -32600
+
+
+@daemon_test
+def test_a_socket_of_somebody_else_is_not_used(daemon, client):
+    needs_root()
+    path = os.path.join(daemon.directory, "foreign")
+    os.environ.pop("SUPD_SOCKET", None)
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as mine:
+        server.bind(path)
+        os.seteuid(65534)
+        server.listen()  # whose it is is noted here
+        os.seteuid(0)
+        mine.connect(path)
+        try:
+            supd.check_peer(mine, path)
+        except PermissionError:
+            return
+    raise AssertionError("it was taken")
 
 
 @daemon_test
@@ -78,6 +208,9 @@ def test_events(daemon, client):
         mine.run(["true"])
         events = mine.events(since=0)
         assert [next(events)["type"] for _ in range(2)] == ["job.started", "job.final"]
+        now = mine.events(types=["job.final"], snapshot=True)
+        job = mine.run(["true"]).job
+        assert next(now)["id"] == job["id"]
 
 
 @daemon_test
