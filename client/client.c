@@ -19,7 +19,8 @@ enum {
     OPTION_VERSION,
     OPTION_HELP
 };
-enum { RECONNECT_WAITS = 200 }; // of 50 ms
+enum { RECONNECT_WAITS = 200, RECONNECT_TOLD = 20 };
+#define RECONNECT_PAUSE 0.05 // seconds
 
 static const struct argument common_arguments[] = {
     {"json", NULL, "print records as JSON, one a line", OPTION_JSON},
@@ -110,16 +111,34 @@ int client_connect(struct client *client) {
     return r < 0 ? -1 : 0;
 }
 
-int client_reconnect(struct client *client) {
+static void on_pause(struct ev_loop *loop, struct ev_timer *timer, int events) {
+    *(bool *)timer->data = true;
+}
+
+static void client_pause(struct client *client, bool (*over)(void *data), void *data) {
+    struct ev_loop *loop = call_loop(client->call);
+    bool passed = false;
+    struct ev_timer timer;
+    ev_now_update(loop);
+    ev_timer_init(&timer, on_pause, RECONNECT_PAUSE, 0);
+    timer.data = &passed;
+    ev_timer_start(loop, &timer);
+    while (!passed && !(over && over(data)))
+        ev_run(loop, EVRUN_ONCE);
+    ev_timer_stop(loop, &timer);
+}
+
+int client_reconnect(struct client *client, bool (*over)(void *data), void *data) {
     struct endpoint endpoint = client->endpoint;
     char why[1024];
     int fd;
     endpoint.no_autostart = true; // another daemon would know nothing of what was lost
     for (int waits = 0; (fd = endpoint_connect(&endpoint, why)) < 0; waits++) {
-        const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
-        if (waits == RECONNECT_WAITS)
+        if (waits == RECONNECT_WAITS || (over && over(data)))
             return -1;
-        nanosleep(&pause, NULL);
+        if (waits == RECONNECT_TOLD)
+            print_error("%s: the connection was lost: waiting for supd to be there again", client->command->name);
+        client_pause(client, over, data);
     }
     return call_renew(client->call, fd) < 0 ? -1 : 0;
 }

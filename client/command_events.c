@@ -19,6 +19,7 @@ static const struct argument events_arguments[] = {
 
 struct watching {
     const struct client *client;
+    json_t *params; // owned: since is the last that was shown
     bool lost;
 };
 
@@ -55,10 +56,17 @@ static void print_event(const json_t *event) {
     putchar('\n');
 }
 
+static void watching_reached(const struct watching *watching, json_t *seq) {
+    const json_t *since = json_object_get(watching->params, "since");
+    if (!since || json_integer_value(seq) > json_integer_value(since))
+        json_object_set(watching->params, "since", seq);
+}
+
 static void on_notification(const char *method, json_t *params, void *data) {
     const struct watching *watching = data;
     if (!streq(method, "event"))
         return;
+    watching_reached(watching, json_object_get(params, "seq"));
     (watching->client->json ? print_json : print_event)(params);
     fflush(stdout);
 }
@@ -85,20 +93,23 @@ static int events_option(struct client *client, json_t *params, int id, const ch
 }
 
 static int events_watch(struct client *client, json_t *params) {
-    struct watching watching = {.client = client};
-    json_t *answer = NULL;
-    if (client_connect(client) < 0) {
-        json_decref(params);
-        return -1;
+    struct watching watching = {.client = client, .params = params};
+    int r = client_connect(client);
+    if (r == 0)
+        call_listen(client->call, &events_listener, &watching);
+    while (r == 0) {
+        json_t *answer = NULL;
+        watching.lost = false;
+        r = client_call(client, "events", "event.subscribe", json_deep_copy(params), &answer);
+        watching_reached(&watching, json_object_get(answer, "seq"));
+        json_decref(answer);
+        while (r == 0 && !watching.lost)
+            ev_run(call_loop(client->call), EVRUN_ONCE);
+        if (r == 0 && (r = client_reconnect(client, NULL, NULL)) < 0)
+            print_error("events: supd closed the connection");
     }
-    call_listen(client->call, &events_listener, &watching);
-    if (client_call(client, "events", "event.subscribe", params, &answer) < 0)
-        return -1;
-    json_decref(answer);
-    while (!watching.lost)
-        ev_run(call_loop(client->call), EVRUN_ONCE);
-    print_error("events: supd closed the connection");
-    return EXIT_REFUSED;
+    json_decref(params);
+    return r;
 }
 
 static int events_run(struct client *client) {

@@ -111,19 +111,26 @@ static int logs_pages(struct logs *logs) {
     return 0;
 }
 
+// Where the connection was lost it goes on from what was shown last.
 static int logs_follow(struct logs *logs) {
-    json_t *answer = NULL;
-    call_listen(logs->client->call, &logs_listener, logs);
-    if (logs_call(logs, &answer) < 0)
-        return -1;
-    logs_take(logs, answer);
-    json_decref(answer);
-    while (!logs->eof && !logs->lost && !logs->output.last_error)
-        ev_run(call_loop(logs->client->call), EVRUN_ONCE);
-    call_listen(logs->client->call, NULL, NULL);
-    if (logs->lost)
-        print_error("logs: supd closed the connection");
-    return logs->lost ? -1 : 0;
+    struct call *call = logs->client->call;
+    call_listen(call, &logs_listener, logs);
+    while (!logs->eof && !logs->output.last_error) {
+        json_t *answer = NULL;
+        if (logs->lost && client_reconnect(logs->client, NULL, NULL) < 0) {
+            print_error("logs: supd closed the connection");
+            return -1;
+        }
+        logs->lost = false;
+        if (logs_call(logs, &answer) < 0)
+            return -1;
+        logs_take(logs, answer);
+        json_decref(answer);
+        while (!logs->eof && !logs->lost && !logs->output.last_error)
+            ev_run(call_loop(call), EVRUN_ONCE);
+    }
+    call_listen(call, NULL, NULL);
+    return 0;
 }
 
 // Whether the stored bytes can be written as they are: of a job that is over, and of one stream alone, as descriptors

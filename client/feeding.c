@@ -49,7 +49,14 @@ bool feeding_renew(struct feeding *f) {
     bool was_giving = f->request != 0;
     f->request = 0;
     f->over = f->over || was_giving;
+    if (f->call && !f->over)
+        ev_io_start(call_loop(f->call), &f->readable);
     return was_giving;
+}
+
+void feeding_rest(struct feeding *f) {
+    if (f->call)
+        ev_io_stop(call_loop(f->call), &f->readable);
 }
 
 void feeding_end(struct feeding *f) {

@@ -23,4 +23,5 @@ bool feeding_answer(struct feeding *feeding, int64_t id, bool accepted);
 // The connection was made anew. Returns whether bytes were on their way, of which nobody knows whether they arrived: then
 // nothing more is given.
 bool feeding_renew(struct feeding *feeding);
+void feeding_rest(struct feeding *feeding); // nothing is read until feeding_renew
 void feeding_end(struct feeding *feeding);

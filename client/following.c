@@ -50,8 +50,8 @@ static void die_of(int number) {
 
 static void on_signal(struct ev_loop *loop, struct ev_signal *w, int events) {
     struct following *f = w->data;
-    if (f->attached) {
-        f->signal = ends_by_default(w->signum) ? w->signum : 0;
+    if (f->attached || f->lost) {
+        f->signal = ends_by_default(w->signum) ? w->signum : f->signal;
     } else if (f->id > 0) {
         call_post(f->call, "job.signal", json_pack("{s:I,s:s}", "id", f->id, "signal", proto_signal_name(w->signum)));
     } else if (ends_by_default(w->signum)) {
@@ -174,7 +174,9 @@ static void on_notification(const char *method, json_t *params, void *data) {
 }
 
 static void on_lost(void *data) {
-    ((struct following *)data)->lost = true;
+    struct following *f = data;
+    f->lost = true;
+    feeding_rest(&f->feeding); // what is read now could be given to nobody
 }
 
 static const struct call_listener following_listener = {on_answer, on_notification, on_lost};
@@ -184,10 +186,15 @@ static void following_wait(struct following *f) {
     f->answered = false;
 }
 
+static bool following_left(void *data) {
+    const struct following *f = data;
+    return f->keyboard.detached || f->signal;
+}
+
 // The job lives on where the connection alone was lost. Its lease and its output are asked for in one piece, so that the job
 // writes nothing in between that nobody holds. Returns false where nobody answers.
 static bool following_rejoin(struct following *f) {
-    if (f->id == 0 || f->rejoins++ == REJOINS_MAX || client_reconnect(f->client) < 0)
+    if (f->id == 0 || f->rejoins++ == REJOINS_MAX || client_reconnect(f->client, following_left, f) < 0)
         return false;
     f->lost = false;
     keyboard_renew(&f->keyboard);
@@ -241,16 +248,14 @@ static void following_begin(struct following *f) {
     following_watch(f);
 }
 
-static bool following_left(const struct following *f) {
-    return f->keyboard.detached || f->signal;
-}
-
 static void following_loop(struct following *f) {
     struct ev_loop *loop = call_loop(f->call);
     while (!(f->answered && (f->over || !f->follow)) && !f->output.last_error && !following_left(f)) {
         if (f->lost && !following_rejoin(f))
             break;
         ev_run(loop, EVRUN_ONCE);
+        if (f->keyboard.gone && !f->attached) // as a program at a terminal that has hung up
+            f->signal = SIGHUP;
     }
     while (!output_is_empty(&f->output) && !f->output.last_error && !following_left(f))
         ev_run(loop, EVRUN_ONCE);
@@ -277,6 +282,8 @@ int following_run(struct client *client, json_t *spec, bool reads, json_t **ret_
     f.spec = spec;
     f.request = call_post(f.call, "job.run", json_incref(spec));
     following_loop(&f);
+    if (f.signal && !f.job)
+        die_of(f.signal);
     int r = following_end(&f, ret_job);
     following_done(&f);
     return r;
@@ -303,8 +310,11 @@ static void following_find(struct following *f) {
 static int following_leave(struct following *f) {
     const char *undo = f->pty && isatty(STDOUT_FILENO) ? screen_leave(&f->screen) : "";
     printf("%s%s", undo, f->pty ? "\n" : "");
-    print_error("detached from job %lld, which runs on: supctl attach %lld comes back", (long long)f->id,
-                (long long)f->id);
+    if (f->lost)
+        print_error("detached from job %lld: no supd answers", (long long)f->id);
+    else
+        print_error("detached from job %lld, which runs on: supctl attach %lld comes back", (long long)f->id,
+                    (long long)f->id);
     if (f->signal && !(f->signal == SIGINT && !f->pty))
         die_of(f->signal);
     return FOLLOWING_DETACHED;

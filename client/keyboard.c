@@ -55,6 +55,7 @@ static void on_readable(struct ev_loop *loop, struct ev_io *io, int events) {
         return;
     if (n <= 0) {
         ev_io_stop(loop, io);
+        k->gone = true;
         k->detached = k->can_detach;
         return;
     }

@@ -19,6 +19,7 @@ struct keyboard {
     bool can_detach;
     bool prefix;   // the detach key's first half was typed
     bool detached; // the key was typed, or the terminal is gone
+    bool gone;     // the terminal is
 };
 
 // How to detach, for people.

@@ -69,7 +69,11 @@ class Relay:
 
 
 def run(daemon, relay, *words, **more):
-    words = daemon.supctl_words("run", *words)
+    return supctl(daemon, relay, "run", *words, **more)
+
+
+def supctl(daemon, relay, *words, **more):
+    words = daemon.supctl_words(*words)
     words[words.index(daemon.socket)] = relay.path
     return subprocess.Popen(words, stdin=more.pop("stdin", subprocess.DEVNULL), stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, **more)
@@ -189,4 +193,23 @@ def test_input_on_its_way_is_not_given_twice(daemon, client):
     process.kill()
     process.stdin.close()
     process.wait()
+    relay.close()
+
+
+@daemon_test
+def test_logs_and_events_go_on_from_where_they_were(daemon, client):
+    relay = Relay(daemon)
+    job = client.start(["cat"], stdin="stream")
+    client.call("job.input", id=job["id"], data="one\n")
+    logs = supctl(daemon, relay, "logs", "-f", job["id"])
+    events = supctl(daemon, relay, "events", "--since", 0)
+    assert logs.stdout.readline() == b"one\n" and b"job.started" in events.stdout.readline()
+    relay.cut()
+    client.call("job.input", id=job["id"], data="two\n", eof=True)
+    client.wait(job)
+    assert logs.communicate(timeout=GUARD) == (b"two\n", b"") and logs.returncode == 0
+    line = events.stdout.readline().split()
+    assert line[2:5] == [b"2", b"job.final", b"1"], line
+    events.kill()
+    events.communicate()
     relay.close()

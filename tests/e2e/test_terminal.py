@@ -155,6 +155,34 @@ def test_the_end_of_the_daemon_restores_too(daemon, client):
 
 
 @daemon_test
+def test_while_a_daemon_that_is_gone_is_waited_for(daemon, client):
+    with Terminal(daemon) as at:
+        client.start(["cat"], name="first", pty={})
+        at.line("supctl attach first")
+        at.line("here")
+        at.shows("here\nhere")
+        pid = attached("first")
+        daemon.destroy()
+        at.shows("waiting for supd")
+        procs.kill(pid, signal.SIGTERM)
+        at.prompts()
+        at.line("echo by$?")
+        at.shows("by143")
+        at.check_cooked("gone")
+    daemon.expect_clean = False
+    procs.reap_orphans(seconds=0)
+
+
+@daemon_test
+def test_a_job_that_ignores_its_terminals_end_ends_with_supctl(daemon, client):
+    with Terminal(daemon) as at:
+        at.line("supctl run -t --grace 0 --name deaf -- sh -c 'trap \"\" HUP; echo up$((1+1)); exec sleep 1000'")
+        at.shows("up2")
+        job = client.call("job.status", name="deaf")["job"]
+    assert_reason(client.wait(job), "killed", signal="SIGKILL")
+
+
+@daemon_test
 def test_attach_to_a_job_without_a_terminal(daemon, client):
     job = client.start(["sh", "-c", "read a; echo got $a; exit 4"], name="plain", stdin="stream")
     with Terminal(daemon) as at:
