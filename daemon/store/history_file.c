@@ -7,7 +7,7 @@
 #include "common/util.h"
 #include "daemon/store/history_row.h"
 
-enum { SCHEMA_VERSION = 2, BUSY_MS = 2000 };
+enum { SCHEMA_VERSION = 3, BUSY_MS = 2000 };
 
 // One step each from a version to the next; the first makes an empty file.
 static const char *const migrations[SCHEMA_VERSION] = {
@@ -32,6 +32,10 @@ static const char *const migrations[SCHEMA_VERSION] = {
     "CREATE TABLE note (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;",
     "DROP INDEX job_ended; CREATE INDEX job_owner_ended ON job (owner, ended) WHERE final;"
     "CREATE INDEX job_owner ON job (owner, id) WHERE final;",
+    "ALTER TABLE job ADD COLUMN usage_from INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE job ADD COLUMN read_bytes INTEGER NOT NULL DEFAULT -1;"
+    "ALTER TABLE job ADD COLUMN written_bytes INTEGER NOT NULL DEFAULT -1;"
+    "ALTER TABLE job ADD COLUMN peak_bytes INTEGER NOT NULL DEFAULT -1;",
 };
 
 bool history_file_is_damaged(int code) {
@@ -80,7 +84,7 @@ static int check(sqlite3 *db) {
 static int prepare(struct history_file *f) {
     static const char *const put = "INSERT OR REPLACE INTO job (" HISTORY_COLUMNS
                                    ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
-                                   "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+                                   "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
     const struct {
         sqlite3_stmt **statement;
         const char *sql;

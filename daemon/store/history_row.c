@@ -61,6 +61,15 @@ static void add_stream(struct binder *b, const struct history_stream *s) {
     add_int(b, s->has_file);
 }
 
+enum { USAGE_UNKNOWN = -1 }; // in the place of its source
+
+static void add_usage(struct binder *b, const struct leader_exit *end) {
+    add_int(b, end->no_usage ? USAGE_UNKNOWN : (int64_t)end->usage.source);
+    add_int(b, end->usage.read_bytes);
+    add_int(b, end->usage.written_bytes);
+    add_int(b, end->usage.peak_bytes);
+}
+
 int history_row_bind(sqlite3_stmt *statement, const struct history_job *job, int64_t *ret_bytes) {
     struct binder b = {.statement = statement};
     add_int(&b, job->id);
@@ -85,6 +94,7 @@ int history_row_bind(sqlite3_stmt *statement, const struct history_job *job, int
     add_int(&b, *ret_bytes);
     add_blob(&b, job->order.runs, job->order.count * sizeof(struct order_run));
     add_int(&b, job->order.full);
+    add_usage(&b, &job->outcome.end);
     return b.result == SQLITE_OK && b.column == HISTORY_COLUMN_COUNT ? SQLITE_OK : SQLITE_NOMEM;
 }
 
@@ -162,6 +172,15 @@ static void read_stream(struct reader *r, struct history_stream *s) {
     s->has_file = next_int(r);
 }
 
+static void read_usage(struct reader *r, struct leader_exit *end) {
+    int64_t source = next_int(r);
+    end->no_usage = source == USAGE_UNKNOWN;
+    end->usage.source = source == USAGE_CGROUP ? USAGE_CGROUP : USAGE_WAIT4;
+    end->usage.read_bytes = next_int(r);
+    end->usage.written_bytes = next_int(r);
+    end->usage.peak_bytes = next_int(r);
+}
+
 struct history_job *history_row_job(sqlite3_stmt *row) {
     struct history_job *job = calloc(1, sizeof(*job));
     struct reader r = {.row = row};
@@ -188,6 +207,7 @@ struct history_job *history_row_job(sqlite3_stmt *row) {
     job->order.runs = next_blob(&r, &size);
     job->order.count = job->order.capacity = MIN(size / sizeof(struct order_run), (size_t)ORDER_MAX);
     job->order.full = next_int(&r);
+    read_usage(&r, &job->outcome.end);
     if (!r.failed && job->spec)
         return job;
     history_job_free(job);

@@ -14,5 +14,6 @@ struct history_job *history_row_job(sqlite3_stmt *row);
     "killer, killer_uid, known, exit_code, signal, core_dumped, user, system, max_rss, minor_faults, major_faults, " \
     "voluntary, involuntary, stage, errno, survivors, survivors_unknown, incomplete, "                               \
     "out_head, out_tail, out_ring, out_limit, out_total, out_stored, out_data, out_file, "                           \
-    "err_head, err_tail, err_ring, err_limit, err_total, err_stored, err_data, err_file, bytes, runs, runs_full"
-enum { HISTORY_COLUMN_COUNT = 52 };
+    "err_head, err_tail, err_ring, err_limit, err_total, err_stored, err_data, err_file, bytes, runs, runs_full, "   \
+    "usage_from, read_bytes, written_bytes, peak_bytes"
+enum { HISTORY_COLUMN_COUNT = 56 };

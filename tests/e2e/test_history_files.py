@@ -148,17 +148,20 @@ def test_a_file_of_an_older_supd_is_gone_on_with(daemon, client):
     daemon.terminate()
     with sqlite3.connect(os.path.join(daemon.state, "history.db")) as db:
         db.executescript("DROP INDEX job_owner_ended; DROP INDEX job_owner;"
-                         "CREATE INDEX job_ended ON job (ended) WHERE final; PRAGMA user_version = 1")
+                         "CREATE INDEX job_ended ON job (ended) WHERE final; PRAGMA user_version = 1;"
+                         + "".join(f"ALTER TABLE job DROP COLUMN {name};"
+                                   for name in ("usage_from", "read_bytes", "written_bytes", "peak_bytes")))
     db.close()
     os.unlink(os.path.join(daemon.state, "numbers"))  # it had none
     with again(daemon.directory) as second:
         known = second.client()
         assert known.call("job.list", labels={"a": "1"}, name="old")["jobs"][0]["id"] == job["id"]
+        assert known.status(job)["result"]["usage"]["read_bytes"] is None, "it was not counted then"
         assert known.start(["true"])["id"] > job["id"]
         assert b"damaged" not in second.errors()
         second.terminate()
     with sqlite3.connect(os.path.join(daemon.state, "history.db")) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (2,)
+        assert db.execute("PRAGMA user_version").fetchone() == (3,)
         assert db.execute("SELECT count(*) FROM sqlite_schema WHERE name IN ('job_owner_ended', 'job_owner')"
                           ).fetchone() == (2,)
     db.close()

@@ -1,6 +1,6 @@
 """What a job may use, and what it used: limits of each process, of the whole tree, usage."""
 
-from harness import UNSUPPORTED, Skip, assert_reason, assert_refused, child, daemon_test, system_test, text
+from harness import UNSUPPORTED, Daemon, Skip, assert_reason, assert_refused, child, daemon_test, system_test, text
 
 MIB = 1 << 20
 PROCESS_LIMITS = {"address_space_bytes": ("RLIMIT_AS", 1 << 40), "open_files": ("RLIMIT_NOFILE", 77),
@@ -153,3 +153,11 @@ def test_options_of_supctl(daemon, client):
     if not can(client, "memory_bytes"):
         done = daemon.supctl("run", "-n", "--memory", "64M", "--", "true")
         assert done.returncode == 125 and b"limits.memory_bytes" in done.stderr, done.stderr
+
+
+def test_usage_is_kept_in_the_history():
+    with Daemon() as daemon:
+        job = daemon.client().call("job.run", argv=["sh", "-c", "true & wait"])["job"]
+        daemon.terminate()
+        with Daemon(directory=daemon.directory) as second:
+            assert second.client().status(job)["result"]["usage"] == job["result"]["usage"]
