@@ -23,6 +23,9 @@ static void outcome_killer(const json_t *killed_by, char text[96]) {
 const char *outcome_detail(const json_t *job, char text[512]) {
     const json_t *result = json_object_get(job, "result");
     const char *message = json_string_value(json_object_get(json_object_get(result, "error"), "message"));
+    const char *reason = outcome_reason(job);
+    if (reason && streq(reason, "oom"))
+        message = "the kernel killed it for want of memory, its own limit's (--memory) or the machine's";
     char detail[96] = "", time[32];
     if (json_is_true(json_object_get(result, "timed_out")))
         snprintf(detail, sizeof(detail), "after %s",
