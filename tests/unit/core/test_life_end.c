@@ -105,6 +105,16 @@ START_TEST(an_end_that_is_not_proven_is_remembered) {
 }
 END_TEST
 
+START_TEST(a_proof_stands_whatever_is_told_later) {
+    life_start(&l);
+    lifecycle_exit(&l.it, l.now);
+    ck_assert_uint_eq(lifecycle_tree_over(&l.it, l.now, true), 0);
+    ck_assert_uint_eq(lifecycle_tree_over(&l.it, l.now, false), 0); // the next worker, which was told nothing
+    ck_assert_uint_eq(lifecycle_streams_over(&l.it, l.now), LIFE_FINISH);
+    ck_assert(!l.it.unproven);
+}
+END_TEST
+
 START_TEST(what_a_follower_holds_back_is_not_late) {
     life_start(&l);
     lifecycle_hold(&l.it, l.now, true);
@@ -221,6 +231,7 @@ int main(void) {
     tcase_add_test(group, deadlines_run_on_while_the_tree_is_waited_for);
     tcase_add_test(group, a_tree_that_does_not_die_is_named_after_ten_seconds);
     tcase_add_test(group, an_end_that_is_not_proven_is_remembered);
+    tcase_add_test(group, a_proof_stands_whatever_is_told_later);
     tcase_add_test(group, what_a_follower_holds_back_is_not_late);
     tcase_add_test(group, an_exit_alone_has_no_cause);
     tcase_add_test(group, keep_drains_from_the_leaders_end);
