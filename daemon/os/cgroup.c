@@ -276,8 +276,7 @@ int cgroup_pids(const struct cgroup_host *host, int number, pid_t *pids, size_t 
 int cgroup_usage(const struct cgroup_host *host, int number, bool all, struct cgroup_usage *ret_usage) {
     char name[16];
     snprintf(name, sizeof(name), "j%d", number);
-    _cleanup_close_ int dir = openat(host->fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    return dir < 0 ? -errno : cgroup_usage_read(dir, host->controllers, all, ret_usage);
+    return cgroup_usage_read(host->fd, name, host->controllers, all, ret_usage);
 }
 
 bool cgroup_holds(const struct cgroup_host *host, int number, pid_t pid) {

@@ -137,21 +137,27 @@ static int64_t number_after(const char *text, const char *name, char separator, 
     return sum < 0 ? blank : sum;
 }
 
-int cgroup_usage_read(int dir, unsigned flags, bool all, struct cgroup_usage *ret_usage) {
+static ssize_t part_read(int dir, const char *name, const char *file, char *text, size_t size) {
+    char path[64];
+    snprintf(path, sizeof(path), "%s/%s", name, file);
+    return cgroup_file_read(dir, path, text, size);
+}
+
+int cgroup_usage_read(int dir, const char *name, unsigned flags, bool all, struct cgroup_usage *ret_usage) {
     struct cgroup_usage usage = {.read_bytes = -1, .written_bytes = -1, .peak_bytes = -1, .oom_kills = -1};
     char text[4096];
-    ssize_t n = cgroup_file_read(dir, "cpu.stat", text, sizeof(text));
+    ssize_t n = part_read(dir, name, "cpu.stat", text, sizeof(text));
     if (n < 0)
         return (int)n;
     usage.user = (double)number_after(text, "user_usec", ' ', 0) * 1e-6;
     usage.system = (double)number_after(text, "system_usec", ' ', 0) * 1e-6;
-    if (all && (flags & CGROUP_IO) && cgroup_file_read(dir, "io.stat", text, sizeof(text)) >= 0) {
+    if (all && (flags & CGROUP_IO) && part_read(dir, name, "io.stat", text, sizeof(text)) >= 0) {
         usage.read_bytes = number_after(text, "rbytes", '=', 0);
         usage.written_bytes = number_after(text, "wbytes", '=', 0);
     }
-    if (all && (flags & CGROUP_MEMORY) && cgroup_file_read(dir, "memory.peak", text, sizeof(text)) > 0)
+    if (all && (flags & CGROUP_MEMORY) && part_read(dir, name, "memory.peak", text, sizeof(text)) > 0)
         usage.peak_bytes = strtoll(text, NULL, 10);
-    if (all && (flags & CGROUP_MEMORY) && cgroup_file_read(dir, "memory.events", text, sizeof(text)) > 0)
+    if (all && (flags & CGROUP_MEMORY) && part_read(dir, name, "memory.events", text, sizeof(text)) > 0)
         usage.oom_kills = number_after(text, "oom_kill", ' ', 0);
     *ret_usage = usage;
     return 0;
