@@ -61,6 +61,8 @@ static void run_publish(struct run *run) {
     run->kept->is_told = true;
     if (runner->parts.history && job->spec.retain > 0)
         run_archive(run);
+    else if (job->spec.retain > 0)
+        run_remember(run);
     else
         run_keep_end(run);
     if (job->spec.retain <= 0)
@@ -166,6 +168,8 @@ void runner_forget(struct runner *runner, struct job *job) {
     job->forgotten = true;
     if (run->is_durable || runner->parts.history)
         run_unarchive(run);
+    run_remember_end(run);
+    run_keep_end(run); // nor shall the next worker know it
     registry_remove(runner->parts.registry, job);
     ev_timer_stop(runner->parts.loop, &run->timer);
     for (int s = 0; s < STREAM_COUNT; s++)

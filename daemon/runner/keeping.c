@@ -3,7 +3,11 @@
 
 #include <fcntl.h>
 
+#include <utlist.h>
+
 #include "common/util.h"
+
+enum { REMEMBERED_MOST = 1000 };
 
 _Static_assert(sizeof(struct kept_job) <= KEPT_JOB_SIZE, "a job's record has outgrown its place");
 
@@ -136,6 +140,29 @@ void runner_drop_closed(struct kept *kept) {
         for (size_t i = 0; i < ARRAY_SIZE(fds) && record->state.reason == REASON_NONE; i++)
             drop_closed(fds[i]);
     }
+}
+
+void run_remember_end(struct run *run) {
+    struct runner *runner = run->runner;
+    if (!run->is_remembered)
+        return;
+    DL_DELETE2(runner->remembered, run, remembered_prev, remembered_next);
+    runner->remembered_count--;
+    run->is_remembered = false;
+    run_keep_end(run);
+    for (int s = 0; s < STREAM_COUNT; s++) {
+        runner->history_bytes -= spool_taken(run->pipes[s].spool);
+        run_pipe_seal(&run->pipes[s]);
+        runner->history_bytes += spool_taken(run->pipes[s].spool);
+    }
+}
+
+void run_remember(struct run *run) {
+    struct runner *runner = run->runner;
+    run->is_remembered = true;
+    DL_APPEND2(runner->remembered, run, remembered_prev, remembered_next);
+    if (++runner->remembered_count > REMEMBERED_MOST)
+        run_remember_end(runner->remembered);
 }
 
 const char *runner_kept_spec(const struct runner *runner, const struct job *job, size_t *ret_size) {

@@ -15,6 +15,8 @@ struct runner {
     int64_t history_bytes;  // of final jobs' output
     struct run *unarchived; // list: live, and to be put into the history in a while, unless they end before
     struct ev_timer archive;
+    struct run *remembered; // list, without a history: final, and to outlive the worker; the oldest first
+    int remembered_count;
     int cpus;
 };
 
@@ -53,6 +55,8 @@ struct run {
     bool is_finishing, stopping_told;
     struct run *unarchived_prev, *unarchived_next;
     bool is_unarchived;
+    struct run *remembered_prev, *remembered_next;
+    bool is_remembered;
     bool is_durable, is_archived; // something of it is in the history; all of it is
     char *archived_spec;          // owned: as runner_kept_spec, once archived
 };

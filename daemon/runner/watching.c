@@ -126,13 +126,13 @@ void run_watch(struct run *run, int out_fd, int err_fd) {
         run->job->life.streams_over = true;
 }
 
-// What nobody holds any more is stored for good; in memory once the history has it, or nobody but memory will.
+// What nobody holds any more is stored for good; in memory once the history has it, or the next worker need not.
 void run_pipe_seal(struct run_pipe *pipe) {
     const struct run *run = pipe->run;
     if (pipe->hold != INT64_MAX)
         return;
     spool_seal(pipe->spool);
-    if (run->is_archived || !run->runner->parts.history)
+    if (run->is_archived || !run->kept)
         spool_shrink(pipe->spool);
 }
 

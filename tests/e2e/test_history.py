@@ -211,5 +211,14 @@ def test_without_a_store_everything_else_works():
         live = client.start(["sh", "-c", "sleep 0.2; exit 6"])
         daemon.kill_worker()
         assert_reason(client.wait(live), "exited", exit_code=6)
+        over = client.call("job.run", argv=["sh", "-c", "echo once; exit 7"], key="k")["job"]
+        gone = client.run(["true"])
+        client.call("job.forget", ids=[gone["id"]])
+        daemon.kill_worker()  # what is over is known to the next worker, too
+        again_ = client.call("job.run", argv=["sh", "-c", "echo once; exit 7"], key="k")["job"]
+        assert again_["id"] == over["id"] and text(again_) == "once\n" and again_["result"] == over["result"], again_
+        assert text(client.call("job.status", id=job["id"], inline_bytes=10)["job"]) == "here\n"
+        assert_refused(client.refused("job.status", id=gone["id"]), NOT_FOUND)
+        assert [j["id"] for j in client.call("job.list")["jobs"]] == [over["id"], live["id"], job["id"]]
         assert not os.path.exists(os.path.join(daemon.state, "history.db"))
         daemon.process.send_signal(signal.SIGTERM)
