@@ -8,7 +8,7 @@ import tempfile
 import time
 
 PACKAGES = "systemd,systemd-sysv,dbus,libpam-systemd,libev4,libjansson4,libsqlite3-0"
-GUARD = 60.0  # seconds; against a hang
+GUARD = 120.0  # seconds; against a hang
 
 
 class Unavailable(Exception):
@@ -38,6 +38,9 @@ class Machine:
 
     def install(self, build):
         subprocess.run(["meson", "install", "-C", build, "--quiet", "--no-rebuild", "--destdir", self.tree], check=True)
+
+    def uninstall(self, build):
+        subprocess.run(["ninja", "-C", build, "uninstall"], check=True, capture_output=True)
 
     def boot(self):
         log = open(os.path.join(self.directory, "console"), "wb")

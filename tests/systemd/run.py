@@ -86,11 +86,54 @@ def settings_are_read_again(machine):
     machine.run("sh", "-c", "echo '{\"max_live_jobs\": -1}' > /etc/supd/supd.json")
     assert machine.run("systemctl", "reload", "supd", check=False).returncode != 0
     assert machine.run("systemctl", "is-active", "supd").stdout.strip() == "active"
-    machine.run("rm", "/etc/supd/supd.json")
+    machine.run("rm", "-r", "/etc/supd")
+
+
+def a_worker_that_hangs_is_replaced(machine):
+    drop = "/run/systemd/system/supd.service.d"
+    machine.run("sh", "-c", f"mkdir -p {drop} && printf '[Service]\\nWatchdogSec=4s\\n' >{drop}/watchdog.conf &&"
+                "systemctl daemon-reload && systemctl restart supd")
+    job = supctl(machine, "start", "--", *lines_job(10, 6)).stdout.strip()
+    main, worker = machine.main_pid(), machine.worker()
+    machine.run("sh", "-c", f"kill -STOP {worker}")
+    machine.eventually(lambda: machine.worker() not in (None, worker), "another worker is there")
+    assert machine.main_pid() == main and "the worker has not moved" in machine.journal()
+    assert supctl(machine, "wait", job, check=False).returncode == 6
+    assert_lines(supctl(machine, "logs", job).stdout, 10)
+    machine.run("sh", "-c", f"rm -r {drop} && systemctl daemon-reload && systemctl restart supd")
+
+
+def a_killed_keeper_has_a_successor(machine):
+    job = supctl(machine, "start", "--grace", "3s", "--", "sh", "-c",
+                 "trap '' TERM; while :; do sleep 1; done").stdout.strip()
+    waits = machine.start("supctl", "wait", job)
+    main = machine.main_pid()
+    machine.run("sh", "-c", f"kill -9 {main}")
+    machine.eventually(lambda: machine.main_pid() not in (0, main) and machine.run(
+        "systemctl", "is-active", "supd", check=False).stdout.strip() == "active", "another supd is there")
+    assert machine.run("systemctl", "is-active", "supd.socket").stdout.strip() == "active"
+    assert waits.wait(60) in (125, 137), waits.stderr.read()  # 125: supctl's answer was on its way
+    result = json.loads(supctl(machine, "status", "--json", job).stdout)["result"]
+    assert result["reason"] == "killed" and result["killed_by"] == {"by": "daemon", "uid": None}, result
+
+
+def a_user_uses_the_machines(machine):
+    machine.run("useradd", "-m", "-u", str(USER), "user")
+    of_root = supctl(machine, "run", "-d", "--", "sleep", "1000").stdout.strip()
+    done = supctl(machine, "--system", "run", "--", "sh", "-c",
+                  "id -u; ulimit -Sc; ulimit -Hc; cat /proc/self/oom_score_adj", user=USER)
+    assert done.stdout.split() == [str(USER), "0", "unlimited", "0"], done.stdout
+    assert supctl(machine, "--system", "status", of_root, user=USER, check=False).returncode != 0
+    listed = supctl(machine, "--system", "status", "--json", user=USER).stdout.splitlines()
+    assert [json.loads(line)["owner"]["uid"] for line in listed] == [USER], listed
+    job = supctl(machine, "--system", "run", "-d", "--", *lines_job(20, 8), user=USER).stdout.strip()
+    machine.run("systemctl", "restart", "supd")
+    assert supctl(machine, "--system", "wait", job, user=USER, check=False).returncode == 8
+    assert_lines(supctl(machine, "--system", "logs", job, user=USER).stdout, 20)
+    supctl(machine, "kill", of_root)
 
 
 def a_user_has_his_own(machine):
-    machine.run("useradd", "-m", "-u", str(USER), "user")
     machine.run("loginctl", "enable-linger", "user")
     machine.eventually(lambda: machine.run("systemctl", "--user", "is-system-running", user=USER, check=False)
                        .stdout.strip() in ("running", "degraded"), "the user's manager runs")
@@ -103,7 +146,6 @@ def a_user_has_his_own(machine):
     assert supctl(machine, "wait", job, user=USER, check=False).returncode == 5, machine.run(
         "journalctl", "--user", "-u", "supd", "--no-pager", "-o", "cat", user=USER, check=False).stdout
     assert_lines(supctl(machine, "logs", job, user=USER).stdout, 20)
-    assert machine.run("supctl", "--system", "status", user=USER, check=False).returncode != 0
 
 
 def a_stop_ends_all(machine):
@@ -131,9 +173,34 @@ def the_unit_is_known_to_be_sound(machine):
     assert done.returncode == 0 and "supd" not in done.stderr, done.stderr
 
 
-SCENES = [the_socket_starts_it, a_restart_loses_nothing, a_worker_that_dies_is_replaced, an_upgrade_goes_on,
-          settings_are_read_again, a_user_has_his_own, a_stop_ends_all, the_journal_is_told,
-          the_unit_is_known_to_be_sound]
+# As low as the unit's job allows: each exception has its reason in the unit. More than that is a mistake.
+EXPOSURE = {"supd.service": 9.6, "--user supd.service": 9.8}
+
+
+def its_exposure_is_what_it_is_known_to_be(machine):
+    for words, most in EXPOSURE.items():
+        user = USER if "--user" in words else None
+        done = machine.run("systemd-analyze", *words.split()[:-1], "security", "--no-pager", f"--threshold={most * 10:.0f}",
+                           words.split()[-1], user=user, check=False)
+        print("".join(line + "\n" for line in done.stdout.splitlines() if "exposure level" in line), end="")
+        assert "exposure level" in done.stdout and done.returncode == 0, (words, done.stdout[-500:], done.stderr)
+
+
+def it_can_be_taken_away(machine):
+    """The last lines of the README's instructions. What was kept is the administrator's to remove."""
+    machine.run("systemctl", "stop", "supd")
+    machine.run("systemctl", "disable", "--now", "supd.socket")
+    machine.uninstall(sys.argv[1])
+    machine.run("systemctl", "daemon-reload")
+    left = machine.run("sh", "-c", "find /usr /etc /var/lib -xdev -name '*supd*' -o -name '*supctl*'").stdout.split()
+    assert all(path.startswith("/var/lib/supd") for path in left), left
+    assert machine.run("systemctl", "list-unit-files", "--no-legend", "supd*", check=False).stdout.strip() == ""
+
+
+SCENES = [the_socket_starts_it, a_restart_loses_nothing, a_worker_that_dies_is_replaced, a_worker_that_hangs_is_replaced,
+          a_killed_keeper_has_a_successor, an_upgrade_goes_on, settings_are_read_again, a_user_uses_the_machines,
+          a_user_has_his_own, a_stop_ends_all, the_journal_is_told, the_unit_is_known_to_be_sound,
+          its_exposure_is_what_it_is_known_to_be, it_can_be_taken_away]
 
 
 def main():
@@ -154,7 +221,7 @@ def main():
             except Exception:
                 failed += 1
                 traceback.print_exc()
-                print(machine.journal())
+                print(machine.journal()[-1500:])
                 print(f"FAILED  {scene.__name__}")
     finally:
         machine.remove()
