@@ -207,6 +207,8 @@ int history_open(const struct history_parts *parts, struct history **ret_history
         *ret_note = NULL;
     if (r == 0)
         r = open_files(h, next_job, next_event, ret_note);
+    w->uncounted = true;
+    w->unchecked = !parts->resumed; // the worker before us had it open: dying damages no file
     if (r == 0)
         r = history_writer_start(w, parts->loop, on_done, h);
     if (r < 0) {

@@ -70,9 +70,9 @@ static int migrate(sqlite3 *db) {
     return r;
 }
 
-static int check(sqlite3 *db) {
+int history_file_check(struct history_file *f) {
     sqlite3_stmt *statement = NULL;
-    int r = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &statement, NULL);
+    int r = sqlite3_prepare_v2(f->db, "PRAGMA quick_check(1)", -1, &statement, NULL);
     if (r == SQLITE_OK && (r = sqlite3_step(statement)) == SQLITE_ROW) {
         const char *said = (const char *)sqlite3_column_text(statement, 0);
         r = said && streq(said, "ok") ? SQLITE_OK : SQLITE_CORRUPT;
@@ -133,12 +133,10 @@ int history_file_open(struct history_file *f, const char *path, bool writes) {
                          "PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 4000",
                          NULL, NULL, NULL);
     }
-    if (r == SQLITE_OK && writes && (r = check(f->db)) == SQLITE_OK)
+    if (r == SQLITE_OK && writes)
         r = migrate(f->db);
     if (r == SQLITE_OK && writes)
         r = prepare(f);
-    if (r == SQLITE_OK && writes)
-        r = history_file_count(f);
     if (r == SQLITE_OK && stat(path, &st) < 0)
         r = SQLITE_CANTOPEN;
     if (r != SQLITE_OK) {

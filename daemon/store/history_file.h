@@ -15,9 +15,11 @@ struct history_file {
     struct holders holders; // and whose they are
 };
 
-// Opens, makes or migrates it; whoever writes looks all through it first. Returns an SQLite result code.
+// Opens, makes or migrates it; what it holds is not counted yet. Returns an SQLite result code.
 int history_file_open(struct history_file *file, const char *path, bool writes);
 void history_file_close(struct history_file *file);
+// Looks all through it, which takes as long as it is large. Returns an SQLite result code.
+int history_file_check(struct history_file *file);
 // Counts what is there, as after a transaction that came to nothing. Returns an SQLite result code.
 int history_file_count(struct history_file *file);
 bool history_file_is_damaged(int code); // says a result code

@@ -133,7 +133,11 @@ static int open_again(struct history_writer *w, bool aside) {
     if (aside)
         history_directory_set_aside(w->directory, HISTORY_FILE);
     history_directory_make(w->directory, w->output); // where that fails, opening does
-    return history_file_open(&w->file, w->path, true);
+    int r = history_file_open(&w->file, w->path, true);
+    if (r == SQLITE_OK)
+        r = history_file_check(&w->file);
+    w->uncounted = true;
+    return r;
 }
 
 // A file that is damaged makes place for a new one; what was in it is in the one set aside. So does one that has lost its
@@ -177,11 +181,21 @@ static bool has_work(const struct history_writer *w) {
     return w->queue || w->next_job > 0 || w->next_event > 0 || w->suspect;
 }
 
-// What stands on the disk, whatever of it our own connection has in memory. Opening looks all through it.
+// What stands on the disk, whatever of it our own connection has in memory.
 static int file_look(const struct history_writer *w) {
     struct history_file other;
-    int r = history_file_open(&other, w->path, true);
+    int r = history_file_open(&other, w->path, false);
+    if (r == SQLITE_OK)
+        r = history_file_check(&other);
     history_file_close(&other);
+    return r;
+}
+
+static int file_count(struct history_writer *w) {
+    int r = w->uncounted ? history_file_count(&w->file) : SQLITE_OK;
+    if (w->uncounted && r == SQLITE_OK)
+        tell_size(w);
+    w->uncounted = r != SQLITE_OK;
     return r;
 }
 
@@ -193,6 +207,8 @@ static int write_now(struct history_writer *w, struct history_change **list, int
         return SQLITE_READONLY_DBMOVED;
     int r = suspect ? file_look(w) : SQLITE_OK;
     if (!history_file_is_damaged(r))
+        r = file_count(w);
+    if (r == SQLITE_OK)
         r = write_batch(w, list, next_job, next_event);
     if (r != SQLITE_OK || (next_job <= 0 && next_event <= 0))
         return r;
@@ -277,10 +293,26 @@ static void flush(struct history_writer *w) {
         ev_async_send(w->loop, &w->done);
 }
 
+// What takes as long as the file is large: others are served meanwhile.
+static void begin(struct history_writer *w) {
+    if (!w->file.db)
+        return;
+    int r = w->unchecked ? history_file_check(&w->file) : SQLITE_OK;
+    if (r == SQLITE_OK)
+        r = file_count(w);
+    if (r == SQLITE_OK) {
+        history_directory_sweep(w->directory, w->output, w->file.db);
+        return;
+    }
+    pthread_mutex_lock(&w->lock);
+    recover(w, r);
+    ev_async_send(w->loop, &w->done);
+    pthread_mutex_unlock(&w->lock);
+}
+
 static void *thread_main(void *data) {
     struct history_writer *w = data;
-    if (w->file.db)
-        history_directory_sweep(w->directory, w->output, w->file.db);
+    begin(w);
     pthread_mutex_lock(&w->lock);
     double expiry = next_expiry(w);
     while (!w->leaving) {

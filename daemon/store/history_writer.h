@@ -46,6 +46,8 @@ struct history_writer {
     bool dirty; // something of the file is not safe from a loss of power
     bool leaving;
     // The thread's:
+    bool unchecked;                 // the file was not looked through
+    bool uncounted;                 // nor counted
     double dirty_at;                // since when
     bool urgent;                    // numbers ahead are to be safe before they are given
     bool flush_failed;              // trouble is that

@@ -104,8 +104,8 @@ def test_who_comes_after_a_killed_keeper_waits_for_its_worker(daemon, client):
     procs.eventually(lambda: b"waiting for it" in second.errors(), "it says for whom")
     assert procs.alive(worker) and second.process.poll() is None
     open_gate(path)
+    procs.eventually(lambda: procs.ended(worker), "the worker is gone")
     with second.connect_once_up() as known:
-        assert not procs.alive(worker)
         assert_reason(known.call("job.status", id=job["id"])["job"], "killed", exit_code=0,
                       killed_by={"by": "daemon", "uid": None})
     assert second.terminate() == 0
