@@ -7,7 +7,7 @@
 #include "common/util.h"
 #include "daemon/store/history_row.h"
 
-enum { SCHEMA_VERSION = 3, BUSY_MS = 2000 };
+enum { SCHEMA_VERSION = 4, BUSY_MS = 2000 };
 
 // One step each from a version to the next; the first makes an empty file.
 static const char *const migrations[SCHEMA_VERSION] = {
@@ -36,6 +36,7 @@ static const char *const migrations[SCHEMA_VERSION] = {
     "ALTER TABLE job ADD COLUMN read_bytes INTEGER NOT NULL DEFAULT -1;"
     "ALTER TABLE job ADD COLUMN written_bytes INTEGER NOT NULL DEFAULT -1;"
     "ALTER TABLE job ADD COLUMN peak_bytes INTEGER NOT NULL DEFAULT -1;",
+    "CREATE INDEX job_name_of_any ON job (name, id) WHERE name IS NOT NULL;", // for who sees everybody's
 };
 
 bool history_file_is_damaged(int code) {
@@ -154,7 +155,7 @@ bool history_file_is_there(const struct history_file *f, const char *path) {
 }
 
 void history_file_close(struct history_file *f) {
-    sqlite3_stmt *all[] = {f->put, f->drop, f->drop_labels, f->label, f->size, f->note};
+    sqlite3_stmt *all[] = {f->put, f->drop, f->drop_labels, f->label, f->size, f->note, f->find};
     for (size_t i = 0; i < ARRAY_SIZE(all); i++)
         sqlite3_finalize(all[i]);
     sqlite3_close(f->db);

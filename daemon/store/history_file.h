@@ -8,8 +8,9 @@
 
 struct history_file {
     sqlite3 *db;
-    sqlite3_stmt *put, *drop, *drop_labels, *label, *size, *note;
-    dev_t dev; // which file it is
+    sqlite3_stmt *put, *drop, *drop_labels, *label, *size, *note; // of one that writes
+    sqlite3_stmt *find;                                           // of one that reads
+    dev_t dev;                                                    // which file it is
     ino_t ino;
     int64_t count, bytes;   // of final jobs, and what they take
     struct holders holders; // and whose they are

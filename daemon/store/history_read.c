@@ -21,9 +21,9 @@ static void note_code(struct history *h, int code) {
     pthread_mutex_unlock(&w->lock);
 }
 
-static struct history_job *read_one(struct history *h, sqlite3_stmt *statement) {
-    struct history_job *job = sqlite3_step(statement) == SQLITE_ROW ? history_row_job(statement) : NULL;
-    note_code(h, sqlite3_finalize(statement));
+// Of the row that the statement stands on.
+static struct history_job *read_row(struct history *h, sqlite3_stmt *statement) {
+    struct history_job *job = history_row_job(statement);
     if (job && history_is_forgotten(h, job->id)) {
         history_job_free(job);
         return NULL;
@@ -42,10 +42,14 @@ static sqlite3_stmt *ask(struct history *h, const char *sql) {
 }
 
 struct history_job *history_find(struct history *h, int64_t id) {
-    sqlite3_stmt *s = ask(h, "SELECT " HISTORY_COLUMNS " FROM job WHERE id = ? AND final AND expires > ?");
-    sqlite3_bind_int64(s, 1, id);
-    sqlite3_bind_double(s, 2, now_wall());
-    return read_one(h, s);
+    struct history_file *f = &h->reader;
+    if (!f->find) // a page of a list asks it for each
+        f->find = ask(h, "SELECT " HISTORY_COLUMNS " FROM job WHERE id = ? AND final AND expires > ?");
+    sqlite3_bind_int64(f->find, 1, id);
+    sqlite3_bind_double(f->find, 2, now_wall());
+    struct history_job *job = f->find && sqlite3_step(f->find) == SQLITE_ROW ? read_row(h, f->find) : NULL;
+    note_code(h, sqlite3_reset(f->find));
+    return job;
 }
 
 static struct history_job *find_text(struct history *h, const char *sql, uid_t owner, const char *text) {
@@ -53,7 +57,9 @@ static struct history_job *find_text(struct history *h, const char *sql, uid_t o
     sqlite3_bind_int64(s, 1, owner);
     sqlite3_bind_text(s, 2, text, -1, SQLITE_STATIC);
     sqlite3_bind_double(s, 3, now_wall());
-    return read_one(h, s);
+    struct history_job *job = s && sqlite3_step(s) == SQLITE_ROW ? read_row(h, s) : NULL;
+    note_code(h, sqlite3_finalize(s));
+    return job;
 }
 
 struct history_job *history_find_name(struct history *h, uid_t owner, const char *name) {
@@ -70,24 +76,38 @@ struct history_job *history_find_key(struct history *h, uid_t owner, const char 
                      owner, key);
 }
 
-size_t history_list(struct history *h, const struct history_filter *f, int64_t *ids, size_t max) {
+// From the newest on, so that a page costs what it holds: through the job's first label, where there is one, in the order of
+// ids (each label's jobs stand in it).
+static sqlite3_stmt *list_ask(struct history *h, const struct history_filter *f) {
     char sql[8192]; // for as many labels as a filter may have
-    int n = snprintf(sql, sizeof(sql), "SELECT id FROM job WHERE final AND id < ? AND expires > ?%s%s",
-                     f->by_owner ? " AND owner = ?" : "", f->name ? " AND name = ?" : "");
-    for (char *const *l = f->labels; l && *l && n < (int)sizeof(sql) - 100; l += 2)
+    char *const *labels = f->labels && f->labels[0] ? f->labels : NULL;
+    int n = snprintf(sql, sizeof(sql), "SELECT job.id FROM %s WHERE final AND expires > ?%s%s",
+                     labels ? "label l CROSS JOIN job ON job.id = l.job" : "job", f->by_owner ? " AND owner = ?" : "",
+                     f->name ? " AND job.name = ?" : "");
+    for (char *const *l = labels ? labels + 2 : NULL; l && *l && n < (int)sizeof(sql) - 200; l += 2)
         n += snprintf(sql + n, sizeof(sql) - (size_t)n,
-                      " AND id IN (SELECT job FROM label WHERE name = ? AND value = ?)");
-    snprintf(sql + n, sizeof(sql) - (size_t)n, " ORDER BY id DESC");
+                      " AND EXISTS (SELECT 1 FROM label o WHERE o.name = ? AND o.value = ? AND o.job = job.id)");
+    if (labels)
+        snprintf(sql + n, sizeof(sql) - (size_t)n, " AND l.name = ? AND l.value = ? AND l.job < ? ORDER BY l.job DESC");
+    else
+        snprintf(sql + n, sizeof(sql) - (size_t)n, " AND job.id < ? ORDER BY job.id DESC");
     sqlite3_stmt *s = ask(h, sql);
     int at = 0;
-    sqlite3_bind_int64(s, ++at, f->before > 0 ? f->before : INT64_MAX);
     sqlite3_bind_double(s, ++at, now_wall());
     if (f->by_owner)
         sqlite3_bind_int64(s, ++at, f->owner);
     if (f->name)
         sqlite3_bind_text(s, ++at, f->name, -1, SQLITE_STATIC);
-    for (char *const *l = f->labels; l && *l; l++)
+    for (char *const *l = labels ? labels + 2 : NULL; l && *l; l++)
         sqlite3_bind_text(s, ++at, *l, -1, SQLITE_STATIC);
+    for (int i = 0; labels && i < 2; i++)
+        sqlite3_bind_text(s, ++at, labels[i], -1, SQLITE_STATIC);
+    sqlite3_bind_int64(s, ++at, f->before > 0 ? f->before : INT64_MAX);
+    return s;
+}
+
+size_t history_list(struct history *h, const struct history_filter *f, int64_t *ids, size_t max) {
+    sqlite3_stmt *s = list_ask(h, f);
     size_t count = 0;
     while (s && count < max && sqlite3_step(s) == SQLITE_ROW) {
         int64_t id = sqlite3_column_int64(s, 0);

@@ -101,12 +101,57 @@ def test_the_list_is_one(daemon, client):
         assert len(known.call("job.list", states=["final"], limit=1000)["jobs"]) == 20
 
 
+def pages(client, between, **filters):
+    """All that is listed, three at a time; `between` is called with each page."""
+    before, listed = None, []
+    while before is not None or not listed:
+        page = client.call("job.list", limit=3, **filters, **({"before": before} if before else {}))
+        assert len(page["jobs"]) == 3 or page["next"] is None, page
+        listed += [job["id"] for job in page["jobs"]]
+        before = page["next"]
+        between(page["jobs"])
+        if before is None:
+            break
+    return listed
+
+
+@daemon_test
+def test_pages_of_what_was_are_whole_while_jobs_are_forgotten(daemon, client):
+    ids = [client.call("job.run", argv=["true"], labels={"all": "1", "third": str(i % 3), "parity": str(i % 2)},
+                       name=f"n{i % 2}")["job"]["id"] for i in range(24)]
+    daemon.terminate()
+    with again(daemon.directory) as second:
+        known = second.client()
+        newest = ids[::-1]
+        assert pages(known, lambda jobs: None) == newest
+        assert pages(known, lambda jobs: None, labels={"third": "1"}) == [i for n, i in enumerate(ids) if n % 3 == 1][::-1]
+        both = pages(known, lambda jobs: None, labels={"all": "1", "third": "2", "parity": "0"}, name="n0")
+        assert both == [i for n, i in enumerate(ids) if n % 3 == 2 and n % 2 == 0][::-1], both
+        assert pages(known, lambda jobs: None, name="n1", states=["final"]) == ids[1::2][::-1]
+        assert pages(known, lambda jobs: None, labels={"third": "4"}) == []
+        # The one that a cursor names, and the next, go between the pages.
+        gone = set()
+
+        def forget(jobs):
+            drop = [i for i in (jobs[-1]["id"], jobs[-1]["id"] - 1) if i in ids and i not in gone] if jobs else []
+            gone.update(drop)
+            if drop:
+                known.call("job.forget", ids=drop)
+        seen = pages(known, forget, labels={"all": "1"})
+        assert seen == sorted(set(seen), reverse=True) and set(ids) - set(seen) <= gone, (seen, gone)
+
+
 @every_set
 @daemon_test
 def test_the_order_of_the_streams_is_known(daemon, client):
-    words = "for i in 1 2 3; do echo out $i; sleep 0.05; echo err $i >&2; sleep 0.05; done"
-    job = client.start(["sh", "-c", words])
-    daemon.kill_worker()
+    words = "for i in 1 2 3; do echo out $i; read x; echo err $i >&2; read x; done"
+    job = client.start(["sh", "-c", words], stdin="stream")
+    for turn in range(6):  # each is read before the next is written
+        stream, size = ("stderr", 6 * (turn // 2 + 1)) if turn % 2 else ("stdout", 6 * (turn // 2 + 1))
+        procs.eventually(lambda: client.status(job)[stream]["bytes"] == size, "it was read")
+        if turn == 2:
+            daemon.kill_worker()
+        client.call("job.input", id=job["id"], data="\n")
     client.wait(job)
     shown = [(c["stream"], data_of(c), c["at"]) for c in client.call("job.output", id=job["id"])["chunks"]]
     assert [s[:2] for s in shown] == [(stream, f"{word} {i}\n".encode()) for i in (1, 2, 3)

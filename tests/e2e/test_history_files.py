@@ -148,7 +148,7 @@ def test_a_file_of_an_older_supd_is_gone_on_with(daemon, client):
     job = client.call("job.run", argv=["echo", "old"], name="old", labels={"a": "1"})["job"]
     daemon.terminate()
     with sqlite3.connect(os.path.join(daemon.state, "history.db")) as db:
-        db.executescript("DROP INDEX job_owner_ended; DROP INDEX job_owner;"
+        db.executescript("DROP INDEX job_owner_ended; DROP INDEX job_owner; DROP INDEX job_name_of_any;"
                          "CREATE INDEX job_ended ON job (ended) WHERE final; PRAGMA user_version = 1;"
                          + "".join(f"ALTER TABLE job DROP COLUMN {name};"
                                    for name in ("usage_from", "read_bytes", "written_bytes", "peak_bytes")))
@@ -162,7 +162,7 @@ def test_a_file_of_an_older_supd_is_gone_on_with(daemon, client):
         assert b"damaged" not in second.errors()
         second.terminate()
     with sqlite3.connect(os.path.join(daemon.state, "history.db")) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (3,)
+        assert db.execute("PRAGMA user_version").fetchone() == (4,)
         assert db.execute("SELECT count(*) FROM sqlite_schema WHERE name IN ('job_owner_ended', 'job_owner')"
                           ).fetchone() == (2,)
     db.close()
