@@ -44,7 +44,7 @@ static void call_answer(struct call *call, int64_t id, json_t *message) {
     struct call_fault fault = {0};
     if (!result)
         call_fault_from(json_object_get(message, "error"), &fault);
-    if (id == call->sync_id) {
+    if (call->sync_id != 0 && id == call->sync_id) {
         call->sync_id = 0;
         call->sync_result = json_incref(result);
         *call->sync_fault = fault;

@@ -31,13 +31,14 @@ bool bytes_base64_valid(const char *text, size_t size) {
 char *bytes_from_json(const json_t *value, size_t *ret_size) {
     const json_t *text = json_is_object(value) ? json_object_get(value, "data") : value;
     const char *encoding = json_is_object(value) ? json_string_value(json_object_get(value, "encoding")) : NULL;
-    size_t size = json_string_length(text);
+    size_t size = json_string_length(text); // 0 of what is no string
     if (encoding && streq(encoding, "base64"))
         return base64_decode(json_string_value(text), size, ret_size);
     char *copy = malloc(size + 1);
     if (!copy)
         return NULL;
-    memcpy(copy, json_string_value(text), size);
+    if (size > 0)
+        memcpy(copy, json_string_value(text), size);
     copy[size] = 0;
     *ret_size = size;
     return copy;

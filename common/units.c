@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,8 +109,7 @@ const char *units_parse_signal(const char *text) {
 }
 
 const char *units_duration(double seconds, char text[32]) {
-    if (seconds < 0)
-        seconds = 0;
+    seconds = !(seconds >= 0) ? 0 : fmin(seconds, 1e15); // that no number is none
     if (seconds < 1)
         snprintf(text, 32, "%.0fms", seconds * 1000);
     else if (seconds < 60)
@@ -137,9 +137,10 @@ const char *units_size(int64_t bytes, char text[32]) {
 }
 
 const char *units_instant(double instant, char text[32]) {
-    time_t seconds = (time_t)instant;
+    bool is_far = !(fabs(instant) < 0x1p62); // what no time_t can hold
+    time_t seconds = is_far ? 0 : (time_t)instant;
     struct tm tm;
-    if (!localtime_r(&seconds, &tm) || strftime(text, 32, "%F %T", &tm) == 0)
-        snprintf(text, 32, "@%.0f", instant);
+    if (is_far || !localtime_r(&seconds, &tm) || strftime(text, 32, "%F %T", &tm) == 0)
+        snprintf(text, 32, is_far ? "@%g" : "@%.0f", instant);
     return text;
 }

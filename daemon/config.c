@@ -233,7 +233,9 @@ int config_set(struct config *config, const char *assignment, char why[256]) {
     json_t *value = json_loads(equals + 1, JSON_DECODE_ANY, NULL);
     if (!value)
         value = json_string(equals + 1);
-    int r = name && value ? config_apply(config, name, value, why) : -ENOMEM;
+    int r = name && value ? config_apply(config, name, value, why) : -EINVAL;
+    if (!name || !value)
+        snprintf(why, 256, "--set: the value is not UTF-8");
     json_decref(value);
     return r;
 }

@@ -130,8 +130,21 @@ static int free_push(struct kept_free *f, uint32_t index) {
     return 0;
 }
 
+// What a worker could not have left: nothing of it is to be believed.
+static bool head_is_sound(const struct kept_head *head) {
+    for (int kind = 0; kind < KEPT_KIND_COUNT; kind++)
+        if (head->used[kind] > KEPT_RECORDS)
+            return false;
+    bool is_stored = head->store.size <= KEPT_JOB_SIZE && head->store.at >= HEAD_SIZE &&
+                     head->store.at <= blocks_at() - head->store.size;
+    return (!head->store.armed || is_stored) && head->journal_end - head->journal_start <= KEPT_JOURNAL &&
+           head->slot_count >= 0 && head->slot_count <= KEPT_SLOTS;
+}
+
 int kept_begin(struct kept *k) {
     struct kept_head *head = k->head;
+    if (!head_is_sound(head))
+        return -EINVAL;
     if (head->store.armed)
         memcpy((char *)head + head->store.at, head->store.bytes, head->store.size);
     head->store.armed = 0;
@@ -336,8 +349,12 @@ char *kept_blob_edit(const struct kept *k, const struct kept_blob *blob) {
     return block_at(k, blob->block);
 }
 
-void kept_blob_claim(struct kept *k, const struct kept_blob *blob) {
-    blocks_mark(k, blob->block, blocks_for(blob->size), true);
+void kept_blob_claim(struct kept *k, struct kept_blob *blob) {
+    uint32_t count = blocks_for(blob->size);
+    if (count > BLOCKS || blob->block > BLOCKS - count)
+        *blob = (struct kept_blob){0};
+    else
+        blocks_mark(k, blob->block, count, true);
 }
 
 bool kept_journal_room(const struct kept_head *head) {

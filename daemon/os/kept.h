@@ -99,7 +99,7 @@ struct kept_head {
 struct kept {
     struct kept_head *head;
     // Private to the process, and made anew with it.
-    uint64_t *blocks_taken; // a bit each
+    uint64_t *blocks_taken;         // a bit each
     uint32_t block_hint, block_top; // where to look first; none above was ever taken
     struct kept_free {
         uint32_t *list;
@@ -114,7 +114,7 @@ int kept_inherit(struct kept *ret_kept, int fd);
 // What a daemon before us left with the service manager: it is ours now, at descriptor `fd`.
 int kept_resume(struct kept *ret_kept, int fd);
 // In a new worker: finishes what the last one had begun to store, and counts what is in use. Blobs that are not claimed
-// count as free.
+// count as free. Returns 0, -ENOMEM, or -EINVAL: no worker has left it like this.
 int kept_begin(struct kept *kept);
 void kept_end(struct kept *kept); // in a worker that leaves: frees what is private
 
@@ -138,7 +138,7 @@ int kept_blob_put(struct kept *kept, struct kept_blob *blob, const void *bytes, 
 void kept_blob_drop(struct kept *kept, struct kept_blob *blob);
 const char *kept_blob_get(const struct kept *kept, const struct kept_blob *blob); // NULL where there is none
 char *kept_blob_edit(const struct kept *kept, const struct kept_blob *blob);      // in place
-void kept_blob_claim(struct kept *kept, const struct kept_blob *blob);            // after kept_begin
+void kept_blob_claim(struct kept *kept, struct kept_blob *blob); // after kept_begin; one that lies nowhere becomes none
 
 // The journal. The keeper's side: whether there is room, and one more.
 bool kept_journal_room(const struct kept_head *head);

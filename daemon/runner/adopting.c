@@ -101,6 +101,13 @@ const char *runner_record_secrets(const struct runner *runner, const struct kept
     return kept_blob_get(runner->parts.kept, &record->secrets);
 }
 
+int runner_record_order(const struct runner *runner, const struct kept_job *record, struct order *ret_order) {
+    const char *runs = kept_blob_get(runner->parts.kept, &record->order);
+    size_t there = runs ? record->order.size / sizeof(struct order_run) : 0;
+    return order_load(ret_order, (const struct order_run *)(const void *)runs, MIN((size_t)record->order_count, there),
+                      record->order_full);
+}
+
 static void fd_add(int *fds, size_t *count, int fd) {
     if (fd > 0)
         fds[(*count)++] = fd;
@@ -135,7 +142,7 @@ size_t runner_descriptors(const struct kept_job *record, int fds[RUNNER_FDS]) {
 // The read that was under way when the worker died: its mark is gone where it took place.
 static void read_settle(struct kept_head *head, struct kept_job *record) {
     struct kept_read *read = &head->read;
-    if (!read->armed || read->job != record->id)
+    if (!read->armed || read->job != record->id || read->stream < 0 || read->stream >= STREAM_COUNT)
         return;
     struct spool *spool = &record->spools[read->stream];
     spool->total = read->total;
@@ -212,9 +219,7 @@ static void run_restore(struct run *run, struct kept_job *record) {
     }
     read_settle(kept->head, record);
     survivors_restore(run, &run->job->outcome);
-    const char *runs = kept_blob_get(kept, &record->order);
-    order_load(&run->order, (const struct order_run *)(const void *)runs, runs ? record->order_count : 0,
-               record->order_full);
+    runner_record_order(runner, record, &run->order);
 }
 
 static void fail(struct run *run, enum launch_stage stage, int error) {

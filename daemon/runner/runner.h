@@ -143,6 +143,8 @@ uid_t runner_record_owner(const struct kept_job *record);
 // Before anything new is kept: what the records hold stays theirs.
 void runner_claim(struct runner *runner);
 const char *runner_record_spec(const struct runner *runner, const struct kept_job *record, size_t *ret_size);
+// In which order its streams were read. Returns 0 or -ENOMEM.
+int runner_record_order(const struct runner *runner, const struct kept_job *record, struct order *ret_order);
 // What it would be launched with, or NULL where it has been; and what came along into `start`.
 const char *runner_record_secrets(const struct runner *runner, const struct kept_job *record, struct start *start,
                                   size_t *ret_size);

@@ -57,6 +57,8 @@ static int migrate(sqlite3 *db) {
     int r = number_of(db, "PRAGMA user_version", &version);
     if (r == SQLITE_OK && version > SCHEMA_VERSION)
         return SQLITE_MISMATCH; // a newer supd's
+    if (r == SQLITE_OK && version < 0)
+        return SQLITE_CORRUPT;
     for (; r == SQLITE_OK && version < SCHEMA_VERSION; version++) {
         char sql[64];
         snprintf(sql, sizeof(sql), "PRAGMA user_version = %lld; COMMIT", (long long)version + 1);

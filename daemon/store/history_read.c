@@ -1,9 +1,13 @@
 // Asking the history. On the loop's own connection, which never waits for the writer's.
+#include <math.h>
+#include <signal.h>
 #include <stdio.h>
 
 #include "common/util.h"
 #include "daemon/store/history_internal.h"
 #include "daemon/store/history_row.h"
+
+#define ID_MAX ((1LL << 53) - 1)
 
 char *history_output(const struct history *h, int64_t id, int stream) {
     char *path;
@@ -21,10 +25,61 @@ static void note_code(struct history *h, int code) {
     pthread_mutex_unlock(&w->lock);
 }
 
+static double moment(double at) {
+    return isfinite(at) && at > 0 && at < 1e15 ? at : 0;
+}
+
+// Of a stream whose numbers don't go together nothing is to be had but how long it was.
+static void stream_mend(struct history_stream *s) {
+    const int64_t most = INT64_MAX / 8, total = s->total < 0 || s->total > most ? 0 : s->total;
+    bool is_sound = s->head_bytes >= 0 && s->head_bytes <= most && s->tail_bytes >= 0 &&
+                    s->tail_bytes <= s->ring_bytes && s->ring_bytes <= most && s->total == total && s->stored >= 0 &&
+                    s->stored <= total;
+    if (is_sound)
+        return;
+    free(s->data);
+    *s = (struct history_stream){.limit_bytes = -1, .total = total, .stored = total};
+}
+
+// What no disk should have given us: a row is a job that can be shown, whatever is in it.
+static void job_mend(struct history_job *job) {
+    double *const moments[] = {&job->created_at,
+                               &job->started_at,
+                               &job->ended_at,
+                               &job->expires_at,
+                               &job->outcome.end.usage.user,
+                               &job->outcome.end.usage.system};
+    for (size_t i = 0; i < ARRAY_SIZE(moments); i++)
+        *moments[i] = moment(*moments[i]);
+    if (job->created_at <= 0)
+        job->created_at = 1e-6; // it always is some time
+    struct leader_exit *end = &job->outcome.end;
+    if (end->signal < 0 || end->signal > SIGRTMAX || end->exit_code > 255 || (end->exit_code < 0 && end->signal == 0))
+        end->known = false;
+    struct usage *u = &job->outcome.end.usage;
+    int64_t *const unknown[] = {&u->read_bytes, &u->written_bytes, &u->peak_bytes, &job->outcome.cause.uid};
+    for (size_t i = 0; i < ARRAY_SIZE(unknown); i++)
+        *unknown[i] = MAX(*unknown[i], -1);
+    int64_t *const counts[] = {&u->max_rss_bytes, &u->minor_faults, &u->major_faults, &u->voluntary_switches,
+                               &u->involuntary_switches};
+    for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
+        *counts[i] = MAX(*counts[i], 0);
+    for (size_t i = 0; i < job->outcome.survivor_count; i++)
+        if (job->outcome.survivors[i] <= 0)
+            job->outcome.survivor_count = i;
+    job->attempt = MAX(job->attempt, 0);
+    job->elapsed = isfinite(job->elapsed) && job->elapsed < 1e15 ? job->elapsed : -1;
+    stream_mend(&job->streams[0]);
+    stream_mend(&job->streams[1]);
+    order_mend(&job->order);
+}
+
 // Of the row that the statement stands on.
 static struct history_job *read_row(struct history *h, sqlite3_stmt *statement) {
     struct history_job *job = history_row_job(statement);
-    if (job && history_is_forgotten(h, job->id)) {
+    if (job)
+        job_mend(job);
+    if (job && (job->id <= 0 || job->id > ID_MAX || history_is_forgotten(h, job->id))) {
         history_job_free(job);
         return NULL;
     }

@@ -15,6 +15,16 @@ void order_done(struct order *order) {
     *order = (struct order){0};
 }
 
+void order_mend(struct order *o) {
+    for (size_t i = 0; i < o->count; i++) {
+        const struct order_run *run = &o->runs[i];
+        if (run->stream >= 0 && run->stream < 2 && run->start >= 0 && isfinite(run->at))
+            continue;
+        o->count = i;
+        o->full = true;
+    }
+}
+
 int order_load(struct order *o, const struct order_run *runs, size_t count, bool full) {
     struct order_run *own = count > 0 ? malloc(count * sizeof(*own)) : NULL;
     if (count > 0 && !own)
@@ -22,6 +32,7 @@ int order_load(struct order *o, const struct order_run *runs, size_t count, bool
     if (own)
         memcpy(own, runs, count * sizeof(*own));
     *o = (struct order){.runs = own, .count = count, .capacity = count, .full = full};
+    order_mend(o);
     return 0;
 }
 

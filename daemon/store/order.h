@@ -29,7 +29,9 @@ struct order {
 void order_done(struct order *order);
 // Returns 0 or -ENOMEM.
 int order_copy(struct order *to, const struct order *from);
-// What another process had noted of it.
+// Drops the first run that is none (its stream is not one of two, or its place not in it), and what follows: in no known order.
+void order_mend(struct order *order);
+// What another process had noted of it, mended.
 int order_load(struct order *order, const struct order_run *runs, size_t count, bool full);
 // Bytes of a stream were read, the first at `start`. A long run is cut every millisecond, so that its times mean something.
 void order_add(struct order *order, int stream, int64_t start, double at);

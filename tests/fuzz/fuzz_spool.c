@@ -29,8 +29,13 @@ static void host_close(void) {
 static struct spool_host *host_get(void) {
     if (host.spools)
         return host.spools;
+    static char scratch[65536];
     snprintf(host.path, sizeof(host.path), "/tmp/fuzz-spool-XXXXXX");
-    if (!mkdtemp(host.path) || spool_host_new(host.path, strrchr(host.path, '/') + 1, 1 << 20, &host.spools) < 0)
+    if (!mkdtemp(host.path))
+        exit(1);
+    const struct spool_host_parts parts = {
+        .path = host.path, .name = strrchr(host.path, '/') + 1, .cap = 1 << 20, .scratch = scratch};
+    if (spool_host_new(&parts, &host.spools) < 0)
         exit(1);
     atexit(host_close);
     return host.spools;

@@ -1,12 +1,23 @@
 #!/usr/bin/env bash
-# run.sh [SECONDS [TARGET]...]: feeds the targets with what grows out of their seeds, for that long together. Input that
-# breaks one is left as build-fuzz/TARGET-crash-*; to see it again: build-fuzz/tests/fuzz/TARGET FILE.
+# run.sh [--jobs N] [SECONDS [TARGET]...]: feeds the targets with what grows out of their seeds, for that long together, N of
+# them at a time. Seeds are in corpus/TARGET, what was grown stays in build-fuzz/corpus/TARGET. Input that breaks one is left
+# as build-fuzz/TARGET-crash-*; to see it again: build-fuzz/tests/fuzz/TARGET FILE.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+jobs=1
+if [ "${1:-}" = --jobs ]; then
+    jobs=$2
+    shift 2
+fi
 seconds=${1:-60}
 targets=("${@:2}")
-[ ${#targets[@]} -gt 0 ] || targets=(fuzz_line fuzz_stream fuzz_spool)
-build="build-fuzz"
+here=tests/fuzz build=build-fuzz
+if [ ${#targets[@]} -eq 0 ]; then
+    for source in "$here"/fuzz_*.c; do
+        source=${source##*/}
+        targets+=("${source%.c}")
+    done
+fi
 
 if ! command -v clang >/dev/null; then
     echo "fuzz: there is no clang" >&2
@@ -16,32 +27,48 @@ if [ ! -f $build/build.ninja ] && ! said=$(CC=clang meson setup $build -Dsanitiz
     echo "$said" >&2
     exit 1
 fi
-ninja -C $build --quiet "${targets[@]/#/tests/fuzz/}"
+ninja -C $build --quiet daemon/supd "${targets[@]/#/tests/fuzz/}"
 
-# The wire corpus is lines of clients; the others find their own way from a few bytes.
+# The words of the protocol, which nobody guesses.
+$build/daemon/supd --describe | grep -oE '"[A-Za-z0-9_.]+"' | sort -u >$build/words
+
+# The wire corpus is lines of clients.
 seed() {
+    local line
     case $1 in
     fuzz_line) cp tests/wire/*.jsonl "$2" ;;
     fuzz_stream) for line in tests/wire/y_*.jsonl; do { printf '\377A' && cat "$line"; } >"$2/${line##*/}"; done ;;
-    fuzz_spool)
-        printf '\020\040\000\001AAAAAAAAAAAAAAAA' >"$2/flood"
-        printf '\010\010\101\000AAAAAAAAAAAAAAAA' >"$2/held"
-        ;;
     esac
 }
 
-failed=0
-for target in "${targets[@]}"; do
-    corpus=$build/corpus/$target seeds=$build/seeds/$target log=$build/$target.log
+# run TARGET: its result is a line, and whether it held.
+run() {
+    local target=$1 corpus=$build/corpus/$1 seeds=$build/seeds/$1 log=$build/$1.log own=()
     mkdir -p "$corpus" "$seeds"
     seed "$target" "$seeds"
-    if "$build/tests/fuzz/$target" -max_total_time=$((seconds / ${#targets[@]} + 1)) -max_len=16384 \
-        -print_final_stats=1 "-artifact_prefix=$build/$target-" "$corpus" "$seeds" >"$log" 2>&1; then
-        echo "fuzz: $target: ok: $(grep -o 'number_of_executed_units: .*' "$log" | tr -dc 0-9) inputs"
+    [ ! -d "$here/corpus/$target" ] || own=("$here/corpus/$target")
+    if "$build/tests/fuzz/$target" "-max_total_time=$((seconds / ${#targets[@]} + 1))" -max_len=16384 -timeout=60 \
+        -print_final_stats=1 "-dict=$build/words" "-artifact_prefix=$build/$target-" "$corpus" "${own[@]}" "$seeds" \
+        >"$log" 2>&1; then
+        echo "fuzz: $target: ok: $(grep -ao 'number_of_executed_units: .*' "$log" | tr -dc 0-9) inputs"
     else
-        grep -vE '^#[0-9]+\s+(NEW|REDUCE|pulse|INITED|RELOAD)' "$log" | tail -n 60
+        grep -avE '^#[0-9]+\s+(NEW|REDUCE|pulse|INITED|RELOAD)' "$log" | tail -n 60
         echo "fuzz: $target: broken: see $log"
-        failed=1
+        return 1
     fi
+}
+
+failed=0 running=0
+for target in "${targets[@]}"; do
+    if [ "$running" -ge "$jobs" ]; then
+        wait -n || failed=1
+        running=$((running - 1))
+    fi
+    run "$target" &
+    running=$((running + 1))
+done
+while [ "$running" -gt 0 ]; do
+    wait -n || failed=1
+    running=$((running - 1))
 done
 exit $failed
