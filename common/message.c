@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "common/parse.h"
 #include "common/util.h"
 
 enum { MESSAGE_LARGE_MAX = 16 }; // numbers beyond a double in one line
@@ -40,7 +41,7 @@ static json_t *message_parse_large(const char *line, size_t size, size_t flags, 
         return NULL;
     memcpy(copy, line, size);
     for (int numbers = 0; numbers < MESSAGE_LARGE_MAX; numbers++) {
-        json_t *value = json_loadb(copy, size, flags, error);
+        json_t *value = parse_json(copy, size, flags, error, NULL);
         if (value || json_error_code(error) != json_error_numeric_overflow)
             return value;
         size_t end = (size_t)MAX(error->position, 0), start;
@@ -62,7 +63,12 @@ int message_parse(const char *line, size_t size, json_t **ret_value, char why[20
         return PROTO_INVALID_REQUEST;
     }
     json_error_t error = {0}; // out of memory is told by nothing but NULL
-    json_t *value = json_loadb(line, size, FLAGS, &error);
+    bool is_out;
+    json_t *value = parse_json(line, size, FLAGS, &error, &is_out);
+    if (is_out) {
+        snprintf(why, 200, "out of memory");
+        return PROTO_INTERNAL_ERROR;
+    }
     if (!value && json_error_code(&error) == json_error_numeric_overflow)
         value = message_parse_large(line, size, FLAGS | JSON_DECODE_INT_AS_REAL, &error);
     if (value) {

@@ -16,7 +16,7 @@ struct request {
 };
 
 // Parses one line (without its newline). Returns 0 and a value to json_decref, or the error code of the line
-// (PROTO_PARSE_ERROR, PROTO_INVALID_REQUEST), with `why` (at least 200 bytes) saying what is wrong.
+// (PROTO_PARSE_ERROR, PROTO_INVALID_REQUEST, PROTO_INTERNAL_ERROR), with `why` (at least 200 bytes) saying what is wrong.
 int message_parse(const char *line, size_t size, json_t **ret_value, char why[200]);
 
 // Reads one request from a parsed value (not an array). The request's id is refused unless it is a string, a number or null.

@@ -1,6 +1,7 @@
 // Rows into jobs.
 #include "daemon/control/archive.h"
 
+#include "common/parse.h"
 #include "common/util.h"
 #include "daemon/control/decode.h"
 #include "daemon/control/event.h"
@@ -8,7 +9,7 @@
 static struct job *archive_load(struct control *control, struct history_job *h) {
     struct spec spec;
     struct refusal refusal = {0};
-    json_t *params = h ? json_loads(h->spec, 0, NULL) : NULL;
+    json_t *params = h ? parse_json(h->spec, strlen(h->spec), 0, NULL, NULL) : NULL;
     struct job *job = NULL;
     if (params && decode_spec(params, false, &refusal, &spec) == 0) {
         if (!spec.cwd)

@@ -8,6 +8,7 @@
 
 #include "common/bytes.h"
 #include "common/proto.h"
+#include "common/parse.h"
 #include "common/util.h"
 
 static char *text(const json_t *value) {
@@ -93,7 +94,7 @@ static int set_stream(const json_t *params, const char *key, struct spec_stream 
         stream->path = text(json_object_get(value, "file"));
         return stream->path ? 0 : -ENOMEM;
     }
-    const char *word = json_string_value(value);
+    const char *word = json_is_string(value) ? json_string_value(value) : "";
     stream->sink = streq(word, "null")     ? SINK_NULL
                    : streq(word, "stdout") ? SINK_STDOUT
                    : streq(word, "fd")     ? SINK_FD
@@ -216,7 +217,7 @@ static char *form_of(const json_t *own) {
 
 static int add_own(json_t *own, const struct proto_field *f, json_t *given) {
     json_t *value = normal(given);
-    json_t *fallback = f->fallback ? json_loads(f->fallback, JSON_DECODE_ANY, NULL) : NULL;
+    json_t *fallback = f->fallback ? parse_json(f->fallback, strlen(f->fallback), JSON_DECODE_ANY, NULL, NULL) : NULL;
     int r = value && (fallback || !f->fallback) ? 0 : -ENOMEM;
     if (r == 0 && !(fallback && json_equal(value, fallback)))
         r = json_object_set(own, f->name, value) < 0 ? -ENOMEM : 0;

@@ -1,6 +1,7 @@
 // Sessions and calls into records.
 #include "daemon/control/keeping.h"
 
+#include "common/parse.h"
 #include "common/util.h"
 
 _Static_assert(sizeof(struct kept_session) <= KEPT_SESSION_SIZE, "a session's record has outgrown its place");
@@ -106,7 +107,7 @@ void keep_labels(struct control *control, struct job *job, json_t *labels) {
     const char *archived = runner_archived_spec(job);
     const char *text = archived ? archived : runner_kept_spec(control->runner, job, &size);
     size = archived ? strlen(archived) : size;
-    json_t *spec = text ? json_loadb(text, size, 0, NULL) : NULL;
+    json_t *spec = text ? parse_json(text, size, 0, NULL, NULL) : NULL;
     char *changed = NULL;
     if (!spec)
         return;

@@ -1,6 +1,7 @@
 // Sessions, jobs and calls from records.
 #include "daemon/control/recovery.h"
 
+#include "common/parse.h"
 #include "common/util.h"
 #include "daemon/control/archive.h"
 #include "daemon/control/decode.h"
@@ -61,7 +62,7 @@ static struct session *session_by_serial(const struct control *control, int64_t 
 
 static json_t *blob_json(const struct kept *kept, const struct kept_blob *blob) {
     const char *text = kept_blob_get(kept, blob);
-    return text ? json_loadb(text, blob->size, JSON_DECODE_ANY, NULL) : NULL;
+    return text ? parse_json(text, blob->size, JSON_DECODE_ANY, NULL, NULL) : NULL;
 }
 
 // Whom a job that was not launched yet runs as. Once a job and before anybody is served: the user database may be asked.
@@ -87,9 +88,9 @@ static int job_recover(struct control *control, void *record) {
     struct refusal refusal = {0};
     struct job *job;
     const char *secret = runner_record_secrets(control->runner, record, &start, &size);
-    json_t *secrets = secret ? json_loadb(secret, size, 0, NULL) : NULL;
+    json_t *secrets = secret ? parse_json(secret, size, 0, NULL, NULL) : NULL;
     const char *text = runner_record_spec(control->runner, record, &size);
-    json_t *params = text ? json_loadb(text, size, 0, NULL) : NULL;
+    json_t *params = text ? parse_json(text, size, 0, NULL, NULL) : NULL;
     if (secrets && params)
         json_object_update(params, secrets);
     start.secrets_text = secrets ? secret : NULL;

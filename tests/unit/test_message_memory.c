@@ -78,9 +78,32 @@ START_TEST(a_message_that_is_said_to_be_written_is_whole) {
 }
 END_TEST
 
+// Whichever allocation fails while a line is parsed, it is taken as it is or not at all.
+START_TEST(a_line_is_parsed_as_a_whole_or_not_at_all) {
+    for (int length = 1; length < 600; length += length < 70 ? 1 : 37) {
+        char line[2048], why[200];
+        snprintf(line, sizeof(line), "{\"a\":[\"%0*d\",12345678901234],\"%0*d\":\"\\u00e4x\"}", length, 7, length, 3);
+        json_t *whole = json_loads(line, 0, NULL);
+        for (long n = 1; failed || n == 1; n++) {
+            json_t *value = NULL;
+            countdown = n;
+            failed = false;
+            counting = true;
+            int r = message_parse(line, strlen(line), &value, why);
+            counting = false;
+            ck_assert_msg(r == (failed ? PROTO_INTERNAL_ERROR : 0), "%d of length %d: %d", (int)n, length, r);
+            ck_assert_msg(failed || json_equal(value, whole), "%d of length %d", (int)n, length);
+            json_decref(value);
+        }
+        json_decref(whole);
+    }
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("message: memory");
     TCase *group = suite_case(suite, "memory", NULL, NULL);
     tcase_add_test(group, a_message_that_is_said_to_be_written_is_whole);
+    tcase_add_test(group, a_line_is_parsed_as_a_whole_or_not_at_all);
     return suite_run(suite);
 }
