@@ -83,11 +83,12 @@ static void call_send_with(struct call *call, json_t *message) {
 // Sends the message as this call's answer; NULL, when memory is out, as the one error that needs none.
 static void call_finish(struct call *call, json_t *message) {
     if (call->id && call->session) {
-        if (call->batch)
-            json_array_append(call->batch->answers, message);
-        else if (call->fd_count > 0)
+        bool gathered = call->batch && json_array_append(call->batch->answers, message) == 0;
+        if (call->batch && !gathered)
+            session_send(call->session, NULL);
+        else if (!call->batch && call->fd_count > 0)
             call_send_with(call, message);
-        else
+        else if (!call->batch)
             session_send(call->session, message);
     }
     json_decref(message);

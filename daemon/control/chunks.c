@@ -5,6 +5,7 @@
 
 #include "common/bytes.h"
 #include "common/util.h"
+#include "daemon/control/record.h"
 #include "daemon/runner/runner.h"
 
 enum {
@@ -47,10 +48,10 @@ static json_t *gap_record(int stream, int64_t start, int64_t end) {
 
 static json_t *chunk_record(int stream, int64_t offset, const char *data, size_t size, bool base64, double at) {
     json_t *record = json_object();
-    json_object_set_new_nocheck(record, "stream", json_string_nocheck(names[stream]));
-    json_object_set_new_nocheck(record, "offset", json_integer(offset));
-    int r = bytes_to_json(record, data, size, base64);
-    json_object_set_new_nocheck(record, "at", at > 0 ? json_real(round(at * 1e6) / 1e6) : json_null());
+    record_set(&record, "stream", json_string_nocheck(names[stream]));
+    record_set(&record, "offset", json_integer(offset));
+    int r = record ? bytes_to_json(record, data, size, base64) : -ENOMEM;
+    record_set(&record, "at", at > 0 ? json_real(round(at * 1e6) / 1e6) : json_null());
     if (r == 0)
         return record;
     json_decref(record);
@@ -58,22 +59,25 @@ static json_t *chunk_record(int stream, int64_t offset, const char *data, size_t
 }
 
 // A piece that is read elsewhere, up to `end`. Returns its size; 0: memory is out.
-static size_t piece_point(json_t *chunks, int64_t offset, int stream, int64_t end, double at) {
+static size_t piece_point(json_t **chunks, int64_t offset, int stream, int64_t end, double at) {
     json_t *time = at > 0 ? json_real(round(at * 1e6) / 1e6) : json_null();
     json_t *record = json_pack("{s:s,s:I,s:I,s:o}", "stream", names[stream], "offset", (json_int_t)offset, "end",
                                (json_int_t)end, "at", time);
-    return record && json_array_append_new(chunks, record) == 0 ? (size_t)(end - offset) : 0;
+    record_add(chunks, record);
+    return *chunks ? (size_t)(end - offset) : 0;
 }
 
 // One piece at the cursor, at most `limit` bytes and not beyond `end`. Returns its size; 0: it is to wait.
-static size_t piece_add(json_t *chunks, const struct spool *spool, const struct cursor *cursor, int stream, int64_t end,
-                        size_t limit, bool more, double at) {
+static size_t piece_add(json_t **chunks, const struct spool *spool, const struct cursor *cursor, int stream,
+                        int64_t end, size_t limit, bool more, double at) {
     int64_t offset = cursor->next[stream];
     size_t size = MIN(limit, (size_t)(end - offset));
     // The budget's last bytes are less than a character may need: it comes whole with the next answer.
-    if (size < 4 && end - offset > (int64_t)size && json_array_size(chunks) > 0)
+    if (size < 4 && end - offset > (int64_t)size && json_array_size(*chunks) > 0)
         return 0;
     _cleanup_free_ char *data = malloc(size + CHARACTER_MAX);
+    if (!data)
+        record_add(chunks, NULL);
     if (!data)
         return 0;
     size_t have = spool_read(spool, offset, data, MIN(limit, size + CHARACTER_MAX));
@@ -89,18 +93,16 @@ static size_t piece_add(json_t *chunks, const struct spool *spool, const struct 
         size = whole;
     if (size == 0 || size > limit)
         return 0;
-    json_t *record = chunk_record(stream, offset, data, size, cursor->base64, at);
-    if (!record || json_array_append_new(chunks, record) < 0)
-        return 0;
-    return size;
+    record_add(chunks, chunk_record(stream, offset, data, size, cursor->base64, at));
+    return *chunks ? size : 0;
 }
 
 // Goes over a gap at the cursor, telling it. Returns whether there was one.
-static bool gap_skip(json_t *gaps, const struct spool *spool, struct cursor *cursor, int stream) {
+static bool gap_skip(json_t **gaps, const struct spool *spool, struct cursor *cursor, int stream) {
     int64_t from = cursor->next[stream], to = spool_skip_gap(spool, from);
     if (to <= from || from >= spool->total)
         return false;
-    json_array_append_new(gaps, gap_record(stream, from, to));
+    record_add(gaps, gap_record(stream, from, to));
     cursor->next[stream] = to;
     return true;
 }
@@ -111,17 +113,17 @@ json_t *chunks_build(const struct job *job, struct cursor *cursor, size_t limit)
     int stream;
     int64_t end;
     double at;
-    while (limit > 0 && json_array_size(chunks) < CHUNKS_MAX &&
+    while (limit > 0 && chunks && json_array_size(chunks) < CHUNKS_MAX &&
            order_next(runner_order(job), cursor->next, total, &cursor->hint, &stream, &end, &at)) {
         const struct spool *spool = runner_spool(job, stream);
-        if (gap_skip(gaps, spool, cursor, stream))
+        if (gap_skip(&gaps, spool, cursor, stream))
             continue;
         bool more = !runner_stream_eof(job, stream);
         end = MIN(end, total[stream]);
         if (cursor->bare)
             end = MIN(end, spool_gap_after(spool, cursor->next[stream]));
-        size_t n = cursor->bare ? piece_point(chunks, cursor->next[stream], stream, end, at)
-                                : piece_add(chunks, spool, cursor, stream, end, limit, more, at);
+        size_t n = cursor->bare ? piece_point(&chunks, cursor->next[stream], stream, end, at)
+                                : piece_add(&chunks, spool, cursor, stream, end, limit, more, at);
         if (n == 0)
             break;
         cursor->next[stream] += (int64_t)n;
@@ -129,6 +131,6 @@ json_t *chunks_build(const struct job *job, struct cursor *cursor, size_t limit)
     }
     json_t *next = json_object();
     for (int s = 0; s < STREAM_COUNT; s++)
-        json_object_set_new_nocheck(next, names[s], shown(cursor, s) ? json_integer(cursor->next[s]) : json_null());
+        record_set(&next, names[s], shown(cursor, s) ? json_integer(cursor->next[s]) : json_null());
     return json_pack("{s:o,s:o,s:o,s:b}", "chunks", chunks, "next", next, "gaps", gaps, "eof", chunks_eof(job, cursor));
 }

@@ -220,7 +220,7 @@ static void follower_start_with(struct follower *follower, json_t *params) {
         follower_send(follower, "job.started", params);
         return;
     }
-    json_object_set_new(params, "layout", layout);
+    record_set(&params, "layout", layout);
     json_t *message = params ? message_notification("job.started", params) : NULL;
     session_send_with(session, message, fds, count);
     json_decref(message);
@@ -247,18 +247,19 @@ static bool follower_send_piece(struct follower *follower) {
     memcpy(before, follower->cursor.next, sizeof(before));
     json_t *params = chunks_build(job, &follower->cursor, follower->cursor.bare ? INT32_MAX : FOLLOWER_PIECE);
     bool news = memcmp(before, follower->cursor.next, sizeof(before)) != 0 || chunks_eof(job, &follower->cursor);
-    if (!news) {
+    if (params && !news) {
         json_decref(params);
         return false;
     }
-    if (params) {
-        json_object_set_new(params, "subscription", json_integer(follower->subscription));
-        json_object_set(params, "request", follower->request);
-        json_object_set_new(params, "id", json_integer(job->id));
-    }
+    record_set(&params, "subscription", json_integer(follower->subscription));
+    record_set(&params, "request", json_incref(follower->request));
+    record_set(&params, "id", json_integer(job->id));
+    if (!params)
+        follower->session->closing = true; // what is lost is not passed over
+    bool sent = params != NULL;
     follower_send(follower, "job.output", params);
     follower_keep(follower);
-    return true;
+    return sent;
 }
 
 enum step { STEP_MORE, STEP_NOTHING, STEP_GONE };

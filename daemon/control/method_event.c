@@ -41,7 +41,7 @@ static json_t *snapshot(const struct session *session, const struct event_filter
     double now = now_mono();
     for (struct job *job = registry_newest(session->control->registry); job; job = job->older) {
         if (!job_is_final(job) && event_filter_names(filter, job->id) && session_sees(session, job))
-            json_array_append_new(jobs, record_job(session->control, job, -1, now));
+            record_add(&jobs, record_job(session->control, job, -1, now));
     }
     return jobs;
 }
@@ -60,9 +60,11 @@ int method_event_subscribe(struct call *call, json_t *params, json_t **ret_resul
     if (r < 0)
         return r;
     json_t *result = json_pack("{s:I}", "seq", (json_int_t)since);
-    if (result && json_is_true(json_object_get(params, "snapshot")))
-        json_object_set_new(result, "jobs", snapshot(session, &filter));
-    struct subscription *subscription = subscription_new(session, since, &filter);
+    bool whole = !result || !json_is_true(json_object_get(params, "snapshot")) ||
+                 json_object_set_new(result, "jobs", snapshot(session, &filter)) == 0;
+    struct subscription *subscription = whole ? subscription_new(session, since, &filter) : NULL;
+    if (!whole)
+        free(filter.jobs);
     if (!result || !subscription) {
         json_decref(result);
         return -ENOMEM;

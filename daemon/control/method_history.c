@@ -119,11 +119,11 @@ int method_job_list(struct call *call, json_t *params, json_t **ret_result) {
             next = json_incref(json_object_get(json_array_get(jobs, limit - 1), "id"));
             break;
         }
-        json_array_append_new(jobs, record_job(l->control, job, -1, now));
+        record_add(&jobs, record_job(l->control, job, -1, now));
     }
     free(l);
     *ret_result = json_pack("{s:o,s:o}", "jobs", jobs, "next", next ? next : json_null());
-    return 0;
+    return *ret_result ? 0 : -ENOMEM;
 }
 
 // Those of the history that memory does not know any more.

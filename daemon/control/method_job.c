@@ -277,9 +277,9 @@ int method_job_kill(struct call *call, json_t *params, json_t **ret_result) {
     json_t *records = json_array();
     double now = now_mono();
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(records, record_job(control, jobs[i], -1, now));
+        record_add(&records, record_job(control, jobs[i], -1, now));
     *ret_result = json_pack("{s:o}", "jobs", records);
-    return 0;
+    return *ret_result ? 0 : -ENOMEM;
 }
 
 int method_job_signal(struct call *call, json_t *params, json_t **ret_result) {

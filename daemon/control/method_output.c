@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "common/util.h"
+#include "daemon/control/record.h"
 #include "daemon/control/chunks.h"
 #include "daemon/control/follower.h"
 #include "daemon/control/methods.h"
@@ -92,7 +93,7 @@ static int output_by_descriptor(struct call *call, struct job *job, struct curso
     for (int s = 0; final && s < STREAM_COUNT; s++)
         cursor->next[s] = runner_spool(job, s)->total;
     json_t *result = chunks_build(job, cursor, 0);
-    json_object_set_new(result, final ? "extents" : "layout", where);
+    record_set(&result, final ? "extents" : "layout", where);
     *ret_result = result;
     return result ? 0 : -ENOMEM;
 }

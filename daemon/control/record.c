@@ -8,8 +8,22 @@
 #include "common/proto.h"
 #include "common/util.h"
 
-static void set(json_t *object, const char *key, json_t *value) {
-    json_object_set_new_nocheck(object, key, value);
+void record_set(json_t **object, const char *key, json_t *value) {
+    if (*object && json_object_set_new_nocheck(*object, key, value) == 0)
+        return;
+    if (!*object)
+        json_decref(value);
+    json_decref(*object);
+    *object = NULL;
+}
+
+void record_add(json_t **array, json_t *value) {
+    if (*array && json_array_append_new(*array, value) == 0)
+        return;
+    if (!*array)
+        json_decref(value);
+    json_decref(*array);
+    *array = NULL;
 }
 
 static json_t *bytes_value(const char *text) {
@@ -17,8 +31,10 @@ static json_t *bytes_value(const char *text) {
     if (value)
         return value;
     value = json_object();
-    bytes_to_json(value, text, strlen(text), false);
-    return value;
+    if (value && bytes_to_json(value, text, strlen(text), false) == 0)
+        return value;
+    json_decref(value);
+    return NULL;
 }
 
 static json_t *string_or_null(const char *text) {
@@ -35,8 +51,8 @@ static json_t *seconds(double value) {
 
 static json_t *range(int64_t start, int64_t end) {
     json_t *pair = json_array();
-    json_array_append_new(pair, json_integer(start));
-    json_array_append_new(pair, json_integer(end));
+    record_add(&pair, json_integer(start));
+    record_add(&pair, json_integer(end));
     return pair;
 }
 
@@ -54,10 +70,11 @@ static json_t *error_record(const struct job *job) {
     snprintf(message, sizeof(message), "%.300s: %s", subject, strerrordesc_np(outcome->error));
     snprintf(number, sizeof(number), "E%d", outcome->error);
     json_t *error = json_object();
-    set(error, "stage", json_string(stages[outcome->stage]));
-    set(error, "errno", json_string(name ? name : number));
+    record_set(&error, "stage", json_string(stages[outcome->stage]));
+    record_set(&error, "errno", json_string(name ? name : number));
     json_t *text = json_string(message);
-    set(error, "message", text ? text : json_string(strerrordesc_np(outcome->error))); // argv[0] may be no UTF-8
+    record_set(&error, "message",
+               text ? text : json_string(strerrordesc_np(outcome->error))); // argv[0] may be no UTF-8
     return error;
 }
 
@@ -67,8 +84,8 @@ static json_t *killed_by(const struct cause *cause) {
     if (cause->reason == REASON_NONE || cause->killer == KILLER_NONE)
         return json_null();
     json_t *by = json_object();
-    set(by, "by", json_string(killers[cause->killer]));
-    set(by, "uid", cause->uid >= 0 ? json_integer(cause->uid) : json_null());
+    record_set(&by, "by", json_string(killers[cause->killer]));
+    record_set(&by, "uid", cause->uid >= 0 ? json_integer(cause->uid) : json_null());
     return by;
 }
 
@@ -81,17 +98,17 @@ static json_t *usage_record(const struct job *job) {
     if (job->outcome.stage != STAGE_NONE || !job->outcome.end.known || job->outcome.end.no_usage)
         return json_null();
     json_t *record = json_object();
-    set(record, "user", json_real(usage->user));
-    set(record, "system", json_real(usage->system));
-    set(record, "read_bytes", known(usage->read_bytes));
-    set(record, "written_bytes", known(usage->written_bytes));
-    set(record, "memory_peak_bytes", known(usage->peak_bytes));
-    set(record, "max_rss_bytes", json_integer(usage->max_rss_bytes));
-    set(record, "minor_faults", json_integer(usage->minor_faults));
-    set(record, "major_faults", json_integer(usage->major_faults));
-    set(record, "voluntary_switches", json_integer(usage->voluntary_switches));
-    set(record, "involuntary_switches", json_integer(usage->involuntary_switches));
-    set(record, "source", json_string_nocheck(usage->source == USAGE_CGROUP ? "cgroup" : "wait4"));
+    record_set(&record, "user", json_real(usage->user));
+    record_set(&record, "system", json_real(usage->system));
+    record_set(&record, "read_bytes", known(usage->read_bytes));
+    record_set(&record, "written_bytes", known(usage->written_bytes));
+    record_set(&record, "memory_peak_bytes", known(usage->peak_bytes));
+    record_set(&record, "max_rss_bytes", json_integer(usage->max_rss_bytes));
+    record_set(&record, "minor_faults", json_integer(usage->minor_faults));
+    record_set(&record, "major_faults", json_integer(usage->major_faults));
+    record_set(&record, "voluntary_switches", json_integer(usage->voluntary_switches));
+    record_set(&record, "involuntary_switches", json_integer(usage->involuntary_switches));
+    record_set(&record, "source", json_string_nocheck(usage->source == USAGE_CGROUP ? "cgroup" : "wait4"));
     return record;
 }
 
@@ -100,7 +117,7 @@ static json_t *survivors_record(const struct outcome *outcome) {
         return json_null();
     json_t *pids = json_array();
     for (size_t i = 0; i < outcome->survivor_count; i++)
-        json_array_append_new(pids, json_integer(outcome->survivors[i]));
+        record_add(&pids, json_integer(outcome->survivors[i]));
     return pids;
 }
 
@@ -117,22 +134,22 @@ static json_t *result_record(const struct job *job) {
         signal = number;
     }
     json_t *record = json_object();
-    set(record, "reason", json_string_nocheck(proto_reasons[outcome->reason]));
-    set(record, "exit_code", ended && !end->signal ? json_integer(end->exit_code) : json_null());
-    set(record, "signal", string_or_null(signal));
-    set(record, "core_dumped", json_boolean(end->core_dumped));
-    set(record, "timed_out", json_boolean(reason_is_timeout(outcome->reason)));
-    set(record, "error", outcome->reason == REASON_SPAWN_FAILED ? error_record(job) : json_null());
-    set(record, "killed_by", killed_by(&outcome->cause));
-    set(record, "usage", usage_record(job));
-    set(record, "survivors", survivors_record(outcome));
-    set(record, "incomplete", json_boolean(outcome->incomplete));
+    record_set(&record, "reason", json_string_nocheck(proto_reasons[outcome->reason]));
+    record_set(&record, "exit_code", ended && !end->signal ? json_integer(end->exit_code) : json_null());
+    record_set(&record, "signal", string_or_null(signal));
+    record_set(&record, "core_dumped", json_boolean(end->core_dumped));
+    record_set(&record, "timed_out", json_boolean(reason_is_timeout(outcome->reason)));
+    record_set(&record, "error", outcome->reason == REASON_SPAWN_FAILED ? error_record(job) : json_null());
+    record_set(&record, "killed_by", killed_by(&outcome->cause));
+    record_set(&record, "usage", usage_record(job));
+    record_set(&record, "survivors", survivors_record(outcome));
+    record_set(&record, "incomplete", json_boolean(outcome->incomplete));
     return record;
 }
 
 // Output in the record: all that is kept where that fits, else the first and the last half of the budget, cut
 // between characters. `cut` names what lies between, whether it is kept or not.
-static void stream_inline(json_t *record, const struct spool *spool, int64_t inline_bytes) {
+static void stream_inline(json_t **record, const struct spool *spool, int64_t inline_bytes) {
     int64_t gaps[2][2];
     int count = spool_gaps(spool, gaps);
     int64_t total = spool->total, head = total, tail = total;
@@ -143,8 +160,10 @@ static void stream_inline(json_t *record, const struct spool *spool, int64_t inl
     }
     size_t size = (size_t)(head + total - tail);
     _cleanup_free_ char *data = malloc(size + 1);
-    if (!data)
+    if (!data) {
+        record_set(record, "data", NULL);
         return;
+    }
     size_t first = spool_read(spool, 0, data, (size_t)head);
     if (tail > (int64_t)first) {
         size_t whole = bytes_cut(data, first);
@@ -158,55 +177,56 @@ static void stream_inline(json_t *record, const struct spool *spool, int64_t inl
             last -= skip;
         }
     }
-    bytes_to_json(record, data, first + last, false);
+    if (*record && bytes_to_json(*record, data, first + last, false) < 0)
+        record_set(record, "data", NULL);
     if ((int64_t)(first + last) < total)
-        set(record, "cut", range((int64_t)first, total - (int64_t)last));
+        record_set(record, "cut", range((int64_t)first, total - (int64_t)last));
 }
 
 static json_t *stream_record(const struct job *job, int stream, int64_t inline_bytes) {
     const struct spool *spool = runner_spool(job, stream);
     json_t *record = json_object();
-    set(record, "bytes", json_integer(spool->total));
+    record_set(&record, "bytes", json_integer(spool->total));
     int64_t gaps[2][2];
     int count = spool_gaps(spool, gaps);
     json_t *list = json_array();
     for (int i = 0; i < count; i++)
-        json_array_append_new(list, range(gaps[i][0], gaps[i][1]));
-    set(record, "gaps", list);
-    set(record, "eof", json_boolean(runner_stream_eof(job, stream)));
+        record_add(&list, range(gaps[i][0], gaps[i][1]));
+    record_set(&record, "gaps", list);
+    record_set(&record, "eof", json_boolean(runner_stream_eof(job, stream)));
     if (inline_bytes > 0)
-        stream_inline(record, spool, inline_bytes);
+        stream_inline(&record, spool, inline_bytes);
     return record;
 }
 
 static json_t *argv_record(const struct spec *spec) {
     json_t *argv = json_array();
     for (size_t i = 0; i < spec->argc; i++)
-        json_array_append_new(argv, bytes_value(spec->argv[i]));
+        record_add(&argv, bytes_value(spec->argv[i]));
     return argv;
 }
 
 static json_t *labels_record(const struct spec *spec) {
     json_t *labels = json_object();
     for (size_t i = 0; i < spec->label_count; i++)
-        set(labels, spec->labels[i].name, json_string(spec->labels[i].value));
+        record_set(&labels, spec->labels[i].name, json_string(spec->labels[i].value));
     return labels;
 }
 
 static json_t *owner_record(const struct control *control, const struct job *job) {
     json_t *owner = json_object();
-    set(owner, "uid", json_integer(job->owner));
-    set(owner, "user", string_or_null(job->account ? job->account->name : NULL));
+    record_set(&owner, "uid", json_integer(job->owner));
+    record_set(&owner, "user", string_or_null(job->account ? job->account->name : NULL));
     return owner;
 }
 
 static json_t *deadlines_record(const struct job *job, double now) {
     const struct lifecycle *life = &job->life;
     json_t *record = json_object();
-    set(record, "timeout", seconds(lifecycle_left_timeout(life, now)));
-    set(record, "idle_timeout", seconds(lifecycle_left_idle(life, now)));
-    set(record, "cpu_timeout", seconds(lifecycle_left_cpu(life)));
-    set(record, "queue_timeout", json_null());
+    record_set(&record, "timeout", seconds(lifecycle_left_timeout(life, now)));
+    record_set(&record, "idle_timeout", seconds(lifecycle_left_idle(life, now)));
+    record_set(&record, "cpu_timeout", seconds(lifecycle_left_cpu(life)));
+    record_set(&record, "queue_timeout", json_null());
     return record;
 }
 
@@ -215,33 +235,32 @@ json_t *record_job(const struct control *control, const struct job *job, int64_t
     json_t *record = json_object();
     if (!record)
         return NULL;
-    set(record, "id", json_integer(job->id));
-    set(record, "name", string_or_null(spec->name));
-    set(record, "labels", labels_record(spec));
-    set(record, "owner", owner_record(control, job));
-    set(record, "argv", argv_record(spec));
-    set(record, "cwd", bytes_value(spec->cwd));
-    set(record, "group", json_string_nocheck("default"));
-    set(record, "state", json_string_nocheck(proto_states[job_state(job)]));
-    set(record, "pid", job->pid > 0 ? json_integer(job->pid) : json_null());
-    set(record, "attempt", json_integer(job->attempt));
-    set(record, "ready", json_false());
-    set(record, "created_at", instant(job->created_at));
-    set(record, "started_at", instant(job->started_at));
-    set(record, "ended_at", instant(job_is_final(job) ? job->ended_at : 0));
-    set(record, "elapsed", seconds(job_elapsed(job, now)));
-    set(record, "durable", json_boolean(runner_is_durable(job)));
-    set(record, "deadlines", deadlines_record(job, now));
-    set(record, "result", result_record(job));
-    set(record, "stdout", stream_record(job, STREAM_OUT, inline_bytes));
-    set(record, "stderr", stream_record(job, STREAM_ERR, inline_bytes));
+    record_set(&record, "id", json_integer(job->id));
+    record_set(&record, "name", string_or_null(spec->name));
+    record_set(&record, "labels", labels_record(spec));
+    record_set(&record, "owner", owner_record(control, job));
+    record_set(&record, "argv", argv_record(spec));
+    record_set(&record, "cwd", bytes_value(spec->cwd));
+    record_set(&record, "group", json_string_nocheck("default"));
+    record_set(&record, "state", json_string_nocheck(proto_states[job_state(job)]));
+    record_set(&record, "pid", job->pid > 0 ? json_integer(job->pid) : json_null());
+    record_set(&record, "attempt", json_integer(job->attempt));
+    record_set(&record, "ready", json_false());
+    record_set(&record, "created_at", instant(job->created_at));
+    record_set(&record, "started_at", instant(job->started_at));
+    record_set(&record, "ended_at", instant(job_is_final(job) ? job->ended_at : 0));
+    record_set(&record, "elapsed", seconds(job_elapsed(job, now)));
+    record_set(&record, "durable", json_boolean(runner_is_durable(job)));
+    record_set(&record, "deadlines", deadlines_record(job, now));
+    record_set(&record, "result", result_record(job));
+    record_set(&record, "stdout", stream_record(job, STREAM_OUT, inline_bytes));
+    record_set(&record, "stderr", stream_record(job, STREAM_ERR, inline_bytes));
     return record;
 }
 
 json_t *record_answer(const struct control *control, const struct job *job, int64_t inline_bytes, double now) {
     json_t *job_record = record_job(control, job, inline_bytes, now);
-    json_t *answer = job_record ? json_object() : NULL;
-    if (answer)
-        set(answer, "job", job_record);
+    json_t *answer = json_object();
+    record_set(&answer, "job", job_record);
     return answer;
 }

@@ -10,3 +10,8 @@
 json_t *record_job(const struct control *control, const struct job *job, int64_t inline_bytes, double now);
 json_t *record_answer(const struct control *control, const struct job *job, int64_t inline_bytes,
                       double now); // {"job": …}
+
+// Puts a value, taken over, into an object or a list. Where memory is out (it is NULL, or there is no room) they are none
+// (NULL) from here on: nothing goes out that has lost a part.
+void record_set(json_t **object, const char *key, json_t *value);
+void record_add(json_t **array, json_t *value);

@@ -4,8 +4,15 @@
 #include <fcntl.h>
 
 #include "common/util.h"
+#include "daemon/control/record.h"
 
 typedef int (*stream_opener)(const struct job *job, int stream, json_t *notes);
+
+static void streams_close(struct session *session, const int *fds, int count) {
+    session_account(session, -count);
+    while (count > 0)
+        close(fds[--count]);
+}
 
 // Opens all of the mask by `open_one`, or none.
 static int streams_open(struct session *session, const struct job *job, unsigned mask, stream_opener open_one,
@@ -24,15 +31,20 @@ static int streams_open(struct session *session, const struct job *job, unsigned
     }
     if (r >= 0)
         return count;
-    while (count > 0)
-        close(fds[--count]);
-    session_account(session, -wanted);
+    session_account(session, count - wanted);
+    streams_close(session, fds, count);
     return r;
 }
 
 static int open_nothing(void) {
     int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     return fd < 0 ? -errno : fd;
+}
+
+static int layout_set(json_t *layout, int64_t head, int64_t ring) {
+    bool is_set = json_object_set_new(layout, "head_bytes", json_integer(head)) == 0 &&
+                  json_object_set_new(layout, "ring_bytes", json_integer(ring)) == 0;
+    return is_set ? 0 : -ENOMEM;
 }
 
 static int open_live(const struct job *job, int stream, json_t *layout) {
@@ -43,22 +55,22 @@ static int open_live(const struct job *job, int stream, json_t *layout) {
     const json_t *head = json_object_get(layout, "head_bytes"), *ring = json_object_get(layout, "ring_bytes");
     if (head && (json_integer_value(head) != spool->head_bytes || json_integer_value(ring) != spool->ring_bytes))
         return -EOPNOTSUPP;
-    json_object_set_new(layout, "head_bytes", json_integer(spool->head_bytes));
-    json_object_set_new(layout, "ring_bytes", json_integer(spool->ring_bytes));
-    return spool_open(spool);
+    int r = layout_set(layout, spool->head_bytes, spool->ring_bytes);
+    return r < 0 ? r : spool_open(spool);
 }
 
 int streams_open_live(struct session *session, struct job *job, unsigned mask, int fds[STREAM_COUNT],
                       json_t **ret_layout) {
     json_t *layout = json_object();
-    int r = runner_share(job);
+    int r = layout ? runner_share(job) : -ENOMEM;
     if (r == 0)
         r = streams_open(session, job, mask, open_live, fds, layout);
-    if (r >= 0 && !json_object_get(layout, "head_bytes")) // nothing is captured
-        r = json_object_set_new(layout, "head_bytes", json_integer(0)) |
-                    json_object_set_new(layout, "ring_bytes", json_integer(0))
-                ? -ENOMEM
-                : r;
+    if (r >= 0 && !json_object_get(layout, "head_bytes")) { // nothing is captured
+        int none = layout_set(layout, 0, 0);
+        if (none < 0)
+            streams_close(session, fds, r);
+        r = none < 0 ? none : r;
+    }
     if (r >= 0)
         *ret_layout = layout;
     else
@@ -73,9 +85,11 @@ static int open_final(const struct job *job, int stream, json_t *extents) {
     int fd = spool_export(runner_spool(job, stream), ranges, &count);
     json_t *list = json_array();
     for (int i = 0; i < count; i++)
-        json_array_append_new(list, json_pack("[I,I]", (json_int_t)ranges[i][0], (json_int_t)ranges[i][1]));
-    json_object_set_new(extents, names[stream], list);
-    return fd;
+        record_add(&list, json_pack("[I,I]", (json_int_t)ranges[i][0], (json_int_t)ranges[i][1]));
+    if (json_object_set_new(extents, names[stream], list) == 0)
+        return fd;
+    fd_close(fd);
+    return fd < 0 ? fd : -ENOMEM;
 }
 
 int streams_open_final(struct session *session, const struct job *job, unsigned mask, int fds[STREAM_COUNT],

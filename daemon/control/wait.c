@@ -239,7 +239,7 @@ static json_t *wait_result(const struct wait *wait) {
         return record_answer(control, wait->jobs[0].watch.job, wait->spec.inline_bytes, now);
     json_t *jobs = json_array();
     for (size_t i = 0; i < wait->count; i++)
-        json_array_append_new(jobs, record_job(control, wait->jobs[i].watch.job, wait->spec.inline_bytes, now));
+        record_add(&jobs, record_job(control, wait->jobs[i].watch.job, wait->spec.inline_bytes, now));
     bool done = wait->missing == 0 || (wait->spec.any && wait->missing < wait->count) || wait->matched;
     return json_pack("{s:b,s:b,s:o}", "done", done, "matched", wait->matched, "jobs", jobs);
 }
