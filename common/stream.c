@@ -142,7 +142,10 @@ static void stream_on_patience(struct ev_loop *loop, struct ev_timer *w, int eve
 }
 
 static void stream_on_write(struct ev_loop *loop, struct ev_io *w, int events) {
-    stream_flush(w->data);
+    if (events & EV_ERROR)
+        stream_broken(w->data);
+    else
+        stream_flush(w->data);
 }
 
 static void stream_end_input(struct stream *s) {
@@ -183,6 +186,10 @@ static bool stream_may_grow(const struct stream *s) {
 
 static void stream_on_read(struct ev_loop *loop, struct ev_io *w, int events) {
     struct stream *s = w->data;
+    if (events & EV_ERROR) { // the kernel has no room for one more that is watched
+        stream_broken(s);
+        return;
+    }
     if (stream_full(s)) { // since the last turn: the bottom of this one stops the watcher
         stream_send(s);
         return;

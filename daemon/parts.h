@@ -34,6 +34,7 @@ struct worker {
     struct listener *listener;
     int reaper_fd;
     struct ev_signal term, interrupt, hangup;
+    struct ev_async nudge; // see common/watch.h
     struct ev_timer idle;
     struct rest rest;
     struct ev_io keeper; // its end

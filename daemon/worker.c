@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 
 #include "common/util.h"
+#include "common/watch.h"
 #include "daemon/control/listener.h"
 #include "daemon/keeper.h"
 #include "daemon/notify.h"
@@ -57,6 +58,8 @@ static void on_beat(struct ev_loop *loop, struct ev_timer *timer, int events) {
 
 // Nobody is left to start another worker, and to take the orphans: what runs is ended while somebody is there to do it.
 static void on_keeper(struct ev_loop *loop, struct ev_io *io, int events) {
+    if (watch_failed(loop, io, events))
+        return;
     struct worker *w = io->data;
     ev_io_stop(loop, io);
     log_error(&w->log, "the keeper (process %d) is gone: ending all jobs, then leaving", (int)w->kept->head->keeper);
@@ -167,6 +170,7 @@ int worker_run(const struct options *options, struct kept *kept) {
         log_error(&w.log, "no event loop");
         return WORKER_FAILED;
     }
+    watch_init(w.loop, &w.nudge);
     w.control.stop = on_stop_call;
     w.control.activity = on_activity;
     r = parts_open(&w);

@@ -7,6 +7,7 @@
 #include "common/message.h"
 #include "common/unixsock.h"
 #include "common/util.h"
+#include "common/watch.h"
 #include "daemon/control/admission.h"
 #include "daemon/control/session.h"
 #include "daemon/os/descriptors.h"
@@ -123,6 +124,8 @@ static bool listener_accept(struct listener *listener) {
 }
 
 static void on_connect(struct ev_loop *loop, struct ev_io *io, int events) {
+    if (watch_failed(loop, io, events))
+        return;
     for (int i = 0; i < ACCEPT_TURN && listener_accept(io->data); i++)
         ;
 }

@@ -3,6 +3,7 @@
 #include <sys/ioctl.h>
 
 #include "common/util.h"
+#include "common/watch.h"
 #include "daemon/os/kept.h"
 #include "daemon/os/leader.h"
 
@@ -35,6 +36,8 @@ static void adopted_take(struct adopted *a, const struct kept_end *entry) {
 }
 
 static void on_news(struct ev_loop *loop, struct ev_io *io, int events) {
+    if (watch_failed(loop, io, events))
+        return;
     struct adopted *a = io->data;
     uint64_t count;
     if (read(a->kept->news, &count, sizeof(count)) < 0) {
@@ -130,6 +133,8 @@ static void foreign_look(struct foreign *f) {
 }
 
 static void on_foreign(struct ev_loop *loop, struct ev_io *io, int events) {
+    if (watch_failed(loop, io, events))
+        return;
     foreign_look(io->data);
 }
 

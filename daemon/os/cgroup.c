@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "common/util.h"
+#include "common/watch.h"
 #include "daemon/os/cgroup_file.h"
 #include "daemon/os/cgroup_find.h"
 
@@ -58,6 +59,8 @@ static void cgroup_remove(int dir, const char *name, int depth) {
 }
 
 static void on_inotify(struct ev_loop *loop, struct ev_io *io, int events) {
+    if (watch_failed(loop, io, events))
+        return;
     struct cgroup_host *host = io->data;
     char space[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
     ssize_t n = read(host->inotify, space, sizeof(space));

@@ -5,6 +5,7 @@
 #include <utlist.h>
 
 #include "common/util.h"
+#include "common/watch.h"
 #include "daemon/os/cgroup.h"
 #include "daemon/os/tree_internal.h"
 
@@ -103,6 +104,8 @@ static void way_ended(struct tree *tree, const struct leader_exit *end) {
 }
 
 static void on_leader(struct ev_loop *loop, struct ev_io *io, int events) {
+    if (watch_failed(loop, io, events))
+        return;
     struct tree *tree = io->data;
     const struct leader_exit end = leader_reap(&tree->leader, loop);
     way_ended(tree, &end);

@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 
 #include "common/util.h"
+#include "common/watch.h"
 #include "daemon/os/tree_internal.h"
 
 static int none_prepare(struct tree *tree, struct tree_launch *ret_launch) {
@@ -11,6 +12,8 @@ static int none_prepare(struct tree *tree, struct tree_launch *ret_launch) {
 
 // The group is signalled while its leader is not reaped: its number cannot be anybody else's.
 static void on_leader(struct ev_loop *loop, struct ev_io *io, int events) {
+    if (watch_failed(loop, io, events))
+        return;
     struct tree *tree = io->data;
     if (tree->rest == TREE_REST_KILL || tree->killing)
         kill(-tree->leader.pid, SIGKILL);

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include "common/util.h"
+#include "common/watch.h"
 #include "daemon/os/reaper_wire.h"
 #include "daemon/os/strays.h"
 #include "daemon/os/sweep.h"
@@ -57,6 +58,8 @@ static void tell_unproven(struct tree *tree, const struct leader_exit *end) {
 }
 
 static void on_orphaned_leader(struct ev_loop *loop, struct ev_io *io, int events) {
+    if (watch_failed(loop, io, events))
+        return;
     struct tree *tree = io->data;
     struct leader_exit end = leader_reap(&tree->leader, loop);
     tell_unproven(tree, &end);
@@ -94,6 +97,8 @@ static void holder_lost(struct tree *tree) {
 }
 
 static void on_control(struct ev_loop *loop, struct ev_io *io, int events) {
+    if (watch_failed(loop, io, events))
+        return;
     struct tree *tree = io->data;
     struct reaper_report report;
     // It is taken once it has been noted: the next worker would find it again.

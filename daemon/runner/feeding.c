@@ -3,6 +3,7 @@
 #include <utlist.h>
 
 #include "common/util.h"
+#include "common/watch.h"
 #include "daemon/os/pty.h"
 #include "daemon/runner/keeping.h"
 
@@ -76,6 +77,8 @@ static void run_feed(struct run *run) {
 }
 
 static void on_writable(struct ev_loop *loop, struct ev_io *io, int events) {
+    if (watch_failed(loop, io, events))
+        return;
     run_feed(io->data);
 }
 

@@ -4,6 +4,7 @@
 #include <sys/ioctl.h>
 
 #include "common/util.h"
+#include "common/watch.h"
 #include "daemon/runner/keeping.h"
 
 enum {
@@ -100,6 +101,8 @@ void run_pipe_read(struct run_pipe *pipe) {
 }
 
 static void on_pipe(struct ev_loop *loop, struct ev_io *io, int events) {
+    if (watch_failed(loop, io, events))
+        return;
     struct run_pipe *pipe = io->data;
     struct run_pipe *other = &pipe->run->pipes[!pipe->stream];
     // Of what has come in one turn libev tells the last first: what was printed before is read before.
