@@ -140,7 +140,11 @@ void tree_note(struct tree *tree, struct leader_exit *end, uint64_t since) {
     tree->leader.since = since;
 }
 
-void tree_keep(const struct tree *tree, struct tree_kept *ret_kept) {
+void tree_keep(const struct tree *tree, bool is_launching, struct tree_kept *ret_kept) {
+    if (is_launching) {
+        *ret_kept = (struct tree_kept){.number = tree->number};
+        return;
+    }
     *ret_kept = (struct tree_kept){
         .number = tree->number,
         .leader = tree->leader.pid,

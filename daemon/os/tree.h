@@ -83,7 +83,8 @@ int tree_new(struct tree_host *host, enum tree_rest rest, const int64_t *limits,
 // Where the end of its leader is noted before it is reaped, and what the keeper's journal had before it began. Before
 // tree_attach.
 void tree_note(struct tree *tree, struct leader_exit *end, uint64_t since);
-void tree_keep(const struct tree *tree, struct tree_kept *ret_kept);
+// `is_launching`: what a launcher makes of it is its own until it is through.
+void tree_keep(const struct tree *tree, bool is_launching, struct tree_kept *ret_kept);
 int tree_control(const struct tree *tree); // of its reaper, -1: none
 // A tree of the worker before us, launched. `end`: of its leader, where that is known: it is told from the loop.
 int tree_adopt(struct tree_host *host, enum tree_rest rest, const struct tree_kept *kept, struct leader_exit *note,

@@ -65,7 +65,7 @@ void run_keep(struct run *run) {
         .cause = job->outcome.cause,
     };
     if (run->tree)
-        tree_keep(run->tree, &state.tree);
+        tree_keep(run->tree, run->launch, &state.tree);
     kept_store(run->runner->parts.kept, &record->state, &state, sizeof(state));
 }
 
