@@ -48,7 +48,8 @@ static int inherited_cwd(json_t *spec, char why[512]) {
 
 // Of somebody else's surroundings only how to talk to whoever looks: the rest is the other user's own.
 static json_t *neutral_environment(void) {
-    static const char *const names[] = {"TERM", "COLORTERM", "NO_COLOR", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ"};
+    static const char *const names[] = {"TERM",     "COLORTERM", "NO_COLOR", "LANG",
+                                        "LANGUAGE", "LC_ALL",    "LC_CTYPE", "TZ"};
     json_t *env = json_object();
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         if (getenv(names[i]))

@@ -47,5 +47,6 @@ check format clang-format format
 check clang-tidy clang-tidy tidy
 check cppcheck cppcheck cppcheck --quiet --error-exitcode=1 --enable=warning,portability --inline-suppr --std=c11 -I. \
     --library=tests/cppcheck.cfg --suppress=missingIncludeSystem -j "$(nproc)" common daemon client tests/child.c tests/bench
+check "gcc -fanalyzer" gcc python3 -B tests/analyze.py "$build"
 check shellcheck shellcheck shellcheck -x -e SC2317 "${scripts[@]}"
 exit $found

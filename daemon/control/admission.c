@@ -69,7 +69,9 @@ static void admit(struct session *session, struct identity *who) {
     const struct control *control = session->control;
     const struct access_subject subject = subject_of(who);
     if (!is_own(control, session->uid) && !access_admits(control->access, &subject)) {
-        refuse(session, "the access setting of the machine's daemon does not let this user in: supctl --user has one of their own");
+        refuse(
+            session,
+            "the access setting of the machine's daemon does not let this user in: supctl --user has one of their own");
         return;
     }
     if (!session->claimant && !(session->claimant = claimant_new(owner_claimant(control, session->owner)))) {

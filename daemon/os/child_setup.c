@@ -59,7 +59,7 @@ static void standard_limits(struct rlimit *limits) {
 
 int child_setup_limits(struct child_setup *setup, bool standard) {
     bool may_raise = may_raise_limits();
-    struct rlimit now[RLIM_NLIMITS];
+    struct rlimit now[RLIM_NLIMITS] = {{0, 0}};
     for (int i = 0; i < RLIM_NLIMITS; i++)
         if (syscall(SYS_prlimit64, 0, i, NULL, &now[i]) < 0)
             return -errno;

@@ -104,8 +104,9 @@ static int spec_set_term(struct spec *spec) {
     if (!env)
         return -ENOMEM;
     spec->env = env;
-    env[spec->env_count] = (struct spec_pair){strdup("TERM"), strdup(spec->term ? spec->term : "xterm")};
-    return env[spec->env_count].name && env[spec->env_count++].value ? 0 : -ENOMEM;
+    struct spec_pair *added = &env[spec->env_count++]; // the spec's, whole or not
+    *added = (struct spec_pair){strdup("TERM"), strdup(spec->term ? spec->term : "xterm")};
+    return added->name && added->value ? 0 : -ENOMEM;
 }
 
 static void plan_stream_fill(struct plan_stream *to, struct spec_stream *from) {
