@@ -195,6 +195,8 @@ class Client:
         if "method" in message:
             self.notifications.append(message)
             return
+        if message["id"] is None and "error" in message and None not in self.methods:
+            raise RpcError(message["error"])  # about the connection
         assert message["id"] not in self.answers, f"answered twice: {message['id']}"
         assert message["id"] in self.methods, f"an answer to no question: {message}"
         self.answers[message["id"]] = message

@@ -28,6 +28,7 @@ def main():
         os.environ.setdefault(name, os.path.join(os.path.abspath(options.build), path))
     sys.path[:0] = [os.path.join(TOP, "tests/e2e"), os.path.join(TOP, "tests/soak")]
     import chaos  # the programs it tests are named by now
+    import failing
     import load
     import soaking
     from harness import Daemon
@@ -44,6 +45,7 @@ def main():
         *((f"{options.jobs} live jobs, {options.deaths} times {what} at random instants",
            lambda daemon, kind=kind: chaos.shake(daemon, kind, options.jobs, options.deaths))
           for what, kind in (("SIGKILL", signal.SIGKILL), ("SIGSEGV", signal.SIGSEGV), ("reexec", "reexec"))),
+        ("each call of a job's path fails once", lambda daemon: failing.sweep_all(lambda line: print(line, flush=True))),
         (f"{options.load} jobs of two users, as many as a day has",
          lambda daemon: load.day(options.build, options.load, lambda line: print(line, flush=True))),
     )
