@@ -8,7 +8,7 @@ struct worker;
 
 struct rest {
     struct ev_timer timer; // once, a while after something has ended
-    int64_t accepted;      // jobs, when it was done last
+    int64_t seen, trimmed; // jobs accepted, when it was looked at last, and when it was done last
 };
 
 void rest_init(struct worker *worker);

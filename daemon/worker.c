@@ -151,6 +151,7 @@ int worker_run(const struct options *options, struct kept *kept) {
     log_init(&w.log, options->log_level);
     mallopt(M_MMAP_THRESHOLD, MALLOC_OWN);
     mallopt(M_TRIM_THRESHOLD, MALLOC_OWN);
+    mallopt(M_MXFAST, 0);    // small pieces that are free are put together at once: less of it is torn
     mallopt(M_ARENA_MAX, 1); // other threads allocate next to nothing
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); // a full disk is an error of write, not an end

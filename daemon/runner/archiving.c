@@ -7,7 +7,7 @@
 #include "daemon/runner/keeping.h"
 
 enum {
-    CACHE_JOBS = 256,          // final jobs that stay in memory although the history has them
+    CACHE_JOBS = 64,           // final jobs that stay in memory although the history has them
     CACHE_BYTES = 4 << 20,     // and their output
     CACHE_TURN = 64,           // looked at at once
     CACHE_RETAIN_LEAST = 3600, // seconds: whose time is soon over stays, for the exact end of it

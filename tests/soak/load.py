@@ -10,7 +10,7 @@ from harness import ANN, BOB, GUARD, SystemDaemon, acting_as, child, is_sanitize
 
 ROUND = 10000
 SMALL, SHELL, ODD = 9000, 700, 300  # of a round: made by the load client, and by the client of the tests
-REST = 5  # seconds after which what a flood has left of memory is given back
+REST = 8  # seconds after which what a flood has left of memory was given back
 GROWTH = 1.05  # of the worker's private memory, from the first round's to the last's
 
 
