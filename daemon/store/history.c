@@ -142,8 +142,10 @@ static int prepare_file(struct history *h, int64_t *next_job, int64_t *next_even
     if (r == SQLITE_OK)
         r = history_file_note(&w->file, "next_event", *next_event + EVENTS_AHEAD);
     int ended = sqlite3_exec(w->file.db, r == SQLITE_OK ? "COMMIT" : "ROLLBACK", NULL, NULL, NULL);
-    numbers_note(w, *next_job, *next_event);
-    return r == SQLITE_OK ? ended : r;
+    r = r == SQLITE_OK ? ended : r;
+    if (r == SQLITE_OK)
+        numbers_note(w, *next_job, *next_event);
+    return r;
 }
 
 static int open_files(struct history *h, int64_t *next_job, int64_t *next_event, char **ret_note) {
@@ -173,6 +175,7 @@ static int open_files(struct history *h, int64_t *next_job, int64_t *next_event,
         snprintf(w->trouble, sizeof(w->trouble), "%s: %s", w->path, sqlite3_errstr(r));
         memcpy(h->trouble, w->trouble, sizeof(h->trouble));
         h->was_troubled = true;
+        numbers_note(w, *next_job, *next_event);
         if (!h->reader.db && w->file.db)
             history_file_open(&h->reader, w->path, false);
         free(*ret_note);
@@ -202,11 +205,15 @@ int history_open(const struct history_parts *parts, struct history **ret_history
     w->directory = strdup(parts->directory);
     if (w->directory && asprintf(&w->path, "%s/" HISTORY_FILE, parts->directory) >= 0 &&
         asprintf(&w->output, "%s/output", parts->directory) >= 0)
-        r = history_directory_make(w->directory, w->output);
-    if (r < 0 && asprintf(ret_note, "%s: %s", parts->directory, strerror(-r)) < 0)
-        *ret_note = NULL;
+        r = 0;
+    int made = r == 0 ? history_directory_make(w->directory, w->output) : r;
     if (r == 0)
         r = open_files(h, next_job, next_event, ret_note);
+    if (r < 0 && made < 0) { // which says more
+        free(*ret_note);
+        if (asprintf(ret_note, "%s: %s", parts->directory, strerror(-made)) < 0)
+            *ret_note = NULL;
+    }
     w->uncounted = true;
     w->unchecked = !parts->resumed; // the worker before us had it open: dying damages no file
     if (r == 0)

@@ -4,6 +4,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
 
 #include "common/util.h"
 
@@ -14,7 +16,10 @@ enum { ASIDE_MOST = 3 };               // damaged databases that are kept
 int history_directory_make(const char *directory, const char *outputs) {
     if (mkdir(directory, 0700) < 0 && errno != EEXIST)
         return -errno;
-    return mkdir(outputs, 0700) < 0 && errno != EEXIST ? -errno : 0;
+    struct stat st;
+    if (mkdir(outputs, 0700) == 0)
+        return 0;
+    return errno != EEXIST || stat(outputs, &st) < 0 ? -errno : S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
 }
 
 static void closedirp(DIR **dir) {
@@ -120,4 +125,53 @@ void history_directory_sweep(const char *directory, const char *outputs, sqlite3
         if (e->d_name[0] != '.' && !is_known(find, e->d_name))
             unlinkat(dirfd(dir), e->d_name, 0);
     sqlite3_finalize(find);
+}
+
+static char *output_path(const char *outputs, int64_t id, int stream, const char *ending) {
+    char *path;
+    return asprintf(&path, "%s/%lld.%d%s", outputs, (long long)id, stream + 1, ending) < 0 ? NULL : path;
+}
+
+// A log that is too large for the database, as a file beside it. Returns 0 or a negative errno.
+static int output_copy(const char *from, const char *to, size_t size) {
+    _cleanup_close_ int in = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    _cleanup_close_ int out = in < 0 ? -1 : open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (in < 0)
+        return -errno;
+    if (out < 0)
+        return errno == ENOENT ? -ENOTDIR : -errno; // the directory is gone: it is made again
+    for (size_t done = 0; done < size;) {
+        ssize_t n = sendfile(out, in, NULL, size - done);
+        if (n <= 0)
+            return n < 0 ? -errno : -ENODATA;
+        done += (size_t)n;
+    }
+    return 0;
+}
+
+int history_directory_take(const char *outputs, struct history_job *job, int stream) {
+    struct history_stream *s = &job->streams[stream];
+    if (!s->path || s->has_file)
+        return 0;
+    _cleanup_free_ char *path = output_path(outputs, job->id, stream, ""),
+                        *part = output_path(outputs, job->id, stream, ".part");
+    if (!path || !part)
+        return -ENOMEM;
+    int r = output_copy(s->path, part, s->size);
+    if (r == 0 && rename(part, path) < 0)
+        r = -errno;
+    if (r < 0)
+        unlink(part);
+    else
+        s->has_file = true;
+    // Gone meanwhile: then what there was is not to be had by anybody.
+    return r == -ENOENT || r == -ENODATA ? 0 : r;
+}
+
+void history_directory_drop(const char *outputs, int64_t id) {
+    for (int stream = 0; stream < 2; stream++) {
+        _cleanup_free_ char *path = output_path(outputs, id, stream, "");
+        if (path)
+            unlink(path);
+    }
 }

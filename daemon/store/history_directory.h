@@ -4,7 +4,8 @@
 
 #include <sqlite3.h>
 #include <stdint.h>
-#include <sys/stat.h>
+
+#include "daemon/store/history.h"
 
 // Makes it, and the one for outputs. Returns 0 or a negative errno.
 int history_directory_make(const char *directory, const char *outputs);
@@ -19,3 +20,7 @@ void history_directory_note(const char *directory, int64_t next_job, int64_t nex
 // Outputs of jobs that the database does not know go, as a death in the middle leaves them; all stay as long as there is
 // a damaged one, which may know them.
 void history_directory_sweep(const char *directory, const char *outputs, sqlite3 *db);
+
+// Copies an output that has a file of its own, and says so in the job. Returns 0 or a negative errno.
+int history_directory_take(const char *outputs, struct history_job *job, int stream);
+void history_directory_drop(const char *outputs, int64_t id);

@@ -4,8 +4,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/sendfile.h>
-#include <sys/stat.h>
 
 #include "common/util.h"
 #include "daemon/store/history_directory.h"
@@ -30,63 +28,19 @@ void history_change_append(struct history_change **first, struct history_change 
     *last = change;
 }
 
-static char *output_path(const struct history_writer *w, int64_t id, int stream, const char *ending) {
-    char *path;
-    return asprintf(&path, "%s/%lld.%d%s", w->output, (long long)id, stream + 1, ending) < 0 ? NULL : path;
-}
-
-// A log that is too large for the database, as a file beside it. Returns 0 or a negative errno.
-static int output_copy(const char *from, const char *to, size_t size) {
-    _cleanup_close_ int in = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    _cleanup_close_ int out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (in < 0 || out < 0)
-        return -errno;
-    for (size_t done = 0; done < size;) {
-        ssize_t n = sendfile(out, in, NULL, size - done);
-        if (n <= 0)
-            return n < 0 ? -errno : -ENODATA;
-        done += (size_t)n;
-    }
-    return 0;
-}
-
-static int output_take(const struct history_writer *w, struct history_job *job, int stream) {
-    struct history_stream *s = &job->streams[stream];
-    if (!s->path || s->has_file)
-        return 0;
-    _cleanup_free_ char *path = output_path(w, job->id, stream, ""), *part = output_path(w, job->id, stream, ".part");
-    if (!path || !part)
-        return -ENOMEM;
-    int r = output_copy(s->path, part, s->size);
-    if (r == 0 && rename(part, path) < 0)
-        r = -errno;
-    if (r < 0)
-        unlink(part);
-    else
-        s->has_file = true;
-    // Gone meanwhile: then what there was is not to be had by anybody.
-    return r == -ENOENT || r == -ENODATA ? 0 : r;
-}
-
-static void output_drop(const struct history_writer *w, int64_t id) {
-    for (int stream = 0; stream < 2; stream++) {
-        _cleanup_free_ char *path = output_path(w, id, stream, "");
-        if (path)
-            unlink(path);
-    }
-}
-
 int history_writer_drop(struct history_writer *w, int64_t id) {
-    output_drop(w, id);
+    history_directory_drop(w->output, id);
     return history_file_drop(&w->file, id);
 }
 
 static int write_change(struct history_writer *w, struct history_change *change) {
     if (!change->job)
         return history_writer_drop(w, change->id);
-    for (int stream = 0; stream < 2; stream++)
-        if (output_take(w, change->job, stream) < 0)
+    for (int stream = 0; stream < 2; stream++) {
+        w->output_error = history_directory_take(w->output, change->job, stream);
+        if (w->output_error < 0)
             return SQLITE_FULL;
+    }
     return history_file_put(&w->file, change->job, change->is_known);
 }
 
@@ -144,7 +98,11 @@ static int open_again(struct history_writer *w, bool aside) {
 // name: nobody would ever see what is written there.
 static void recover(struct history_writer *w, int r) {
     bool gone = r == SQLITE_READONLY_DBMOVED, damaged = history_file_is_damaged(r);
-    snprintf(w->trouble, sizeof(w->trouble), "%.100s: %s", w->path, gone ? "the file is gone" : sqlite3_errstr(r));
+    if (w->output_error < 0)
+        snprintf(w->trouble, sizeof(w->trouble), "%.100s: %s", w->output, strerror(-w->output_error));
+    else
+        snprintf(w->trouble, sizeof(w->trouble), "%.100s: %s", w->path, gone ? "the file is gone" : sqlite3_errstr(r));
+    w->output_error = 0;
     if (!gone && !damaged && w->file.db)
         return;
     if (history_file_is_damaged(open_again(w, damaged))) {

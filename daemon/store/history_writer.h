@@ -49,6 +49,7 @@ struct history_writer {
     bool unchecked;                 // the file was not looked through
     bool uncounted;                 // nor counted
     double dirty_at;                // since when
+    int output_error;               // of the change that failed: that of its output; else 0
     bool urgent;                    // numbers ahead are to be safe before they are given
     bool flush_failed;              // trouble is that
     int64_t noted_job, noted_event; // as they were noted last

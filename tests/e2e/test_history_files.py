@@ -168,6 +168,28 @@ def test_a_file_of_an_older_supd_is_gone_on_with(daemon, client):
     db.close()
 
 
+@daemon_test
+def test_trouble_with_outputs_is_said_to_be_theirs(daemon, client):
+    client.run(["true"])
+    at_rest(client)
+    outputs = os.path.join(daemon.state, "output")
+    os.rmdir(outputs)
+    with open(outputs, "w", encoding="utf-8") as file:
+        file.write("in the way")
+    job = client.run(["seq", "1", "20000"])
+    trouble = procs.eventually(lambda: client.call("daemon.info")["capabilities"]["store_trouble"], "it is said")
+    assert trouble == f"{outputs}: Not a directory", trouble
+    os.unlink(outputs)
+    at_rest(client)
+    assert client.call("daemon.info")["capabilities"]["store_trouble"] is None
+    assert client.call("job.status", id=job["id"])["job"]["durable"] is True
+    assert os.listdir(outputs) == [f"{job['id']}.1"]
+    shutil.rmtree(outputs)
+    other = client.run(["seq", "1", "20000"])
+    at_rest(client)
+    assert os.listdir(outputs) == [f"{other['id']}.1"]
+
+
 def test_a_file_of_a_newer_supd_is_left_alone():
     with Daemon() as daemon:
         daemon.client().run(["true"])
