@@ -119,6 +119,7 @@ static void run_pipe_watch(struct run_pipe *pipe, int fd) {
     pipe->run->kept->pipes[pipe->stream] = fd;
     ev_io_init(&pipe->io, on_pipe, fd, EV_READ);
     pipe->io.data = pipe;
+    ev_set_priority(&pipe->io, 1); // before the exit that came with it, which would take both in one order
     ev_io_start(pipe->run->runner->parts.loop, &pipe->io);
 }
 

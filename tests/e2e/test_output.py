@@ -97,6 +97,8 @@ def test_of_two_streams_the_one_written_first_is_read_first(daemon, client):
         os.close(reader)
         client.wait_text(job, "up")
         client.wait_text(job, "up", "stderr")
+        # At rest it has looked at all that was ready before, so that the kernel's list begins anew.
+        procs.eventually(lambda: procs.in_epoll_wait(daemon.worker), "the worker is at rest")
         procs.kill(daemon.worker, signal.SIGSTOP)
         os.write(writer, b"\n")
         procs.eventually(lambda: os.path.exists(path), "both are written")
