@@ -20,6 +20,8 @@ static int send_piece(struct client *client, const char *word, const char *bytes
     bytes_to_json(params, bytes, size, false);
     json_object_set_new(params, "eof", json_boolean(eof));
     int r = client_call(client, word, "job.input", params, &answer);
+    if (r == 0 && client->json)
+        print_json(answer);
     json_decref(answer);
     return r;
 }
@@ -68,11 +70,13 @@ static int send_run(struct client *client) {
     return count > 1 ? send_words(client, words, count, eof) : send_stdin(client, words[0], eof);
 }
 
-const struct command command_send = {"send",
-                                     "[OPTION]... ID [WORD]...",
-                                     "gives a job input: the words and a newline, else this command's stdin",
-                                     "The job was started with --stdin stream.\n",
-                                     send_arguments,
-                                     false,
-                                     EXIT_REFUSED,
-                                     send_run};
+const struct command command_send = {
+    "send",
+    "[OPTION]... ID [WORD]...",
+    "gives a job input: the words and a newline, else this command's stdin",
+    "The job was started with --stdin stream, or with a terminal, to which it is typed. Returns once it was taken;\n"
+    "where the job takes no more, it says how much was.\n",
+    send_arguments,
+    false,
+    EXIT_REFUSED,
+    send_run};

@@ -6,7 +6,7 @@
 struct schema_error {
     int code;        // PROTO_INVALID_PARAMS or PROTO_UNSUPPORTED
     char field[160]; // path of the value, such as limits.memory_bytes, argv[1], env.PATH
-    char why[160];
+    char why[256];
 };
 
 // Checks the params of a method: every field known, well typed, in range; required ones there; a null is

@@ -32,7 +32,7 @@ void feed_drop(struct feed *feed) {
 
 static int input_closed(struct call *call, size_t taken) {
     snprintf(call->refusal.what, sizeof(call->refusal.what),
-             "the job has ended or closed its stdin: %zu bytes were taken", taken);
+             "the job has ended, closed its stdin or was given its end: %zu bytes were taken", taken);
     call->refusal.accepted = (int64_t)taken;
     call->refusal.has_accepted = true;
     return -EBUSY;

@@ -1,5 +1,6 @@
 """stdin as a stream: job.input, its back-pressure and its end."""
 
+import json
 import os
 import subprocess
 import threading
@@ -135,6 +136,16 @@ def test_run_feeds_what_comes_while_the_job_runs(daemon, client):
         assert process.stdout.readline() == word
     process.stdin.close()
     assert process.wait(30) == 0
+
+
+@daemon_test
+def test_send_prints_what_was_taken(daemon, client):
+    job = client.start(["cat"], stdin="stream", stdout="null")
+    assert json.loads(daemon.supctl("send", "--json", job["id"], "words").stdout) == {"accepted_bytes": 6}
+    assert json.loads(daemon.supctl("send", "--json", "--eof", job["id"]).stdout) == {"accepted_bytes": 0}
+    client.wait(job)
+    done = daemon.supctl("send", job["id"], "more")
+    assert done.returncode == 1 and b"0 bytes were taken" in done.stderr, done
 
 
 @daemon_test
