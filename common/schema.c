@@ -88,7 +88,7 @@ static int check_enum(struct walk *w, const struct proto_type *type, const json_
         if (among(type->later, json_string_value(value)))
             return refuse(w, PROTO_UNSUPPORTED, "\"%s\" is not supported by this daemon", json_string_value(value));
     }
-    char words[120] = "";
+    char words[200] = "";
     for (const char *const *v = type->values; *v; v++) {
         size_t n = strlen(words);
         snprintf(words + n, sizeof(words) - n, "%s\"%s\"", n ? ", " : "", *v);

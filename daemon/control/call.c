@@ -133,7 +133,7 @@ void call_refuse(struct call *call, int error) {
         if (error_codes[i].error == error)
             code = error_codes[i].code;
     if (!refusal->what[0] && refusal->field[0])
-        snprintf(refusal->what, sizeof(refusal->what), "%.*s: %.130s",
+        snprintf(refusal->what, sizeof(refusal->what), "%.*s: %s",
                  (int)bytes_cut(refusal->field, MIN(strlen(refusal->field), (size_t)100)), refusal->field,
                  refusal->why);
     if (!refusal->what[0] && code == PROTO_INTERNAL_ERROR)

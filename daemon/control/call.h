@@ -10,7 +10,7 @@ struct batch;
 
 // Why a handler refuses, beyond its errno. Texts are short and go to the client.
 struct refusal {
-    char what[240];
+    char what[400];
     char field[160], why[256]; // invalid_params, unsupported
     bool has_accepted;
     int64_t accepted;  // with it: bytes of job.input that were taken before it failed

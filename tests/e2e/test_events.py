@@ -76,6 +76,13 @@ def test_the_end_of_one_that_is_forgotten_at_once_is_told_with_its_record(daemon
 
 
 @daemon_test
+def test_a_type_that_is_none_is_told_all_that_are(daemon, client):
+    error = client.refused("event.subscribe", types=["job.finale"])
+    assert_refused(error, INVALID_PARAMS, "types[0]")
+    assert error.data["why"].endswith('"daemon.stopping"') and error.data["why"] in error.message, error
+
+
+@daemon_test
 def test_filters_leave_holes(daemon, client):
     other = daemon.client()
     first = client.start(child("sleep", 1000))
