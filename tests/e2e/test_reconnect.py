@@ -151,6 +151,7 @@ def test_the_lease_is_taken_along(daemon, client):
     relay = Relay(daemon)
     process = run(daemon, relay, "--", *child("sleep", 1000))
     job = procs.eventually(lambda: live(client), "the job runs")
+    procs.eventually(lambda: relay.answered, "supctl has been told of it")
     relay.cut()
     procs.eventually(lambda: len(relay.answered) == 2, "supctl has its lease again")
     relay.far[0].shutdown(socket.SHUT_RDWR)  # the first connection's lease means nothing any more
@@ -169,6 +170,7 @@ def test_a_job_that_ended_meanwhile_is_told(daemon, client):
     relay = Relay(daemon)
     process = run(daemon, relay, "--", *child("sleep", 1000))
     job = procs.eventually(lambda: live(client), "the job runs")
+    procs.eventually(lambda: relay.answered, "supctl has been told of it")
     relay.listener.shutdown(socket.SHUT_RDWR)
     relay.cut()
     client.kill(job, grace=0)
