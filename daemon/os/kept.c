@@ -117,9 +117,11 @@ void kept_end(struct kept *k) {
     *k = (struct kept){.head = k->head};
 }
 
+enum { FREE_LEAST = 64 };
+
 static int free_push(struct kept_free *f, uint32_t index) {
     if (f->count == f->capacity) {
-        size_t capacity = MAX(f->capacity * 2, (size_t)64);
+        size_t capacity = MAX(f->capacity * 2, (size_t)FREE_LEAST);
         uint32_t *list = realloc(f->list, capacity * sizeof(*list));
         if (!list)
             return -ENOMEM; // it is found again by the next worker
@@ -310,6 +312,12 @@ static void table_trim(struct kept *k, enum kept_kind kind) {
         if (f->list[i] < used)
             f->list[left++] = f->list[i];
     f->count = left;
+    size_t capacity = MAX(left, (size_t)FREE_LEAST);
+    uint32_t *list = f->capacity > capacity ? realloc(f->list, capacity * sizeof(*list)) : NULL;
+    if (list) {
+        f->list = list;
+        f->capacity = capacity;
+    }
     k->head->used[kind] = used;
     memory_remove(record_at(k, kind, used), record_at(k, kind, before));
 }
