@@ -3,6 +3,7 @@
 
 #include "client/client.h"
 #include "client/exit_code.h"
+#include "client/print.h"
 #include "client/terminal.h"
 #include "common/util.h"
 
@@ -31,6 +32,8 @@ static int resize_run(struct client *client) {
     json_object_set_new(params, "rows", json_integer(rows));
     json_object_set_new(params, "cols", json_integer(cols));
     int r = client_call(client, words[0], "job.resize", params, &answer);
+    if (r == 0 && client->json)
+        print_json(answer);
     json_decref(answer);
     return r;
 }

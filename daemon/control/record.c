@@ -98,8 +98,8 @@ static json_t *usage_record(const struct job *job) {
     if (job->outcome.stage != STAGE_NONE || !job->outcome.end.known || job->outcome.end.no_usage)
         return json_null();
     json_t *record = json_object();
-    record_set(&record, "user", json_real(usage->user));
-    record_set(&record, "system", json_real(usage->system));
+    record_set(&record, "user", seconds(usage->user));
+    record_set(&record, "system", seconds(usage->system));
     record_set(&record, "read_bytes", known(usage->read_bytes));
     record_set(&record, "written_bytes", known(usage->written_bytes));
     record_set(&record, "memory_peak_bytes", known(usage->peak_bytes));

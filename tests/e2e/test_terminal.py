@@ -218,7 +218,8 @@ def test_run_with_a_terminal_and_piped_stdin(daemon, client):
 def test_resize(daemon, client):
     job = client.start(["sh", "-c", "trap 'stty size; exit' WINCH; echo up; while :; do read x; done"], pty={})
     client.wait_text(job, "up")
-    assert daemon.supctl("resize", job["id"], 33, 44).returncode == 0
+    done = daemon.supctl("resize", "--json", job["id"], 33, 44)
+    assert done.returncode == 0 and done.stdout == b"{}\n", done
     assert "33 44" in client.wait(job, inline_bytes=100)["stdout"]["data"]
     assert daemon.supctl("resize", job["id"], 33, 44).returncode == 1
     assert daemon.supctl("resize", job["id"]).returncode == 2
