@@ -6,6 +6,7 @@
 #include "common/util.h"
 
 enum { ORDER_TIMES = ORDER_MAX / 2 }; // runs from which on cuts that are there for their times alone are joined
+#define ORDER_TIME_MAX 1e15           // what no clock tells, and what JSON could not
 #define ORDER_STEP 0.001              // seconds between those
 #define ORDER_FINE (1.0 / 1024)       // of its age: how far a run's time may be off where room is made, ...
 #define ORDER_COARSE (1.0 / 32)       // ... and at the very most
@@ -18,7 +19,7 @@ void order_done(struct order *order) {
 void order_mend(struct order *o) {
     for (size_t i = 0; i < o->count; i++) {
         const struct order_run *run = &o->runs[i];
-        if (run->stream >= 0 && run->stream < 2 && run->start >= 0 && isfinite(run->at))
+        if (run->stream >= 0 && run->stream < 2 && run->start >= 0 && run->at >= 0 && run->at < ORDER_TIME_MAX)
             continue;
         o->count = i;
         o->full = true;

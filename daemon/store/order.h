@@ -29,7 +29,7 @@ struct order {
 void order_done(struct order *order);
 // Returns 0 or -ENOMEM.
 int order_copy(struct order *to, const struct order *from);
-// Drops the first run that is none (its stream is not one of two, or its place not in it), and what follows: in no known order.
+// Drops the first run that is none (its stream is not one of two, its place not in it, its time no time), and what follows: in no known order.
 void order_mend(struct order *order);
 // What another process had noted of it, mended.
 int order_load(struct order *order, const struct order_run *runs, size_t count, bool full);

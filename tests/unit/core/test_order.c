@@ -222,6 +222,20 @@ START_TEST(a_walk_goes_on_over_runs_that_have_gone) {
 }
 END_TEST
 
+// Of what was kept, all from the first run on that is none is in no known order.
+START_TEST(what_is_no_run_ends_the_order) {
+    static const struct order_run wrong[] = {{.start = 4, .at = 2, .stream = 2},
+                                             {.start = 4, .at = 2, .stream = -1},
+                                             {.start = -4, .at = 2, .stream = 1},
+                                             {.start = 4, .at = 1e300, .stream = 1},
+                                             {.start = 4, .at = -1, .stream = 1}};
+    const struct order_run runs[] = {{.start = 0, .at = 1, .stream = 0}, wrong[_i], {.start = 4, .at = 3, .stream = 0}};
+    ck_assert_int_eq(order_load(&order, runs, ARRAY_SIZE(runs), false), 0);
+    ck_assert_uint_eq(order.count, 1);
+    ck_assert(order.full);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("order");
     TCase *group = suite_case(suite, "order", setup, teardown);
@@ -236,5 +250,6 @@ int main(void) {
     tcase_add_test(group, a_clock_that_is_set_back_loses_nothing);
     tcase_add_test(group, the_latest_switches_are_in_order);
     tcase_add_test(group, a_walk_goes_on_over_runs_that_have_gone);
+    tcase_add_loop_test(group, what_is_no_run_ends_the_order, 0, 5);
     return suite_run(suite);
 }

@@ -115,6 +115,30 @@ START_TEST(the_next_worker_finds_what_stayed) {
 }
 END_TEST
 
+// Memory that no worker has left like this is not believed, and a blob that lies nowhere is none.
+START_TEST(what_can_not_be_is_not_believed) {
+    struct kept next;
+    struct kept_blob nowhere = {.block = UINT32_MAX - 1, .size = 4096}, large = {.block = 1, .size = UINT32_MAX};
+    kept_blob_claim(&kept, &nowhere);
+    kept_blob_claim(&kept, &large);
+    ck_assert(kept_blob_get(&kept, &nowhere) == NULL && kept_blob_get(&kept, &large) == NULL);
+    next = (struct kept){.head = kept.head};
+    kept.head->used[KEPT_CALL] = KEPT_RECORDS + 1;
+    ck_assert_int_eq(kept_begin(&next), -EINVAL);
+    kept.head->used[KEPT_CALL] = 0;
+    kept.head->store.armed = 1;
+    kept.head->store.at = UINT64_MAX - 8;
+    kept.head->store.size = 16;
+    ck_assert_int_eq(kept_begin(&next), -EINVAL);
+    kept.head->store.armed = 0;
+    kept.head->journal_end = kept.head->journal_start + KEPT_JOURNAL + 1;
+    ck_assert_int_eq(kept_begin(&next), -EINVAL);
+    kept.head->journal_end = kept.head->journal_start;
+    ck_assert_int_eq(kept_begin(&next), 0);
+    kept_end(&next);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("os/kept");
     TCase *group = suite_case(suite, "kept", setup, teardown);
@@ -122,5 +146,6 @@ int main(void) {
     tcase_add_test(group, what_is_in_between_stays);
     tcase_add_test(group, there_is_room_again_afterwards);
     tcase_add_test(group, the_next_worker_finds_what_stayed);
+    tcase_add_test(group, what_can_not_be_is_not_believed);
     return suite_run(suite);
 }
