@@ -197,7 +197,8 @@ START_TEST(limits_that_are_not_given_are_none) {
     ck_assert_int_eq(decode("{\"argv\": [\"a\"]}", &spec, &refusal), 0);
     ck_assert_ptr_null(spec.limits);
     spec_done(&spec);
-    ck_assert_int_eq(decode("{\"argv\": [\"a\"], \"limits\": {\"core_bytes\": 0, \"open_files\": 9}}", &spec, &refusal), 0);
+    ck_assert_int_eq(decode("{\"argv\": [\"a\"], \"limits\": {\"core_bytes\": 0, \"open_files\": 9}}", &spec, &refusal),
+                     0);
     for (int i = 0; i < LIMIT_COUNT; i++)
         ck_assert_int_eq(spec.limits[i], i == LIMIT_CORE ? 0 : i == LIMIT_OPEN_FILES ? 9 : -1);
     spec_done(&spec);

@@ -134,7 +134,8 @@ START_TEST(an_exit) {
     expect("result.killed_by", "null");
     expect("result.survivors", "[]");
     expect("result.incomplete", "false");
-    expect("result.usage", "{\"user\":0.25,\"system\":0.0,\"read_bytes\":0,\"written_bytes\":0,\"memory_peak_bytes\":null,\"max_rss_bytes\":4096,\"minor_faults\":0,\"major_faults\":0,"
+    expect("result.usage", "{\"user\":0.25,\"system\":0.0,\"read_bytes\":0,\"written_bytes\":0,\"memory_peak_bytes\":"
+                           "null,\"max_rss_bytes\":4096,\"minor_faults\":0,\"major_faults\":0,"
                            "\"voluntary_switches\":0,\"involuntary_switches\":0,\"source\":\"wait4\"}");
 }
 END_TEST
