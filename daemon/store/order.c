@@ -47,6 +47,7 @@ static void order_join(struct order *o, double now, double share, bool switches)
     const struct order_run *last[2] = {NULL, NULL};
     size_t kept = 0;
     for (size_t i = 0; i < o->count; i++) {
+        // There are as many as it counts. NOLINTNEXTLINE(clang-analyzer-core.NullDereference)
         const struct order_run run = o->runs[i];
         const struct order_run *before = last[run.stream];
         bool joins = before && (switches || before == &o->runs[kept - 1]) &&
@@ -63,6 +64,7 @@ static void order_join(struct order *o, double now, double share, bool switches)
 
 // Makes room for a fourth more. Cuts that are there for their times alone go first.
 static void order_thin(struct order *o, double now, size_t most, bool switches) {
+    // Powers of two: exact. NOLINTNEXTLINE(cert-flp30-c)
     for (double share = ORDER_FINE; o->count > most - most / 4 && share <= ORDER_COARSE; share *= 2)
         order_join(o, now, share, switches);
 }
@@ -91,6 +93,7 @@ void order_add(struct order *o, int stream, int64_t start, double at) {
         o->runs = runs;
         o->capacity = capacity;
     }
+    // There are as many as it counts. NOLINTNEXTLINE(clang-analyzer-core.NullDereference)
     o->runs[o->count++] = (struct order_run){.start = start, .at = at, .stream = stream};
 }
 
