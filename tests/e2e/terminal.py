@@ -8,6 +8,13 @@ import procs
 from harness import SUPCTL, Skip
 
 PROMPT = "ready$ "
+# A program that waits for the signal itself: a shell's trap runs only between its commands.
+SIZE_ONCE_RESIZED = """import os, signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGWINCH])
+print("ready", flush=True)
+signal.sigwait([signal.SIGWINCH])
+print(*reversed(os.get_terminal_size()))
+"""
 
 
 class Terminal:

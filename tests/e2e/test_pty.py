@@ -5,14 +5,9 @@ import sys
 
 from client import CONFLICT, INVALID_PARAMS
 from harness import assert_reason, assert_refused, child, daemon_test, text
+from terminal import SIZE_ONCE_RESIZED
 
 PTY = {"rows": 30, "cols": 101}
-SIZE_ONCE_RESIZED = """import os, signal
-signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGWINCH])
-print("ready", flush=True)
-signal.sigwait([signal.SIGWINCH])
-print(*reversed(os.get_terminal_size()))
-"""
 
 
 def sh(line):

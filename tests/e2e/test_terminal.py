@@ -3,10 +3,11 @@
 import os
 import shutil
 import signal
+import sys
 
 import procs
 from harness import SUPCTL, Skip, assert_reason, daemon_test
-from terminal import Terminal
+from terminal import SIZE_ONCE_RESIZED, Terminal
 
 
 def needs(*programs):
@@ -216,8 +217,8 @@ def test_run_with_a_terminal_and_piped_stdin(daemon, client):
 
 @daemon_test
 def test_resize(daemon, client):
-    job = client.start(["sh", "-c", "trap 'stty size; exit' WINCH; echo up; while :; do read x; done"], pty={})
-    client.wait_text(job, "up")
+    job = client.start([sys.executable, "-c", SIZE_ONCE_RESIZED], pty={})
+    client.wait_text(job, "ready")
     done = daemon.supctl("resize", "--json", job["id"], 33, 44)
     assert done.returncode == 0 and done.stdout == b"{}\n", done
     assert "33 44" in client.wait(job, inline_bytes=100)["stdout"]["data"]
