@@ -72,8 +72,8 @@ static const struct proto_field client_fields[] = {
 };
 static const struct proto_type clients_type = {PK_OBJECT, .fields = client_fields};
 static const struct proto_field memory_fields[] = {
-    {"rss_bytes", &proto_count, 0, NULL, "resident set of the daemon"},
-    {"private_bytes", &proto_count, 0, NULL, "of it shared with nobody"},
+    {"rss_bytes", &proto_count, PF_NULL, NULL, "resident set of the daemon; for administrators, as the next"},
+    {"private_bytes", &proto_count, PF_NULL, NULL, "of it shared with nobody"},
     {NULL},
 };
 static const struct proto_type memory_type = {PK_OBJECT, .fields = memory_fields};

@@ -185,16 +185,23 @@ static json_t *stats_history(const struct session *session) {
                      "safe", h && history_is_safe(h) && runner_is_archived(control->runner));
 }
 
+// It grows and shrinks with what others do.
+static json_t *stats_memory(const struct session *session) {
+    int64_t rss, private;
+    if (!session_administers(session))
+        return json_pack("{s:n,s:n}", "rss_bytes", "private_bytes");
+    memory_read(&rss, &private);
+    return json_pack("{s:I,s:I}", "rss_bytes", (json_int_t)rss, "private_bytes", (json_int_t) private);
+}
+
 int method_daemon_stats(struct call *call, json_t *params, json_t **ret_result) {
     const struct session *session = call->session;
     const struct control *control = session->control;
-    int64_t rss, private;
-    memory_read(&rss, &private);
-    json_t *memory = json_pack("{s:I,s:I}", "rss_bytes", (json_int_t)rss, "private_bytes", (json_int_t) private);
     *ret_result = json_pack("{s:f,s:o,s:o,s:o,s:I,s:o,s:o,s:o}", "uptime", now_mono() - control->info.started_mono,
                             "jobs", stats_jobs(session), "output", stats_output(session), "history",
                             stats_history(session), "worker_starts", (json_int_t)MAX(control->kept->head->starts, 1u),
-                            "launch", stats_launch(session), "clients", stats_clients(session), "memory", memory);
+                            "launch", stats_launch(session), "clients", stats_clients(session), "memory",
+                            stats_memory(session));
     return 0;
 }
 

@@ -80,7 +80,7 @@ int method_job_input(struct call *call, json_t *params, json_t **ret_result) {
     struct job *job;
     _cleanup_free_ char *bytes = NULL;
     size_t size = 0;
-    int r = target_one(call, params, &job);
+    int r = target_own(call, params, &job);
     if (r == 0)
         r = input_check(call, job, params);
     if (r == 0)
@@ -112,7 +112,7 @@ int method_job_input(struct call *call, json_t *params, json_t **ret_result) {
 
 int method_job_resize(struct call *call, json_t *params, json_t **ret_result) {
     struct job *job;
-    int r = target_one(call, params, &job);
+    int r = target_own(call, params, &job);
     if (r < 0)
         return r;
     r = runner_resize(job, (unsigned)proto_int(json_object_get(params, "rows")),

@@ -11,7 +11,7 @@
 
 int method_job_lease(struct call *call, json_t *params, json_t **ret_result) {
     struct job *job;
-    int r = target_one(call, params, &job);
+    int r = target_own(call, params, &job);
     if (r < 0)
         return r;
     session_lease(call->session, job); // a final one has nothing to be killed: no error
@@ -47,7 +47,7 @@ int method_job_update(struct call *call, json_t *params, json_t **ret_result) {
     struct job *job;
     struct control *control = call->session->control;
     double timeout = deadline_of(params, "timeout"), idle_timeout = deadline_of(params, "idle_timeout");
-    int r = target_one(call, params, &job);
+    int r = target_own(call, params, &job);
     if (r == 0)
         r = update_check(call, job, timeout, idle_timeout);
     if (r == 0 && json_object_get(params, "labels"))

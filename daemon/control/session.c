@@ -319,6 +319,10 @@ void session_lease_end(struct job *job) {
     runner_keep_lease(job, 0);
 }
 
+bool session_owns(const struct session *session, const struct job *job) {
+    return session->uid == job->owner || session->uid == 0 || session->uid == session->control->info.uid;
+}
+
 bool session_sees(const struct session *session, const struct job *job) {
     return session->uid == job->owner || session_administers(session);
 }

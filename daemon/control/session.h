@@ -60,6 +60,8 @@ void session_read(struct session *session);
 void session_lease(struct session *session, struct job *job); // takes it over from another session too
 void session_lease_end(struct job *job);
 bool session_administers(const struct session *session); // admission
+// Whether it may do with the job what its user may: it is theirs, or the machine is. Else it is not seen, or administered.
+bool session_owns(const struct session *session, const struct job *job);
 bool session_sees(const struct session *session, const struct job *job);
 // It has submitted a launch. All launches wait in one queue: whoever finds it long is read on when it is short again,
 // so that nobody's launch waits behind another client's thousands.

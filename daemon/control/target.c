@@ -48,6 +48,17 @@ int target_one(struct call *call, const json_t *params, struct job **ret_job) {
               : find_name(call, json_string_value(json_object_get(params, "name")), ret_job);
 }
 
+int target_own(struct call *call, const json_t *params, struct job **ret_job) {
+    const struct session *session = call->session;
+    int r = target_one(call, params, ret_job);
+    if (r < 0 || session_owns(session, *ret_job))
+        return r;
+    snprintf(call->refusal.what, sizeof(call->refusal.what),
+             "job %lld is another user's: administrators see, end and forget it, nothing more",
+             (long long)(*ret_job)->id);
+    return -EPERM;
+}
+
 int target_many(struct call *call, const json_t *params, struct job ***ret_jobs, size_t *ret_count) {
     const json_t *ids = json_object_get(params, "ids");
     size_t count = ids ? json_array_size(ids) : 1;
