@@ -1,13 +1,20 @@
-// Giving memory back.
+// Giving memory back, and reaping.
 #include "daemon/rest.h"
 
 #include <malloc.h>
+#include <sys/wait.h>
 
 #include "daemon/parts.h"
 #include "daemon/store/history.h"
 
-enum { JOBS = 16 };    // fewer leave nothing to speak of
+enum { FLOOD = 16 };   // jobs: fewer leave nothing to speak of
 #define REST_AFTER 2.0 // seconds
+
+// Jobs.
+static int64_t ended(const struct worker *w) {
+    const struct runner_stats *stats = runner_stats(w->runner);
+    return stats->accepted - stats->live;
+}
 
 static void rest_arm(struct worker *w) {
     ev_timer_set(&w->rest.timer, REST_AFTER, 0);
@@ -20,17 +27,46 @@ static bool is_written(const struct worker *w) {
 
 // In the middle of a flood it is done now and then; the last time once nothing has come for a while, as what then was under
 // way holds pages that are free now.
+static void memory_return(struct worker *w, int64_t now, bool is_over) {
+    bool is_flood = now - w->rest.returned >= FLOOD;
+    if (!is_flood && !(is_over && w->rest.was_flood))
+        return;
+    w->rest.was_flood = !is_over;
+    w->rest.returned = now;
+    kept_trim(w->kept);
+    malloc_trim(0);
+}
+
+// Whether it is the leader of a job, or may be one that has just been made.
+static bool may_be_leader(const struct worker *w, pid_t pid) {
+    for (const struct job *job = registry_newest(w->registry); job; job = job->older)
+        if (!job_is_final(job) && (job->pid == pid || job->pid <= 0))
+            return true;
+    return false;
+}
+
+// A leader can make children that are ours (clone(2), CLONE_PARENT). Of those that have ended nobody else takes notice. The
+// reaper way has none: a leader's parent is its reaper. Returns false where a leader's own end comes first.
+static bool siblings_reap(const struct worker *w) {
+    siginfo_t info = {0};
+    if (tree_host_way(w->trees) == TREE_REAPER)
+        return true;
+    while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid > 0) {
+        if (may_be_leader(w, info.si_pid))
+            return false;
+        waitid(P_PID, (id_t)info.si_pid, &info, WEXITED | WNOHANG);
+        info.si_pid = 0;
+    }
+    return true;
+}
+
 static void on_rest(struct ev_loop *loop, struct ev_timer *timer, int events) {
     struct worker *w = timer->data;
-    int64_t accepted = runner_stats(w->runner)->accepted;
-    bool is_over = accepted == w->rest.seen && is_written(w);
-    w->rest.seen = accepted;
-    if (is_over || accepted - w->rest.trimmed >= JOBS) {
-        w->rest.trimmed = accepted;
-        kept_trim(w->kept);
-        malloc_trim(0);
-    }
-    if (!is_over)
+    int64_t now = ended(w);
+    bool is_over = now == w->rest.ended && is_written(w);
+    w->rest.ended = now;
+    memory_return(w, now, is_over);
+    if (!siblings_reap(w) || !is_over)
         rest_arm(w);
 }
 
@@ -40,6 +76,6 @@ void rest_init(struct worker *w) {
 }
 
 void rest_later(struct worker *w) {
-    if (!ev_is_active(&w->rest.timer) && runner_stats(w->runner)->accepted - w->rest.trimmed >= JOBS)
+    if (!ev_is_active(&w->rest.timer) && ended(w) != w->rest.ended)
         rest_arm(w);
 }

@@ -1,14 +1,17 @@
-// rest: what a flood of jobs has left of memory goes back to the kernel once it is over. For worker.c.
+// rest: what jobs have left behind goes once they are over: memory of a flood of them, and children that they made ours.
+// For worker.c.
 #pragma once
 
 #include <ev.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct worker;
 
 struct rest {
-    struct ev_timer timer; // once, a while after something has ended
-    int64_t seen, trimmed; // jobs accepted, when it was looked at last, and when it was done last
+    struct ev_timer timer;   // once, a while after something has ended
+    int64_t ended, returned; // jobs, when it was looked at last, and when memory was given back last
+    bool was_flood;          // it was in the middle of one
 };
 
 void rest_init(struct worker *worker);

@@ -13,6 +13,7 @@ struct leader {
     pid_t pid;
     int pidfd; // owned; -1: none, or reaped
     struct ev_io io;
+    struct leader_held *held; // owned, or NULL: somebody who traces it has its end
     struct leader_exit *note; // borrowed, or NULL: where its end is written before it is reaped
     uint64_t since;           // ends that the keeper's journal has before that are of others
     void *data;               // of who waits for an adopted one
@@ -40,8 +41,9 @@ void adopted_listen(struct adopted *adopted, void (*orphaned)(void *data), void 
 // `ended` is called from the loop once the leader can be reaped: it calls leader_reap.
 void leader_watch(struct leader *leader, struct ev_loop *loop, void (*ended)(struct ev_loop *, struct ev_io *, int),
                   void *data);
-// Reaps it: it is over. Where its status is not to be had (it was no child): known = false.
-struct leader_exit leader_reap(struct leader *leader, struct ev_loop *loop);
+// Reaps it: it is over. Where its status is not to be had (it was no child): known = false. Returns false where whoever traces it has
+// its end and has not let go of it (ptrace(2)): then it is still there, and `ended` is called again after a while that grows.
+bool leader_reap(struct leader *leader, struct ev_loop *loop, struct leader_exit *ret_end);
 int leader_signal(const struct leader *leader, int sig);                   // -ESRCH once reaped
 void leader_note(struct leader_exit *note, const struct leader_exit *end); // as a whole or not at all
 // It has ended. Its descriptor stays open until leader_close: the number, as a record has it, may be another's at once.

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -18,12 +19,20 @@
 #include "daemon/os/reaper_wire.h"
 #include "daemon/os/sweep.h"
 
-enum { CONTROL = 3, ROUND_MIN_MS = 1, ROUND_MAX_MS = 1000 };
+enum {
+    CONTROL = 3,
+    ROUND_MIN_MS = 1,
+    ROUND_MAX_MS = 1000,
+    MANY = 32,       // processes, which may be made faster than they are killed
+    CALM_ROUNDS = 4, // of killing, after which it is clear that they are
+    QUIET = 3,
+    FREEZES = 64,    // looks for those that still run, in one round
+};
 
 struct reaper {
     pid_t leader;
-    bool leader_ended, kill_rest, keep, killing, alone; // alone: the daemon is gone
-    int signals, round_ms;
+    bool leader_ended, kill_rest, keep, killing, hurried, alone; // alone: the daemon is gone
+    int signals, round_ms, rounds;
 };
 
 static void tell(struct reaper *r, int told, int status, const struct rusage *usage) {
@@ -85,6 +94,24 @@ static void rest(struct reaper *r) {
         obey(r);
 }
 
+// Whoever is killed makes room for others to be forked, where that is all that held them back, and hundreds of them leave
+// us little of the processor. So in the end they are stopped first, and we go before them where we may.
+static void kill_round(struct reaper *r) {
+    const struct sched_param first = {.sched_priority = 1};
+    pid_t pids[MANY];
+    bool calm = r->rounds++ < CALM_ROUNDS && sweep_list(getpid(), pids, MANY) < MANY;
+    if (!calm && !r->hurried)
+        sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &first);
+    r->hurried |= !calm;
+    // Whoever changes parents during a look may be overlooked: nobody does any more once several looks have found nobody.
+    for (int i = 0, quiet = 0; r->hurried && i < FREEZES && quiet < QUIET; i++)
+        quiet = sweep_freeze(getpid()) > 0 ? 0 : quiet + 1;
+    if (r->hurried)
+        sweep_kill_frozen(getpid());
+    else
+        sweep_signal(getpid(), SIGKILL);
+}
+
 int main(int argc, char **argv) {
     if (argc != 3)
         return 2;
@@ -113,7 +140,7 @@ int main(int argc, char **argv) {
     // not wait for us.
     while (reap(&r)) {
         if (r.killing)
-            sweep_signal(getpid(), SIGKILL);
+            kill_round(&r);
         rest(&r);
     }
     tell(&r, REAPER_EMPTY, 0, NULL);

@@ -28,13 +28,18 @@ static bool stat_fields(pid_t pid, char text[512], const char **ret_fields) {
     return true;
 }
 
-pid_t sweep_parent(pid_t pid) {
+static pid_t state_of(pid_t pid, char *ret_state) {
     char text[512];
     const char *fields;
     int parent;
-    if (!stat_fields(pid, text, &fields) || sscanf(fields, "%*c %d", &parent) != 1)
+    if (!stat_fields(pid, text, &fields) || sscanf(fields, "%c %d", ret_state, &parent) != 2)
         return -1;
     return parent;
+}
+
+pid_t sweep_parent(pid_t pid) {
+    char state;
+    return state_of(pid, &state);
 }
 
 double sweep_cpu(pid_t pid) {
@@ -92,34 +97,70 @@ static size_t children(pid_t pid, pid_t *pids, size_t max) {
     return count;
 }
 
-size_t sweep_list(pid_t root, pid_t *pids, size_t max) {
-    size_t count = children(root, pids, max);
-    for (size_t i = 0; i < count && count < max; i++)
-        count += children(pids[i], pids + count, max - count);
+// `parents`: of each, or NULL.
+static size_t collect(pid_t root, pid_t *pids, pid_t *parents, size_t max) {
+    size_t count = 0;
+    for (size_t i = 0; i <= count && count < max; i++) { // first root's own, then those of the ones found
+        pid_t parent = i == 0 ? root : pids[i - 1];
+        size_t more = children(parent, pids + count, max - count);
+        for (size_t c = 0; parents && c < more; c++)
+            parents[count + c] = parent;
+        count += more;
+    }
     return count;
 }
 
-// Whether the process still descends from root: a recycled number does not.
-static bool descends(pid_t pid, pid_t root) {
-    for (int depth = 0; pid > 1 && depth < SWEEP_MAX; depth++) {
-        pid = sweep_parent(pid);
-        if (pid == root)
+size_t sweep_list(pid_t root, pid_t *pids, size_t max) {
+    return collect(root, pids, NULL, max);
+}
+
+// Whether the process still descends from root: a recycled number does not. It does while its parent is who it was when the
+// list was made; else that is looked up, of a long line in as many steps.
+static bool descends(pid_t parent, pid_t listed, pid_t root) {
+    for (int depth = 0; parent > 0 && depth < SWEEP_MAX; depth++) {
+        if (parent == root || parent == listed)
             return true;
+        parent = sweep_parent(parent);
     }
     return false;
 }
 
-size_t sweep_signal(pid_t root, int sig) {
-    pid_t *pids = malloc(SWEEP_MAX * sizeof(*pids));
-    size_t reached = 0, count = pids ? sweep_list(root, pids, SWEEP_MAX) : 0;
-    for (size_t i = 0; i < count; i++) {
+// Where not all of them are wanted: not those that are stopped already, or are gone but for their end.
+static bool is_wanted(char state) {
+    return !strchr("TtZX", state);
+}
+
+enum order { PARENTS_FIRST, CHILDREN_FIRST };
+
+static size_t signal_all(pid_t root, int sig, bool running, enum order order) {
+    pid_t *pids = malloc(2 * SWEEP_MAX * sizeof(*pids)), *parents = pids + SWEEP_MAX;
+    size_t reached = 0, count = pids ? collect(root, pids, parents, SWEEP_MAX) : 0;
+    for (size_t n = 0; n < count; n++) {
+        size_t i = order == PARENTS_FIRST ? n : count - 1 - n;
+        char state = 'X';
+        if (running && (state_of(pids[i], &state) < 0 || !is_wanted(state)))
+            continue;
         int pidfd = (int)syscall(SYS_pidfd_open, pids[i], 0);
         if (pidfd < 0)
             continue;
-        if (descends(pids[i], root) && syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0) == 0)
+        if (descends(sweep_parent(pids[i]), parents[i], root) &&
+            syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0) == 0)
             reached++;
         close(pidfd);
     }
     free(pids);
     return reached;
+}
+
+size_t sweep_signal(pid_t root, int sig) {
+    return signal_all(root, sig, false, PARENTS_FIRST);
+}
+
+size_t sweep_freeze(pid_t root) {
+    return signal_all(root, SIGSTOP, true, PARENTS_FIRST);
+}
+
+// The end of a parent or a tracer would let those who are stopped run on (setpgid(2), ptrace(2)): they have their own by then.
+size_t sweep_kill_frozen(pid_t root) {
+    return signal_all(root, SIGKILL, false, CHILDREN_FIRST);
 }

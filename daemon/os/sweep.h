@@ -14,5 +14,9 @@ size_t sweep_list(pid_t root, pid_t *pids, size_t max);
 pid_t sweep_parent(pid_t pid);
 // Signals every descendant of `root` once, through pidfds, each only if it still descends from it. Returns how many were reached.
 size_t sweep_signal(pid_t root, int sig);
+// Stops every descendant of `root` that runs. Returns how many did: once that is none, nobody is left who could fork.
+size_t sweep_freeze(pid_t root);
+// SIGKILL for all of those, so that none of them runs before its end.
+size_t sweep_kill_frozen(pid_t root);
 // User and system time of a process and of the children that it has waited for, in seconds.
 double sweep_cpu(pid_t pid);

@@ -107,8 +107,14 @@ static void on_leader(struct ev_loop *loop, struct ev_io *io, int events) {
     if (watch_failed(loop, io, events))
         return;
     struct tree *tree = io->data;
-    const struct leader_exit end = leader_reap(&tree->leader, loop);
-    way_ended(tree, &end);
+    struct leader_exit end;
+    if (leader_reap(&tree->leader, loop, &end)) {
+        way_ended(tree, &end);
+        return;
+    }
+    tree->spoiled = true;
+    if (tree->rest == TREE_REST_KILL || tree->killing) // and with them who holds it, if that is one of them
+        cgroup_kill(tree->host->cgroups, tree->number);
 }
 
 static void on_adopted_leader(struct leader *leader, const struct leader_exit *end) {

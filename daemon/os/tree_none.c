@@ -17,7 +17,9 @@ static void on_leader(struct ev_loop *loop, struct ev_io *io, int events) {
     struct tree *tree = io->data;
     if (tree->rest == TREE_REST_KILL || tree->killing)
         kill(-tree->leader.pid, SIGKILL);
-    struct leader_exit end = leader_reap(&tree->leader, loop);
+    struct leader_exit end;
+    if (!leader_reap(&tree->leader, loop, &end))
+        return;
     tree_tell_exit(tree, &end);
     tree_tell_empty(tree);
 }

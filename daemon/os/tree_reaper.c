@@ -61,8 +61,11 @@ static void on_orphaned_leader(struct ev_loop *loop, struct ev_io *io, int event
     if (watch_failed(loop, io, events))
         return;
     struct tree *tree = io->data;
-    struct leader_exit end = leader_reap(&tree->leader, loop);
-    tell_unproven(tree, &end);
+    struct leader_exit end;
+    if (leader_reap(&tree->leader, loop, &end))
+        tell_unproven(tree, &end);
+    else
+        strays_sweep(tree->host->strays); // one of them may hold it
 }
 
 // An orphaned leader has ended, and the keeper has reaped it. Where its reaper's end is not known yet, it soon is.

@@ -1,5 +1,7 @@
 // leader: status, usage and signals of a direct child, through its pidfd.
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -12,14 +14,17 @@
 struct watched {
     struct leader leader;
     struct leader_exit end;
-    int calls;
+    int calls, held;
 };
 
 static void on_end(struct ev_loop *loop, struct ev_io *io, int events) {
     struct watched *w = io->data;
-    w->end = leader_reap(&w->leader, loop);
-    leader_close(&w->leader);
-    w->calls++;
+    if (leader_reap(&w->leader, loop, &w->end)) {
+        leader_close(&w->leader);
+        w->calls++;
+    } else {
+        w->held++;
+    }
 }
 
 static struct ev_loop *loop;
@@ -136,6 +141,47 @@ START_TEST(what_is_no_child_of_ours_ends_unknown) {
 }
 END_TEST
 
+static void expect_told(int fd) {
+    char byte;
+    ck_assert_int_eq(read(fd, &byte, 1), 1);
+}
+
+// Its end is the tracer's to read until that lets go of it: nobody here may wait for that.
+START_TEST(one_that_is_traced_is_reaped_when_its_tracer_lets_go) {
+    struct watched w;
+    int seized[2], end[2];
+    int before = watch_descriptors();
+    ck_assert_int_eq(pipe(seized) | pipe(end), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        char byte;
+        prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0); // where yama asks for it
+        _exit(read(end[0], &byte, 1) == 1 ? 7 : 1);
+    }
+    pid_t tracer = fork();
+    if (tracer == 0) {
+        if (ptrace(PTRACE_SEIZE, pid, 0, 0) < 0 || write(seized[1], "x", 1) < 0)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    expect_told(seized[0]);
+    watch_pid(&w, pid);
+    ck_assert_int_eq(write(end[1], "x", 1), 1);
+    while (w.held < 3)
+        ev_run(loop, EVRUN_ONCE);
+    ck_assert_int_eq(w.calls, 0);
+    kill(tracer, SIGKILL);
+    waitpid(tracer, NULL, 0);
+    expect_reaped(&w);
+    ck_assert(w.end.known);
+    ck_assert_int_eq(w.end.exit_code, 7);
+    for (int i = 0; i < 2; i++)
+        close(seized[i]), close(end[i]);
+    ck_assert_int_eq(watch_descriptors(), before);
+}
+END_TEST
+
 START_TEST(letting_go_of_a_living_one_leaves_it_alone) {
     struct watched w;
     pid_t pid = forever();
@@ -183,6 +229,7 @@ int main(void) {
     tcase_add_loop_test(group, a_signal_is_told_as_such, 0, 3);
     tcase_add_test(group, each_of_many_gets_its_own_end);
     tcase_add_test(group, what_is_no_child_of_ours_ends_unknown);
+    tcase_add_test(group, one_that_is_traced_is_reaped_when_its_tracer_lets_go);
     tcase_add_test(group, letting_go_of_a_living_one_leaves_it_alone);
     tcase_add_test(group, a_status_of_wait_is_read_alike);
     return suite_run(suite);

@@ -90,6 +90,23 @@ START_TEST(signals_all_below_and_nobody_else) {
 }
 END_TEST
 
+START_TEST(stops_those_that_run_and_says_how_many_did) {
+    pid_t line[FAMILY_SIZE];
+    family_line(line);
+    kill(line[1], SIGSTOP);
+    watch_until(line[1], 'T');
+    size_t first = sweep_freeze(line[0]);
+    for (int i = 1; i < FAMILY_SIZE; i++)
+        watch_until(line[i], 'T');
+    size_t then = sweep_freeze(line[0]);
+    bool untouched = watch_state(line[0]) != 'T';
+    end_all(line, FAMILY_SIZE);
+    ck_assert_uint_eq(first, FAMILY_SIZE - 2);
+    ck_assert_uint_eq(then, 0);
+    ck_assert(untouched);
+}
+END_TEST
+
 START_TEST(counts_cpu_of_a_process_and_of_what_it_waited_for) {
     ck_assert_double_eq(sweep_cpu(-1), 0);
     pid_t pid = fork();
@@ -113,6 +130,7 @@ int main(void) {
     tcase_add_test(group, finds_the_children_of_every_thread);
     tcase_add_test(group, knows_a_parent_whatever_the_name);
     tcase_add_test(group, signals_all_below_and_nobody_else);
+    tcase_add_test(group, stops_those_that_run_and_says_how_many_did);
     tcase_add_test(group, counts_cpu_of_a_process_and_of_what_it_waited_for);
     return suite_run(suite);
 }

@@ -1,0 +1,41 @@
+"""The program that tries what a user without privileges may try, for tests with several users."""
+
+import os
+import shutil
+import subprocess
+
+import procs
+from harness import CHILD, acting_as
+
+INTRUDER = os.path.join(os.path.dirname(CHILD), "intruder")
+
+
+def install(daemon):
+    """A copy that everybody may execute and that nobody else's processes are of. Returns its path."""
+    path = os.path.join(daemon.directory, "intruder")
+    shutil.copy(INTRUDER, path)
+    os.chmod(path, 0o755)
+    return path
+
+
+def intruding(path, user, *words):
+    """Run by that user outside of any job: what it tried, and how that ended."""
+    with acting_as(user) as record:
+        groups = os.getgroups()
+    done = subprocess.run([path, *map(str, words)], stdout=subprocess.PIPE, text=True, check=True, cwd="/",
+                          user=record.pw_uid, group=record.pw_gid, extra_groups=groups)
+    return outcomes(done.stdout)
+
+
+def outcomes(text):
+    return dict(line.split() for line in text.splitlines() if " " in line)
+
+
+def processes(path):
+    """All that run that program, in whatever namespace."""
+    return procs.of_executable(path)
+
+
+def refuse(user, *tried):
+    """Nothing of it worked."""
+    assert tried and all(outcome in ("EPERM", "EACCES") for outcome in tried), (user, tried)

@@ -1,0 +1,213 @@
+"""A job of a user without privileges can't leave its tree, nor take over what holds it, whatever it tries."""
+
+import os
+import pwd
+import signal
+
+import procs
+from harness import (ANN, BOB, SETTINGS, Daemon, Skip, SystemDaemon, acting_as, assert_reason, child, needs_root, needs_tree,
+                     text)
+from intruding import install, intruding, outcomes, processes, refuse
+
+COUNT = 500
+FROZEN = "TtX"
+
+
+def escape_test(function):
+    """A test that gets the machine's daemon, the intruder's path, and a client of the user who tries."""
+    def test():
+        needs_tree()
+        with SystemDaemon() as daemon:
+            function(daemon, install(daemon), daemon.client_of(ANN))
+    test.__name__ = function.__name__
+    test.__doc__ = function.__doc__
+    test.__module__ = function.__module__
+    return test
+
+
+def bystanders(daemon):
+    """Jobs with processes in sessions of their own, of the same user, another one, and root. What must be left of them."""
+    found = {}
+    for client in (daemon.client_of(ANN), daemon.client_of(BOB), daemon.client()):
+        token = f"bystander-{daemon.pid}-{len(found)}"
+        job = client.start(child("bomb", 5, token))
+        client.wait_text(job, "ready\n")
+        found[token] = (client, job, sorted(procs.with_argument(token)))
+    return found
+
+
+def assert_untouched(found):
+    for token, (client, job, pids) in found.items():
+        assert sorted(procs.with_argument(token)) == pids and len(pids) == 6, (token, pids)
+        assert client.status(job)["state"] == "running"
+        client.kill_and_wait(job)
+        assert procs.with_argument(token) == []
+
+
+def bomb(daemon, path, client, end, **spec):
+    """A bomb that is ended in that way while it goes on forking: nobody is left, and no other job has lost anybody."""
+    others = bystanders(daemon)
+    job = client.start([path, "bomb", str(COUNT)], **spec)
+    client.wait_text(job, "ready ok\n")
+    procs.eventually(lambda: len(processes(path)) > COUNT // 4, "it lives")
+    end(job)
+    final = client.wait(job)
+    assert processes(path) == [], (final["result"], processes(path))
+    assert final["result"]["survivors"] == [], final["result"]
+    assert_untouched(others)
+    return final
+
+
+@escape_test
+def test_bomb_that_is_killed(daemon, path, client):
+    assert_reason(bomb(daemon, path, client, lambda job: client.kill(job, grace=0)), "killed")
+
+
+@escape_test
+def test_bomb_whose_deadline_passes(daemon, path, client):
+    final = bomb(daemon, path, client, lambda job: client.call("job.update", id=job["id"], timeout=0.1), grace=0.1)
+    assert_reason(final, "timeout")
+
+
+@escape_test
+def test_bomb_whose_leader_ends(daemon, path, client):
+    assert_reason(bomb(daemon, path, client, lambda job: procs.kill(job["pid"])), "signaled", signal="SIGKILL")
+
+
+@escape_test
+def test_bomb_whose_client_is_gone(daemon, path, client):
+    with daemon.client_of(ANN) as holder:
+        def leave(job):
+            holder.call("job.lease", id=job["id"])
+            holder.close()
+        assert_reason(bomb(daemon, path, client, leave), "killed")
+
+
+class OwnDaemon(Daemon):
+    """A user's own, with no more rights than the user's jobs have."""
+
+    def __init__(self, user, **more):
+        needs_root()
+        super().__init__(**more)
+        self.user = pwd.getpwnam(user)
+        os.chown(self.directory, self.user.pw_uid, self.user.pw_gid)
+        os.chmod(self.directory, 0o755)
+
+    def spawn(self, **more):
+        return super().spawn(user=self.user.pw_uid, group=self.user.pw_gid, extra_groups=[], **more)
+
+    def connect_once_up(self):
+        with acting_as(self.user.pw_name):
+            return super().connect_once_up()
+
+
+def test_bomb_in_a_users_own_daemon():
+    needs_tree()
+    with OwnDaemon(ANN) as daemon:
+        path, client = install(daemon), daemon.client_of(ANN)
+        job = client.start([path, "bomb", str(COUNT)])
+        client.wait_text(job, "ready ok\n")
+        assert_reason(client.kill_and_wait(job), "killed", survivors=[])
+        assert processes(path) == []
+
+
+@escape_test
+def test_leader_that_is_traced_from_within_holds_nobody_up(daemon, path, client):
+    """Its end is its tracer's to read, and that never does."""
+    with daemon.client_of(BOB) as other:
+        job = client.start([path, "traced"])
+        assert other.run(["true"])["result"]["exit_code"] == 0
+        if SETTINGS.get("tree") == "reaper":  # to its parent it has not ended
+            client.wait_text(job, "seize ok\n")
+            client.kill(job, grace=0)
+        final = client.wait(job, inline_bytes=1000)
+    if "seize ok" not in text(final):
+        raise Skip("a process may not be traced from within its tree here")
+    assert_reason(final, final["result"]["reason"], survivors=[])
+    assert processes(path) == []
+
+
+@escape_test
+def test_children_that_are_given_to_the_daemon_are_reaped(daemon, path, client):
+    """CLONE_PARENT makes them the leader's siblings: whoever is the parent of that must reap them."""
+    lasting = client.start(["sleep", "1000"])
+    before = len(procs.children(daemon.worker))
+    assert text(client.run([path, "siblings", "30"])) == "siblings ok\n"
+    procs.eventually(lambda: len(procs.children(daemon.worker)) <= before, "they are reaped")
+    assert client.status(lasting)["state"] == "running"
+    client.kill_and_wait(lasting)
+
+
+@escape_test
+def test_parent_of_a_leader_is_out_of_its_reach(daemon, path, client):
+    signals = [["signal", "0", str(int(number))] for number in (signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM)]
+    for words in (["probe"], *signals):
+        tried = outcomes(text(client.run([path, *words])))
+        refuse(words, *tried.values())
+
+
+@escape_test
+def test_daemon_is_out_of_the_reach_of_jobs_and_users(daemon, path, client):
+    for pid in (daemon.pid, daemon.worker):
+        for tried in (outcomes(text(client.run([path, "probe", str(pid)]))), intruding(path, BOB, "probe", pid)):
+            refuse(pid, *tried.values())
+        refuse(pid, *outcomes(text(client.run([path, "signal", str(pid), "19"]))).values())
+
+
+def about_to_exec():
+    """Processes of the user who tries that are still the daemon's program."""
+    found, uid = [], pwd.getpwnam(ANN).pw_uid
+    for pid in procs.pids():
+        status = procs.read(pid, "status")
+        if status and status.startswith(b"Name:\tsupd") and b"\nUid:\t%d\t" % uid in status:
+            found.append(pid)
+    return found
+
+
+def stuck(daemon, client, **spec):
+    """A job whose child is its user's already and has not exec'ed: it opens a pipe that nobody reads. Its id and pid."""
+    path = os.path.join(daemon.directory, f"fifo-{daemon.pid}-{client.last_id}")
+    os.mkfifo(path)
+    os.chmod(path, 0o666)
+    before = set(about_to_exec())
+    with daemon.client_of(ANN) as asking:
+        request = client.request("job.start", argv=["true"], stdout={"file": path}, **spec)
+        pid = procs.eventually(lambda: set(about_to_exec()) - before, "the child is about to exec").pop()
+        job = asking.call("job.list", limit=1)["jobs"][0]
+    return request, job, pid
+
+
+@escape_test
+def test_window_between_the_change_of_user_and_the_exec_is_closed(daemon, path, client):
+    _request, job, pid = stuck(daemon, client)
+    with daemon.client_of(ANN) as second, daemon.client_of(BOB) as other:
+        tried = outcomes(text(second.run([path, "probe", str(pid)])))
+        tried.update({f"outside {what}": how for what, how in intruding(path, ANN, "probe", pid).items()})
+        assert "ok" not in tried.values() and "seize" in tried and "mem" in tried and "fd" in tried, tried
+        assert outcomes(text(second.run([path, "signal", str(pid), str(int(signal.SIGSTOP))]))) == {"signal": "ok"}
+        procs.eventually(lambda: procs.stat(pid)[0].decode() in FROZEN, "it is stopped")
+        assert other.run(["true"])["result"]["exit_code"] == 0
+        second.kill(job, grace=0)
+        final = second.wait(job)
+        assert final["result"]["reason"] in ("killed", "spawn_failed"), final["result"]
+        assert not procs.alive(pid) and about_to_exec() == []
+
+
+@escape_test
+def test_launches_that_are_frozen_leave_launchers_to_others(daemon, path, client):
+    path_of_pipe = os.path.join(daemon.directory, "fifo")
+    os.mkfifo(path_of_pipe)
+    os.chmod(path_of_pipe, 0o666)
+    for _ in range(15):
+        client.request("job.start", argv=["true"], stdout={"file": path_of_pipe})
+    procs.eventually(lambda: about_to_exec(), "some are about to exec")
+    with daemon.client_of(BOB) as other, daemon.client_of(ANN) as asking:
+        for pid in about_to_exec():
+            intruding(path, ANN, "signal", pid, int(signal.SIGSTOP))
+        for _ in range(5):
+            assert other.run(["true"])["result"]["exit_code"] == 0
+        jobs = [job["id"] for job in asking.call("job.list", limit=1000, states=["queued", "starting"])["jobs"]]
+        assert len(jobs) == 15, len(jobs)
+        asking.call("job.kill", ids=jobs, grace=0)
+        assert asking.call("job.wait", ids=jobs)["done"]
+    assert about_to_exec() == []
