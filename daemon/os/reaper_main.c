@@ -26,7 +26,7 @@ enum {
     MANY = 32,       // processes, which may be made faster than they are killed
     CALM_ROUNDS = 4, // of killing, after which it is clear that they are
     QUIET = 3,
-    FREEZES = 64,    // looks for those that still run, in one round
+    FREEZES = 64, // looks for those that still run, in one round
 };
 
 struct reaper {

@@ -35,7 +35,7 @@ def test_each_limit_of_processes_is_set(daemon, client):
 @daemon_test
 def test_all_of_them_together_and_after_the_worker_died(daemon, client):
     limits = {name: value for name, (_, value) in PROCESS_LIMITS.items()}
-    job = client.start(child("sleep", 1000), limits=limits)
+    job = client.start(["sleep", "1000"], limits=limits)
     daemon.kill_worker()
     with open(f"/proc/{job['pid']}/limits", encoding="ascii") as file:
         lines = file.read()
