@@ -251,9 +251,10 @@ static void following_begin(struct following *f) {
 static void following_loop(struct following *f) {
     struct ev_loop *loop = call_loop(f->call);
     while (!(f->answered && (f->over || !f->follow)) && !f->output.last_error && !following_left(f)) {
-        if (f->lost && !following_rejoin(f))
+        if (!f->lost)
+            ev_run(loop, EVRUN_ONCE);
+        else if (!following_rejoin(f)) // which may lose the next one again at once
             break;
-        ev_run(loop, EVRUN_ONCE);
         if (f->keyboard.gone && !f->attached) // as a program at a terminal that has hung up
             f->signal = SIGHUP;
     }
