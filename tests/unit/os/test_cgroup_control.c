@@ -1,6 +1,7 @@
 // cgroup_control: what is written into a cgroup's files and read from them; plain files stand in for the kernel's.
 #include "daemon/os/cgroup_control.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -22,12 +23,25 @@ static void setup(void) {
     ck_assert(above >= 0 && below >= 0);
 }
 
+static void empty(const char *path) {
+    DIR *files = opendir(path);
+    for (struct dirent *e; files && (e = readdir(files));)
+        if (e->d_type == DT_REG)
+            unlinkat(dirfd(files), e->d_name, 0);
+    closedir(files);
+}
+
 static void teardown(void) {
-    char command[128];
+    char own[96];
     close(above);
     close(below);
-    snprintf(command, sizeof(command), "rm -r %s", dir);
-    ck_assert_int_eq(system(command), 0);
+    snprintf(own, sizeof(own), "%s/" CGROUP_MAIN, dir);
+    mkdir(own, 0700);
+    const char *const all[] = {own, inner, dir};
+    for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+        empty(all[i]);
+        ck_assert_int_eq(rmdir(all[i]), 0);
+    }
 }
 
 static void put(int where, const char *name, const char *text) {
