@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 
 import procs
@@ -34,6 +35,18 @@ def outcomes(text):
 def processes(path):
     """All that run that program, in whatever namespace."""
     return procs.of_executable(path)
+
+
+def exterminate(path):
+    """After a failure: stopped first, as whoever is killed makes room for others."""
+    for _ in range(100):
+        running = [pid for pid in processes(path) if (procs.stat(pid) or [b"Z"])[0] not in (b"T", b"t")]
+        for pid in running:
+            procs.kill(pid, signal.SIGSTOP)
+        if not running:
+            break
+    for pid in sorted(processes(path), reverse=True):
+        procs.kill(pid)
 
 
 def refuse(user, *tried):

@@ -7,7 +7,7 @@ import signal
 import procs
 from harness import (ANN, BOB, SETTINGS, Daemon, Skip, SystemDaemon, acting_as, assert_reason, child, needs_root, needs_tree,
                      text)
-from intruding import install, intruding, outcomes, processes, refuse
+from intruding import exterminate, install, intruding, outcomes, processes, refuse
 
 COUNT = 500
 FROZEN = "TtX"
@@ -18,7 +18,11 @@ def escape_test(function):
     def test():
         needs_tree()
         with SystemDaemon() as daemon:
-            function(daemon, install(daemon), daemon.client_of(ANN))
+            path = install(daemon)
+            try:
+                function(daemon, path, daemon.client_of(ANN))
+            finally:
+                exterminate(path)
     test.__name__ = function.__name__
     test.__doc__ = function.__doc__
     test.__module__ = function.__module__
@@ -49,7 +53,7 @@ def bomb(daemon, path, client, end, **spec):
     others = bystanders(daemon)
     job = client.start([path, "bomb", str(COUNT)], **spec)
     client.wait_text(job, "ready ok\n")
-    procs.eventually(lambda: len(processes(path)) > COUNT // 4, "it lives")
+    assert len(processes(path)) > COUNT // 4, len(processes(path))
     end(job)
     final = client.wait(job)
     assert processes(path) == [], (final["result"], processes(path))
@@ -105,10 +109,13 @@ def test_bomb_in_a_users_own_daemon():
     needs_tree()
     with OwnDaemon(ANN) as daemon:
         path, client = install(daemon), daemon.client_of(ANN)
-        job = client.start([path, "bomb", str(COUNT)])
-        client.wait_text(job, "ready ok\n")
-        assert_reason(client.kill_and_wait(job), "killed", survivors=[])
-        assert processes(path) == []
+        try:
+            job = client.start([path, "bomb", str(COUNT)])
+            client.wait_text(job, "ready ok\n")
+            assert_reason(client.kill_and_wait(job), "killed", survivors=[])
+            assert processes(path) == []
+        finally:
+            exterminate(path)
 
 
 @escape_test
@@ -154,12 +161,19 @@ def test_daemon_is_out_of_the_reach_of_jobs_and_users(daemon, path, client):
         refuse(pid, *outcomes(text(client.run([path, "signal", str(pid), "19"]))).values())
 
 
-def about_to_exec():
-    """Processes of the user who tries that are still the daemon's program."""
+def descends(pid, root):
+    while pid and pid > 1 and pid != root:
+        pid = procs.parent(pid)
+    return pid == root
+
+
+def about_to_exec(daemon):
+    """The daemon's processes that are the user's already and still its program. Others on the machine have such, too."""
     found, uid = [], pwd.getpwnam(ANN).pw_uid
     for pid in procs.pids():
         status = procs.read(pid, "status")
-        if status and status.startswith(b"Name:\tsupd") and b"\nUid:\t%d\t" % uid in status:
+        if status and status.startswith(b"Name:\tsupd") and b"\nUid:\t%d\t" % uid in status and \
+                descends(pid, daemon.pid):
             found.append(pid)
     return found
 
@@ -169,10 +183,10 @@ def stuck(daemon, client, **spec):
     path = os.path.join(daemon.directory, f"fifo-{daemon.pid}-{client.last_id}")
     os.mkfifo(path)
     os.chmod(path, 0o666)
-    before = set(about_to_exec())
+    before = set(about_to_exec(daemon))
     with daemon.client_of(ANN) as asking:
         request = client.request("job.start", argv=["true"], stdout={"file": path}, **spec)
-        pid = procs.eventually(lambda: set(about_to_exec()) - before, "the child is about to exec").pop()
+        pid = procs.eventually(lambda: set(about_to_exec(daemon)) - before, "the child is about to exec").pop()
         job = asking.call("job.list", limit=1)["jobs"][0]
     return request, job, pid
 
@@ -190,7 +204,7 @@ def test_window_between_the_change_of_user_and_the_exec_is_closed(daemon, path, 
         second.kill(job, grace=0)
         final = second.wait(job)
         assert final["result"]["reason"] in ("killed", "spawn_failed"), final["result"]
-        assert not procs.alive(pid) and about_to_exec() == []
+        assert not procs.alive(pid) and about_to_exec(daemon) == []
 
 
 @escape_test
@@ -200,9 +214,9 @@ def test_launches_that_are_frozen_leave_launchers_to_others(daemon, path, client
     os.chmod(path_of_pipe, 0o666)
     for _ in range(15):
         client.request("job.start", argv=["true"], stdout={"file": path_of_pipe})
-    procs.eventually(lambda: about_to_exec(), "some are about to exec")
+    procs.eventually(lambda: about_to_exec(daemon), "some are about to exec")
     with daemon.client_of(BOB) as other, daemon.client_of(ANN) as asking:
-        for pid in about_to_exec():
+        for pid in about_to_exec(daemon):
             intruding(path, ANN, "signal", pid, int(signal.SIGSTOP))
         for _ in range(5):
             assert other.run(["true"])["result"]["exit_code"] == 0
@@ -210,4 +224,4 @@ def test_launches_that_are_frozen_leave_launchers_to_others(daemon, path, client
         assert len(jobs) == 15, len(jobs)
         asking.call("job.kill", ids=jobs, grace=0)
         assert asking.call("job.wait", ids=jobs)["done"]
-    assert about_to_exec() == []
+    assert about_to_exec(daemon) == []
