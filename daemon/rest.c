@@ -76,6 +76,6 @@ void rest_init(struct worker *w) {
 }
 
 void rest_later(struct worker *w) {
-    if (!ev_is_active(&w->rest.timer) && ended(w) != w->rest.ended)
+    if (!ev_is_active(&w->rest.timer) && ended(w) - w->rest.ended >= FLOOD)
         rest_arm(w);
 }
