@@ -1,0 +1,155 @@
+"""What one user may use of the machine's daemon: at each limit they are told which, and nobody else notices."""
+
+import json
+
+import procs
+from harness import ANN, BOB, LIMIT_REACHED, SystemDaemon, child, text
+
+SETS = "any"
+
+
+class Shares(SystemDaemon):
+    """The machine's daemon with small shares, and clients of root and of two users."""
+
+    def __init__(self, **settings):
+        super().__init__([word for name, value in settings.items() for word in ("--set", f"{name}={value}")])
+
+    def __enter__(self):
+        super().__enter__()
+        return self, self.client(), self.client_of(ANN), self.client_of(BOB)
+
+
+def refused_by(client, limit, method="job.start", **params):
+    error = client.refused(method, **params)
+    assert error.code == LIMIT_REACHED and error.data["limit"] == limit, (error, error.data)
+
+
+def works(client):
+    assert text(client.run(["echo", "on"])) == "on\n"
+
+
+def test_live_jobs():
+    with Shares(owner_live_jobs=3) as (daemon, root, ann, bob):
+        jobs = [ann.start(child("sleep", 1000)) for _ in range(3)]
+        refused_by(ann, "owner_live_jobs", argv=["true"])
+        works(bob)
+        for _ in range(5):
+            root.start(child("sleep", 1000))
+        daemon.kill_worker()
+        refused_by(ann, "owner_live_jobs", argv=["true"])  # it counts what lived through it
+        works(bob)
+        ann.kill_and_wait(jobs[0])
+        works(ann)
+
+
+def test_live_jobs_by_any_number_of_connections():
+    with Shares(owner_live_jobs=3) as (daemon, _root, ann, bob):
+        others = [daemon.client_of(ANN) for _ in range(4)]
+        for other in others[:3]:
+            other.start(child("sleep", 1000))
+        refused_by(others[3], "owner_live_jobs", argv=["true"])
+        refused_by(ann, "owner_live_jobs", "job.run", argv=["true"])
+        works(bob)
+
+
+def test_connections():
+    with Shares(owner_clients=3) as (daemon, _root, ann, bob):
+        others = [daemon.client_of(ANN) for _ in range(2)]
+        late = daemon.client_of(ANN)
+        told = late.recv()
+        assert told["error"]["code"] == LIMIT_REACHED and told["error"]["data"]["limit"] == "owner_clients", told
+        late.expect_closed()
+        assert [other.call("daemon.info")["name"] for other in others + [daemon.client_of(BOB)]] == ["supd"] * 3
+        works(bob)
+        others[0].close()
+        procs.eventually(lambda: ann.call("daemon.stats")["clients"]["connected"] == 2, "one has left")
+        works(daemon.client_of(ANN))
+
+
+def test_requests_that_wait():
+    with Shares(owner_calls=5) as (daemon, root, ann, bob):
+        job = ann.start(child("sleep", 1000))
+        other = daemon.client_of(ANN)
+        waiting = [(client, client.request("job.wait", id=job["id"])) for client in (ann, other, ann, other, ann)]
+        for client in (ann, other):  # what was sent before has been taken in
+            error = client.refused("job.status", id=1 << 50)
+            assert error.code == LIMIT_REACHED or client is ann, error
+        refused_by(other, "owner_calls", "job.wait", id=job["id"])
+        works(bob)
+        root.call("job.kill", id=job["id"], grace=0)
+        for client, request in waiting:
+            assert client.result(request)["done"]
+        works(ann)
+
+
+def test_bytes_that_wait():
+    with Shares(owner_queued_bytes=1 << 20) as (_daemon, _root, ann, bob):
+        jobs = [ann.start(child("sleep", 1000), stdin="stream") for _ in range(2)]
+        piece, taken, requests = "x" * 50_000, 0, []
+        while taken < 3 << 20:
+            requests.append(ann.request("job.input", id=jobs[len(requests) % 2]["id"], data=piece))
+            taken += len(piece)
+        ann.kill_and_wait(jobs[0])
+        ann.kill_and_wait(jobs[1])
+        answers = [ann.answer(request) for request in requests]
+        told = [answer["error"] for answer in answers if "error" in answer]
+        limits = [error["data"]["limit"] for error in told if error["code"] == LIMIT_REACHED]
+        assert limits and set(limits) == {"owner_queued_bytes"}, told
+        own = bob.start(["wc", "-c"], stdin="stream")
+        assert bob.call("job.input", id=own["id"], data="x" * 900_000, eof=True)["accepted_bytes"] == 900_000
+        assert text(bob.wait(own, inline_bytes=100)) == "900000\n"
+        works(ann)
+
+
+def test_captured_bytes():
+    with Shares(owner_output_bytes=1 << 20) as (_daemon, _root, ann, bob):
+        budget = {"head_bytes": 4 << 20, "tail_bytes": 0}
+        job = ann.start(["sh", "-c", "head -c 3000000 /dev/zero; exec sleep 1000"], output=budget)
+        procs.eventually(lambda: ann.status(job)["stdout"]["bytes"] == 3_000_000, "it is read to its end")
+        gaps = ann.status(job)["stdout"]["gaps"]
+        assert gaps and gaps[0][0] <= 1 << 20, gaps
+        whole = bob.run(["sh", "-c", "head -c 900000 /dev/zero"], output=budget)
+        assert whole["stdout"]["bytes"] == 900_000 and whole["stdout"]["gaps"] == [], whole["stdout"]["gaps"]
+        ann.kill_and_wait(job)
+
+
+def test_descriptors():
+    with Shares(owner_descriptors=20) as (_daemon, root, ann, bob):
+        jobs = []
+        while True:
+            assert len(jobs) < 20, "never refused"
+            answer = ann.answer(ann.request("job.start", argv=child("sleep", 1000)))
+            if "error" in answer:
+                break
+            jobs.append(answer["result"]["job"])
+        assert answer["error"]["data"]["limit"] == "owner_descriptors" and len(jobs) >= 3, (answer, len(jobs))
+        works(bob)
+        for _ in range(20):
+            root.start(child("sleep", 1000))
+        ann.kill_and_wait(jobs[0])
+        works(ann)
+
+
+def test_launches_that_wait():
+    with Shares(owner_queued_jobs=10) as (_daemon, _root, ann, bob):
+        calls = [ann.compose("job.start", {"argv": ["true"]}) for _ in range(300)]
+        ann.send_raw(b"".join(json.dumps(call).encode() + b"\n" for call in calls))
+        works(bob)
+        answers = [ann.answer(call["id"]) for call in calls]
+        assert {answer["error"]["data"]["limit"] for answer in answers if "error" in answer} <= {"owner_queued_jobs"}
+        assert sum("result" in answer for answer in answers) >= 10
+        works(ann)
+
+
+def test_a_limit_that_is_read_again_counts_at_once():
+    with SystemDaemon() as daemon:
+        root, ann = daemon.client(), daemon.client_of(ANN)
+        job = ann.start(child("sleep", 1000))
+        for limit in (1, 2):
+            with open(daemon.config, "w", encoding="utf-8") as file:
+                json.dump({"owner_live_jobs": limit}, file)
+            root.call("daemon.reload")
+            if limit == 1:
+                refused_by(ann, "owner_live_jobs", argv=["true"])
+        works(ann)
+        ann.kill_and_wait(job)
