@@ -92,6 +92,7 @@ static void on_closed(struct stream *stream, void *data) {
     if (!call->is_lost)
         last_words(call, stream);
     call->is_lost = true;
+    ev_break(call->loop, EVBREAK_ONE); // where a write told, the turn would go on to wait, for nothing that could come
     if (call->listener)
         call->listener->lost(call->data);
 }
