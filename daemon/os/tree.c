@@ -153,7 +153,7 @@ void tree_keep(const struct tree *tree, bool is_launching, struct tree_kept *ret
         .control = MAX(tree->control, 0),
         .ended = tree->told_exit,
         .spoiled = tree->spoiled,
-        .before = tree->before,
+        .before = tree->host->cgroups ? tree->before : CGROUP_UNUSED,
     };
 }
 
@@ -201,7 +201,8 @@ int tree_adopt(struct tree_host *host, enum tree_rest rest, const struct tree_ke
     tree->leader.is_foreign = kept->is_foreign;
     tree->told_exit = tree->leader_told = kept->ended;
     tree->spoiled = kept->spoiled;
-    tree->before = kept->before;
+    if (host->cgroups)
+        tree->before = kept->before;
     tree->launched = tree->is_adopted = true;
     tree_note(tree, note, since);
     if (host->cgroups)

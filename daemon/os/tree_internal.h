@@ -76,21 +76,27 @@ struct tree {
     bool spoiled; // it may have been killed, or left frozen: not to be reused
     bool is_empty;
     int number;
-    int watch;                        // inotify's, -1: none
-    const int64_t *limits;            // of it as a whole; borrowed until it is launched; NULL: none
-    struct cgroup_usage before, used; // of its cgroup: when the tree began, and when it was read last
-    bool used_all;                    // that was after its end
-    UT_hash_handle by_watch;
-    bool is_doomed;
-    struct tree *doomed_prev, *doomed_next;
+    int watch;             // inotify's, -1: none
+    const int64_t *limits; // of it as a whole; borrowed until it is launched; NULL: none
     // reaper
     bool leader_told;
-    struct leader_exit orphan_end; // of a leader that came to the keeper, once known
     pid_t holder;
     int control; // the daemon's end, -1
     int spent;   // owned, 0: none: the same once it is over, while a record may still name it
-    struct ev_io control_io;
-    UT_hash_handle by_holder;
+    union {      // a host has one way: there are many trees
+        struct { // cgroup
+            struct cgroup_usage before, used; // of its cgroup: when the tree began, and when it was read last
+            bool used_all;                    // that was after its end
+            bool is_doomed;
+            struct tree *doomed_prev, *doomed_next;
+            UT_hash_handle by_watch;
+        };
+        struct {                           // reaper
+            struct leader_exit orphan_end; // of a leader that came to the keeper, once known
+            struct ev_io control_io;
+            UT_hash_handle by_holder;
+        };
+    };
 };
 
 extern const struct tree_ways tree_ways_cgroup, tree_ways_reaper, tree_ways_none;

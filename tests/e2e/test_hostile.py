@@ -21,6 +21,7 @@ class Steady:
         self.daemon, self.client = daemon, client
         self.serve()
         self.descriptors, self.memory = self.held()
+        self.children = len(procs.children(daemon.worker))
 
     def held(self):
         return len(os.listdir(f"/proc/{self.daemon.worker}/fd")), self.client.call("daemon.stats")["memory"]["private_bytes"]
@@ -35,6 +36,7 @@ class Steady:
         if not is_sanitized():
             procs.eventually(lambda: self.held()[1] <= self.memory + ROOM, f"memory is given back: {self.memory} was held")
         states = self.client.call("daemon.stats")["jobs"]["by_state"]
+        procs.eventually(lambda: len(procs.children(self.daemon.worker)) == self.children, "no process is left over")
         assert sum(count for state, count in states.items() if state != "final") == 0, states
 
 
@@ -122,12 +124,12 @@ def test_batches_in_floods(daemon, client):
     steady = Steady(daemon, client)
     calls = [("job.status", {"id": 1}), ("job.run", {"argv": ["no-such-program"]}), ("job.wait", {"id": 1 << 50}),
              ("job.list", {"limit": 1000}), ("event.subscribe", {}), ("rpc.discover", {}), ("daemon.stats", {})]
-    with raw(daemon) as other:
-        for method, params in calls:
+    for method, params in calls:
+        with raw(daemon) as other:
             batch = [{"jsonrpc": "2.0", "id": n, "method": method, "params": params} for n in range(256)]
-            if not send_all(other, json.dumps(batch).encode() + b"\n"):
-                break
-        steady.serve()
+            for _ in range(3):
+                send_all(other, json.dumps(batch).encode() + b"\n")
+            steady.serve()
     steady.check()
 
 

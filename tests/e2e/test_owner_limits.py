@@ -1,6 +1,7 @@
 """What one user may use of the machine's daemon: at each limit they are told which, and nobody else notices."""
 
 import json
+import os
 
 import procs
 from harness import ANN, BOB, LIMIT_REACHED, SystemDaemon, child, text
@@ -131,13 +132,18 @@ def test_descriptors():
 
 
 def test_launches_that_wait():
-    with Shares(owner_queued_jobs=10) as (_daemon, _root, ann, bob):
-        calls = [ann.compose("job.start", {"argv": ["true"]}) for _ in range(300)]
-        ann.send_raw(b"".join(json.dumps(call).encode() + b"\n" for call in calls))
+    with Shares(owner_queued_jobs=3) as (daemon, root, ann, bob):
+        fifo = os.path.join(daemon.directory, "fifo")  # whoever opens it waits for a reader, before the exec
+        os.mkfifo(fifo)
+        os.chmod(fifo, 0o666)
+        requests = [ann.request("job.start", argv=["true"], stdout={"file": fifo}) for _ in range(40)]
         works(bob)
-        answers = [ann.answer(call["id"]) for call in calls]
-        assert {answer["error"]["data"]["limit"] for answer in answers if "error" in answer} <= {"owner_queued_jobs"}
-        assert sum("result" in answer for answer in answers) >= 10
+        jobs = [job["id"] for job in root.call("job.list", states=["starting"])["jobs"]]
+        assert 3 <= len(jobs) < 40, jobs
+        root.call("job.kill", ids=jobs, grace=0)
+        answers = [ann.answer(request) for request in requests]
+        limits = [answer["error"]["data"]["limit"] for answer in answers if "error" in answer]
+        assert limits == ["owner_queued_jobs"] * (40 - len(jobs)), limits
         works(ann)
 
 

@@ -22,12 +22,14 @@ def main():
     parser.add_argument("--jobs", type=int, default=500, metavar="N", help="live jobs while the worker dies (500)")
     parser.add_argument("--deaths", type=int, default=50, metavar="N", help="how often it does (50)")
     parser.add_argument("--load", type=int, default=1000000, metavar="N", help="jobs of a day's load (1000000)")
+    parser.add_argument("--bombs", type=int, default=100, metavar="N", help="bombs that are ended, each way (100)")
     parser.add_argument("--only", default="", metavar="TEXT", help="only what has this in its name")
     options = parser.parse_args()
     for name, path in (("SUPD", "daemon/supd"), ("SUPCTL", "client/supctl"), ("SUPD_CHILD", "tests/child")):
         os.environ.setdefault(name, os.path.join(os.path.abspath(options.build), path))
     sys.path[:0] = [os.path.join(TOP, "tests/e2e"), os.path.join(TOP, "tests/soak")]
-    import chaos  # the programs it tests are named by now
+    import bombs  # the programs it tests are named by now
+    import chaos
     import failing
     import load
     import soaking
@@ -46,6 +48,8 @@ def main():
            lambda daemon, kind=kind: chaos.shake(daemon, kind, options.jobs, options.deaths))
           for what, kind in (("SIGKILL", signal.SIGKILL), ("SIGSEGV", signal.SIGSEGV), ("reexec", "reexec"))),
         ("each call of a job's path fails once", lambda daemon: failing.sweep_all(lambda line: print(line, flush=True))),
+        *((f"{options.bombs} bombs of 500 processes, with a {tree}",
+           lambda _daemon, tree=tree: bombs.run(tree, options.bombs)) for tree in ("cgroup", "reaper")),
         (f"{options.load} jobs of two users, as many as a day has",
          lambda daemon: load.day(options.build, options.load, lambda line: print(line, flush=True))),
     )
