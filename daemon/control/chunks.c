@@ -73,7 +73,7 @@ static size_t piece_add(json_t **chunks, const struct spool *spool, const struct
     int64_t offset = cursor->next[stream];
     size_t size = MIN(limit, (size_t)(end - offset));
     // The budget's last bytes are less than a character may need: it comes whole with the next answer.
-    if (size < 4 && end - offset > (int64_t)size && json_array_size(*chunks) > 0)
+    if (limit < CHARACTER_MAX && spool->total - offset > (int64_t)limit && json_array_size(*chunks) > 0)
         return 0;
     _cleanup_free_ char *data = malloc(size + CHARACTER_MAX);
     if (!data)

@@ -101,6 +101,17 @@ START_TEST(a_budget_never_cuts_a_character) {
 }
 END_TEST
 
+// A character of which a part was read with the one before: the order of the streams has an edge within it.
+START_TEST(a_budget_that_ends_at_such_an_edge_does_not_either) {
+    put(STREAM_OUT, "abc\xe2");
+    put(STREAM_ERR, "x");
+    sample_write(job, STREAM_OUT, "\x82\xac", 2);
+    cursor.mask = OUT;
+    expect(4, "o0:abc more");
+    expect(4, "o3:" EURO " more");
+}
+END_TEST
+
 // Its rest may still come; when it can't, the bytes go as they are.
 START_TEST(a_character_cut_by_the_present_end_waits_for_its_rest) {
     cursor.mask = OUT;
@@ -184,6 +195,7 @@ int main(void) {
     tcase_add_test(group, one_stream_alone);
     tcase_add_test(group, a_budget_is_kept_and_gone_on_from);
     tcase_add_test(group, a_budget_never_cuts_a_character);
+    tcase_add_test(group, a_budget_that_ends_at_such_an_edge_does_not_either);
     tcase_add_test(group, a_character_cut_by_the_present_end_waits_for_its_rest);
     tcase_add_test(group, bytes_that_are_no_utf8_are_not_held_back);
     tcase_add_test(group, base64_can_be_forced);
