@@ -69,16 +69,6 @@ static int leave(void *data) {
     return count < 0 ? (int)count : activation_leave(&daemon->kept, fds, (size_t)count);
 }
 
-// The C library keeps pieces that were freed for each thread, up to some 200 KB of them, which go back to nobody and hold
-// pages of the rest. How many is said before it begins only (mallopt(3) does not know it). Jobs have an environment of their
-// own. Where it can't be said we are a little larger.
-static void keep_small(const struct options *options, char **argv) {
-    if (getenv("GLIBC_TUNABLES"))
-        return;
-    setenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=1", 1);
-    execv(options->program, argv);
-}
-
 static int serve(const struct options *options, char **argv) {
     struct log log;
     struct daemon daemon = {.options = options};
@@ -99,8 +89,6 @@ int main(int argc, char **argv) {
     struct options options;
     int r = options_parse(argc, argv, &options);
     int status = r < 0 ? 2 : 0;
-    if (r == 0 && !options.describe && !options.check)
-        keep_small(&options, argv);
     if (r == 0)
         status = options.describe ? describe() : options.check ? check() : serve(&options, argv);
     options_done(&options);
