@@ -61,8 +61,9 @@ class Client:
         self.guard = guard
         self.document = document
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-        self.socket.settimeout(guard)
+        self.socket.settimeout(None)  # else a backlog that is full for a moment is EAGAIN (connect(2)), not waited for
         self.socket.connect(path)
+        self.socket.settimeout(self.guard)
         self.buffer = bytearray()
         self.scanned = 0
         self.last_id = 0
