@@ -38,20 +38,20 @@ class Skip(Exception):
     """This test says nothing here, and why."""
 
 
-def public_child():
-    """The helper program where every user may execute it: a checkout may stand below a directory of one user alone."""
-    place = os.path.realpath(CHILD)
+def public(program):
+    """The program where every user may execute it: a checkout may stand below a directory of one user alone."""
+    place = os.path.realpath(program) if os.path.exists(program) else "/"
     while place != "/":
         if not os.stat(place).st_mode & 0o001:
             directory = tempfile.mkdtemp(prefix="supd-child-")
             atexit.register(shutil.rmtree, directory, ignore_errors=True)
             os.chmod(directory, 0o755)
-            return shutil.copy(CHILD, directory)
+            return shutil.copy(program, directory)
         place = os.path.dirname(place)
-    return CHILD
+    return program
 
 
-PUBLIC_CHILD = public_child() if os.path.exists(CHILD) else CHILD
+PUBLIC_CHILD, PUBLIC_SUPCTL = public(CHILD), public(SUPCTL)
 
 
 def child(*arguments):
@@ -262,7 +262,7 @@ class Daemon:
     # supctl against this daemon.
 
     def supctl_words(self, *words):
-        return [SUPCTL, "--socket", self.socket, *map(str, words)]
+        return [PUBLIC_SUPCTL, "--socket", self.socket, *map(str, words)]
 
     def supctl_start(self, *words, **more):
         """supctl as a running process, its streams in pipes unless said otherwise."""
