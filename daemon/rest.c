@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <sys/wait.h>
 
+#include "common/heap.h"
 #include "daemon/parts.h"
 #include "daemon/store/history.h"
 
@@ -22,7 +23,7 @@ static void rest_arm(struct worker *w) {
 }
 
 static bool is_written(const struct worker *w) {
-    return !w->history || history_waiting(w->history) == 0 || history_trouble(w->history);
+    return !w->history || history_is_safe(w->history) || history_trouble(w->history);
 }
 
 // In the middle of a flood it is done now and then; the last time once nothing has come for a while, as what then was under
@@ -34,7 +35,14 @@ static void memory_return(struct worker *w, int64_t now, bool is_over) {
     w->rest.was_flood = !is_over;
     w->rest.returned = now;
     kept_trim(w->kept);
-    malloc_trim(0);
+    if (!is_over) {
+        malloc_trim(0);
+        return;
+    }
+    launcher_rest(w->launcher);
+    runner_rest(w->runner);
+    history_rest(w->history);
+    heap_rest();
 }
 
 // Whether it is the leader of a job, or may be one that has just been made.

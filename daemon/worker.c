@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -11,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "common/heap.h"
 #include "common/util.h"
 #include "common/watch.h"
 #include "daemon/control/listener.h"
@@ -23,7 +23,6 @@
 
 // Larger allocations are the kernel's at once when they are freed. Without this the C library learns from the first
 // large one to keep them.
-enum { MALLOC_OWN = 256 * 1024 };
 
 static void worker_stop(struct worker *w) {
     double grace = w->stopping ? 0 : -1; // told twice, it hurries
@@ -149,10 +148,7 @@ int worker_run(const struct options *options, struct kept *kept) {
                        .keeper_fd = -1,
                        .instance = {.runtime_lock = -1, .state_lock = -1}};
     log_init(&w.log, options->log_level);
-    mallopt(M_MMAP_THRESHOLD, MALLOC_OWN);
-    mallopt(M_TRIM_THRESHOLD, MALLOC_OWN);
-    mallopt(M_MXFAST, 0);    // small pieces that are free are put together at once: less of it is torn
-    mallopt(M_ARENA_MAX, 1); // other threads allocate next to nothing
+    heap_init();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); // a full disk is an error of write, not an end
     umask(077);

@@ -271,23 +271,20 @@ void kept_blob_drop(struct kept *k, struct kept_blob *blob) {
     blob_publish(blob, (struct kept_blob){0});
     blocks_mark(k, old.block, blocks_for(old.size), false);
     k->block_hint = MIN(k->block_hint, old.block);
-    if (old.size < LARGE)
-        return;
-    memory_remove(block_at(k, old.block), block_at(k, old.block) + old.size);
+    if (old.size >= LARGE)
+        memory_remove(block_at(k, old.block), block_at(k, old.block) + old.size);
 }
 
 int kept_blob_put(struct kept *k, struct kept_blob *blob, const void *bytes, size_t size) {
     uint32_t count = blocks_for(size);
-    if (size == 0 || count > BLOCKS / 2) {
-        kept_blob_drop(k, blob);
-        return size == 0 ? 0 : -ENOMEM;
-    }
-    uint32_t block = blocks_find(k, k->block_hint, BLOCKS, count);
-    if (block == BLOCKS)
+    uint32_t block = BLOCKS;
+    if (size > 0 && count <= BLOCKS / 2)
+        block = blocks_find(k, k->block_hint, BLOCKS, count);
+    if (size > 0 && count <= BLOCKS / 2 && block == BLOCKS)
         block = blocks_find(k, 0, BLOCKS, count);
     if (block == BLOCKS) {
         kept_blob_drop(k, blob);
-        return -ENOMEM;
+        return size == 0 ? 0 : -ENOMEM;
     }
     k->block_hint = block + count;
     blocks_mark(k, block, count, true);
@@ -369,15 +366,21 @@ bool kept_journal_room(const struct kept_head *head) {
     return head->journal_end - __atomic_load_n(&head->journal_start, __ATOMIC_ACQUIRE) < KEPT_JOURNAL;
 }
 
+static uint64_t journal_place(const struct kept_head *head, uint64_t number) {
+    return (number - head->journal_base) % KEPT_JOURNAL;
+}
+
 void kept_journal_put(struct kept_head *head, pid_t pid, const struct leader_exit *end) {
-    head->journal[head->journal_end % KEPT_JOURNAL] = (struct kept_end){.pid = pid, .end = *end};
+    if (head->journal_end == __atomic_load_n(&head->journal_start, __ATOMIC_ACQUIRE))
+        head->journal_base = head->journal_end;
+    head->journal[journal_place(head, head->journal_end)] = (struct kept_end){.pid = pid, .end = *end};
     __atomic_store_n(&head->journal_end, head->journal_end + 1, __ATOMIC_RELEASE);
 }
 
 const struct kept_end *kept_journal_peek(const struct kept_head *head) {
     if (head->journal_start == __atomic_load_n(&head->journal_end, __ATOMIC_ACQUIRE))
         return NULL;
-    return &head->journal[head->journal_start % KEPT_JOURNAL];
+    return &head->journal[journal_place(head, head->journal_start)];
 }
 
 void kept_journal_pop(struct kept_head *head) {

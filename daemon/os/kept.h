@@ -94,6 +94,9 @@ struct kept_head {
     struct kept_end journal[KEPT_JOURNAL];
     struct kept_event events[KEPT_EVENTS];
     char scratch[KEPT_SCRATCH];
+    uint64_t
+        journal_base; // the keeper's: what stands in the journal's first place. It begins anew whenever it is empty, so that
+                      // it takes no more memory than the most ends at a time
 };
 
 struct kept {

@@ -30,6 +30,7 @@ struct launcher_thread {
     // Under the lock:
     struct launch *current;
     double since;
+    bool leaving;
 };
 
 struct launcher {
@@ -49,7 +50,7 @@ struct launcher {
     struct launch_queue queue;
     struct launch *over; // list
     size_t idle, running;
-    bool leaving, paused;
+    bool paused;
 };
 
 void launch_init(struct launch *launch) {
@@ -77,10 +78,10 @@ static void *thread_main(void *data) {
     for (;;) {
         struct launch *launch;
         l->idle++;
-        while (!(launch = l->paused || l->leaving ? NULL : launch_queue_begin(&l->queue)) && !l->leaving)
+        while (!t->leaving && !(launch = l->paused ? NULL : launch_queue_begin(&l->queue)))
             pthread_cond_wait(&l->work, &l->lock);
         l->idle--;
-        if (l->leaving)
+        if (t->leaving)
             break;
         launch->state = LAUNCH_UNDER_WAY;
         launch->launcher_index = t->index;
@@ -236,20 +237,37 @@ int launcher_new(struct ev_loop *loop, enum spawn_way way, int threads, bool sha
     return 0;
 }
 
+// Waits for those that leave.
+static void launcher_shrink(struct launcher *l, size_t count) {
+    while (l->running > count) {
+        struct launcher_thread *t = &l->threads[--l->running];
+        pthread_join(t->thread, NULL);
+        station_close(&t->station);
+    }
+}
+
+void launcher_rest(struct launcher *l) {
+    size_t left = l->running;
+    pthread_mutex_lock(&l->lock);
+    while (left > (size_t)l->normal && !l->threads[left - 1].current && l->queue.count == 0)
+        l->threads[--left].leaving = true;
+    pthread_cond_broadcast(&l->work);
+    pthread_mutex_unlock(&l->lock);
+    launcher_shrink(l, left);
+}
+
 void launcher_free(struct launcher *l) {
     if (!l)
         return;
     pthread_mutex_lock(&l->lock);
-    l->leaving = true;
-    for (size_t i = 0; i < l->running; i++)
+    for (size_t i = 0; i < l->running; i++) {
+        l->threads[i].leaving = true;
         if (l->threads[i].current)
             station_doom(&l->threads[i].station);
+    }
     pthread_cond_broadcast(&l->work);
     pthread_mutex_unlock(&l->lock);
-    for (size_t i = 0; i < l->running; i++) {
-        pthread_join(l->threads[i].thread, NULL);
-        station_close(&l->threads[i].station);
-    }
+    launcher_shrink(l, 0);
     ev_ref(l->loop);
     ev_async_stop(l->loop, &l->ready);
     ev_timer_stop(l->loop, &l->stuck);

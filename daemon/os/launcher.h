@@ -66,6 +66,8 @@ int launcher_new(struct ev_loop *loop, enum spawn_way way, int threads, bool sha
                  struct launcher **ret_launcher);
 // Waits for launches under way (they are killed first). Queued ones are dropped without `done`.
 void launcher_free(struct launcher *launcher);
+// Those launchers leave that came while others were stuck.
+void launcher_rest(struct launcher *launcher);
 // Begins no more launches, and waits for those under way, but not for ones that are stuck.
 void launcher_pause(struct launcher *launcher);
 

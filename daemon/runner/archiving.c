@@ -186,17 +186,24 @@ static void run_leave(struct run *run) {
     runner_release(runner, job);
 }
 
-void run_cache_trim(struct runner *runner) {
+static void cache_shrink(struct runner *runner, size_t jobs, int64_t bytes) {
     struct registry *registry = runner->parts.registry;
     struct job *job = registry_oldest_final(registry);
-    for (int n = 0;
-         n < CACHE_TURN && job && (registry_final_count(registry) > CACHE_JOBS || runner->history_bytes > CACHE_BYTES);
+    for (int n = 0; n < CACHE_TURN && job && (registry_final_count(registry) > jobs || runner->history_bytes > bytes);
          n++) {
         struct job *next = job->final_next;
         if (may_leave(run_of(job)))
             run_leave(run_of(job));
         job = next;
     }
+}
+
+void run_cache_trim(struct runner *runner) {
+    cache_shrink(runner, CACHE_JOBS, CACHE_BYTES);
+}
+
+void runner_rest(struct runner *runner) {
+    cache_shrink(runner, 0, 0);
 }
 
 void runner_committed(struct runner *runner, int64_t id, bool is_final) {

@@ -124,6 +124,7 @@ bool runner_is_durable(const struct job *job);        // the history has somethi
 // Puts a final job again, whose labels have changed: `spec` as runner_kept_spec.
 void runner_archive(struct job *job, const char *spec);
 void runner_archive_all(struct runner *runner);          // the history's file is another
+void runner_rest(struct runner *runner);                 // final jobs that the history has leave memory
 const char *runner_archived_spec(const struct job *job); // of one that the history has; else NULL
 // A final job of the history, outside the registry, with one reference, which is the caller's. Takes the spec over. NULL
 // when memory is out.

@@ -312,6 +312,8 @@ void history_forget(struct history *h, int64_t id) {
     }
     f->id = change->id = id;
     HASH_ADD(hh, h->forgotten, id, sizeof(f->id), f);
+    if (!f->hh.tbl) // no memory: it is found until it is dropped
+        free(f);
     history_writer_add(&h->writer, change);
 }
 
@@ -341,6 +343,13 @@ bool history_is_safe(const struct history *h) {
     bool safe = w->queued == 0 && !w->dirty && !w->writing && w->next_job == 0 && w->next_event == 0;
     pthread_mutex_unlock(&w->lock);
     return safe;
+}
+
+void history_rest(struct history *h) {
+    if (!h)
+        return;
+    history_file_rest(&h->reader);
+    history_writer_rest(&h->writer);
 }
 
 int64_t history_count(const struct history *h) {

@@ -96,6 +96,7 @@ void history_forget(struct history *history, int64_t id);
 const char *history_trouble(const struct history *history); // why it can't be written, or NULL
 size_t history_waiting(const struct history *history);
 bool history_is_safe(const struct history *history);  // from a loss of power: all that was put
+void history_rest(struct history *history);           // gives memory back, its thread soon. NULL is allowed
 int64_t history_count(const struct history *history); // of final jobs in the file
 int64_t history_bytes(const struct history *history); // what they take of the disk
 

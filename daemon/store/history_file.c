@@ -165,6 +165,11 @@ void history_file_close(struct history_file *f) {
     *f = (struct history_file){0};
 }
 
+void history_file_rest(struct history_file *f) {
+    if (f->db)
+        sqlite3_db_release_memory(f->db);
+}
+
 static int run(sqlite3_stmt *statement) {
     int r = sqlite3_step(statement);
     int reset = sqlite3_reset(statement);

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "common/heap.h"
 #include "common/util.h"
 #include "daemon/store/history_directory.h"
 #include "daemon/store/retention.h"
@@ -268,6 +269,18 @@ static void begin(struct history_writer *w) {
     pthread_mutex_unlock(&w->lock);
 }
 
+// The lock is let go meanwhile. Returns whether there was anything to it.
+static bool rest(struct history_writer *w) {
+    if (!w->resting)
+        return false;
+    w->resting = false;
+    pthread_mutex_unlock(&w->lock);
+    history_file_rest(&w->file);
+    heap_rest();
+    pthread_mutex_lock(&w->lock);
+    return true;
+}
+
 static void *thread_main(void *data) {
     struct history_writer *w = data;
     begin(w);
@@ -280,12 +293,11 @@ static void *thread_main(void *data) {
             expiry = next_expiry(w);
             continue;
         }
-        if (has_work(w)) {
-            wait_for(w, w->trouble[0] ? RETRY : GATHER);
-        } else {
-            bool woken = wait_for(w, w->dirty ? due : expiry);
-            if (woken || w->dirty)
+        if (!has_work(w)) {
+            if (rest(w) || wait_for(w, w->dirty ? due : expiry) || w->dirty)
                 continue;
+        } else {
+            wait_for(w, w->trouble[0] ? RETRY : GATHER);
         }
         write_queue(w);
         expiry = next_expiry(w);
@@ -318,6 +330,13 @@ int history_writer_start(struct history_writer *w, struct ev_loop *loop,
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     w->has_thread = r == 0;
     return r;
+}
+
+void history_writer_rest(struct history_writer *w) {
+    pthread_mutex_lock(&w->lock);
+    w->resting = true;
+    pthread_cond_signal(&w->work);
+    pthread_mutex_unlock(&w->lock);
 }
 
 void history_writer_stop(struct history_writer *w) {

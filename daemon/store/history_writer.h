@@ -43,7 +43,8 @@ struct history_writer {
     char trouble[160]; // "": none
     char anew[300];    // "", or why another file was begun
     bool writing;
-    bool dirty; // something of the file is not safe from a loss of power
+    bool dirty;   // something of the file is not safe from a loss of power
+    bool resting; // it is to give memory back
     bool leaving;
     // The thread's:
     bool unchecked;                 // the file was not looked through
@@ -57,6 +58,7 @@ struct history_writer {
 
 int history_writer_start(struct history_writer *writer, struct ev_loop *loop,
                          void (*done)(struct ev_loop *, struct ev_async *, int), void *data);
+void history_writer_rest(struct history_writer *writer);
 void history_writer_stop(struct history_writer *writer); // writes what waits first, if that works
 // Takes the change over; one for the same job that waits gives way.
 void history_writer_add(struct history_writer *writer, struct history_change *change);

@@ -139,6 +139,33 @@ START_TEST(what_can_not_be_is_not_believed) {
 }
 END_TEST
 
+START_TEST(the_journal_begins_anew_when_it_is_empty) {
+    struct leader_exit end = {.known = true};
+    for (int i = 0; i < 3 * KEPT_JOURNAL; i++) {
+        kept_journal_put(kept.head, 1000 + i, &end);
+        kept_journal_put(kept.head, 1001 + i, &end);
+        const struct kept_end *entry = kept_journal_peek(kept.head);
+        ck_assert(entry == &kept.head->journal[0] && entry->pid == 1000 + i);
+        kept_journal_pop(kept.head);
+        entry = kept_journal_peek(kept.head);
+        ck_assert(entry == &kept.head->journal[1] && entry->pid == 1001 + i);
+        kept_journal_pop(kept.head);
+        ck_assert_ptr_null(kept_journal_peek(kept.head));
+    }
+    for (int i = 0; i < KEPT_JOURNAL; i++) {
+        ck_assert(kept_journal_room(kept.head));
+        kept_journal_put(kept.head, i, &end);
+    }
+    ck_assert(!kept_journal_room(kept.head));
+    kept_journal_pop(kept.head);
+    ck_assert(kept_journal_room(kept.head));
+    kept_journal_put(kept.head, KEPT_JOURNAL, &end); // where the first stood: it is not empty
+    for (int i = 1; i <= KEPT_JOURNAL; i++, kept_journal_pop(kept.head))
+        ck_assert_int_eq(kept_journal_peek(kept.head)->pid, i);
+    ck_assert_ptr_null(kept_journal_peek(kept.head));
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("os/kept");
     TCase *group = suite_case(suite, "kept", setup, teardown);
@@ -147,5 +174,6 @@ int main(void) {
     tcase_add_test(group, there_is_room_again_afterwards);
     tcase_add_test(group, the_next_worker_finds_what_stayed);
     tcase_add_test(group, what_can_not_be_is_not_believed);
+    tcase_add_test(group, the_journal_begins_anew_when_it_is_empty);
     return suite_run(suite);
 }

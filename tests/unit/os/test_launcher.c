@@ -160,6 +160,7 @@ END_TEST
 START_TEST(stuck_launches_hold_nobody_up) {
     struct rig rig;
     struct rig_job stuck[4], job;
+    int before = watch_threads();
     rig_open(&rig, ways[_i], TREE_NONE);
     for (int i = 0; i < 4; i++)
         start_stuck(&rig, &stuck[i]);
@@ -172,6 +173,13 @@ START_TEST(stuck_launches_hold_nobody_up) {
         launcher_kill(rig.launcher, &stuck[i].launch);
         expect_stuck_killed(&stuck[i]);
     }
+    rig_done(&job);
+    ck_assert_int_ge(watch_threads(), before + 5);
+    launcher_rest(rig.launcher);
+    ck_assert_int_eq(watch_threads(), before + 2); // those of normal times
+    rig_start(&rig, &job, TREE_REST_KILL, "exit", "6");
+    rig_until(&rig, &job.settled);
+    ck_assert_int_eq(job.end.exit_code, 6);
     rig_done(&job);
     rig_close(&rig);
 }

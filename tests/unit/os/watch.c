@@ -21,6 +21,16 @@ int watch_descriptors(void) {
     return count;
 }
 
+int watch_threads(void) {
+    int count = 0;
+    DIR *dir = opendir("/proc/self/task");
+    ck_assert_ptr_nonnull(dir);
+    for (struct dirent *e; (e = readdir(dir));)
+        count += e->d_name[0] != '.';
+    closedir(dir);
+    return count;
+}
+
 char watch_state(pid_t pid) {
     char path[64], text[512] = "";
     snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 int watch_descriptors(void);      // how many this process has open
+int watch_threads(void);          // that it has
 char watch_state(pid_t pid);      // as in proc(5), such as 'S' or 'Z'; 0: there is no such process
 bool watch_alive(pid_t pid);      // there, and no zombie
 void watch_until_gone(pid_t pid); // until it is not alive, however long that takes
