@@ -145,6 +145,7 @@ static void on_foreign_again(struct ev_loop *loop, struct ev_timer *timer, int e
 static void foreign_begin(struct adopted *a, struct leader *leader) {
     struct foreign *f = leader->pidfd >= 0 ? calloc(1, sizeof(*f)) : NULL;
     leader->foreign = f;
+    leader->is_adopted = f != NULL;
     if (!f)
         return;
     f->adopted = a;
@@ -166,7 +167,6 @@ static void foreign_stop(struct adopted *a, struct leader *leader) {
 
 void adopted_add(struct adopted *a, struct leader *leader,
                  void (*told)(struct leader *leader, const struct leader_exit *end), void *data) {
-    leader->is_adopted = true;
     leader->told = told;
     leader->data = data;
     if (leader->is_foreign) {
@@ -174,6 +174,7 @@ void adopted_add(struct adopted *a, struct leader *leader,
         return;
     }
     HASH_ADD(by_pid, a->leaders, pid, sizeof(leader->pid), leader);
+    leader->is_adopted = leader->by_pid.tbl != NULL; // no memory
 }
 
 void adopted_remove(struct adopted *a, struct leader *leader) {

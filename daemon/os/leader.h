@@ -31,7 +31,8 @@ struct adopted;
 struct kept_head;
 int adopted_new(struct ev_loop *loop, struct kept_head *kept, struct adopted **ret_adopted);
 void adopted_free(struct adopted *adopted); // NULL is allowed
-// From here on `told` is called once with the leader's end, from the loop.
+// From here on `told` is called once with the leader's end, from the loop; not where it has no memory for it: then the leader
+// is not is_adopted.
 void adopted_add(struct adopted *adopted, struct leader *leader,
                  void (*told)(struct leader *leader, const struct leader_exit *end), void *data);
 void adopted_remove(struct adopted *adopted, struct leader *leader);

@@ -79,13 +79,14 @@ CHILD static _Noreturn void reaper_become(const struct spawn *spawn, pid_t leade
         *--end = (char)('0' + n % 10);
     const char *argv[] = {"supd-reaper", end, spawn->policy, NULL};
     const char *envp[] = {NULL};
-    child_isolate(spawn->setup);
-    spawn->report->holder_isolated = true;
-    // The control socket may stand in slot 3 itself, and dup3 refuses one onto itself.
-    int control = (int)syscall(SYS_fcntl, slots[SLOT_CONTROL], F_DUPFD, REAPER_CONTROL_FD + 1);
-    int program = (int)syscall(SYS_fcntl, slots[SLOT_PROGRAM], F_DUPFD_CLOEXEC, REAPER_CONTROL_FD + 1);
-    if (control >= 0 && program >= 0 && syscall(SYS_dup3, control, REAPER_CONTROL_FD, 0) >= 0)
-        syscall(SYS_execveat, program, "", argv, envp, AT_EMPTY_PATH);
+    if (child_isolate(spawn->setup) == 0) { // else the table is still the daemon's
+        spawn->report->holder_isolated = true;
+        // The control socket may stand in slot 3 itself, and dup3 refuses one onto itself.
+        int control = (int)syscall(SYS_fcntl, slots[SLOT_CONTROL], F_DUPFD, REAPER_CONTROL_FD + 1);
+        int program = (int)syscall(SYS_fcntl, slots[SLOT_PROGRAM], F_DUPFD_CLOEXEC, REAPER_CONTROL_FD + 1);
+        if (control >= 0 && program >= 0 && syscall(SYS_dup3, control, REAPER_CONTROL_FD, 0) >= 0)
+            syscall(SYS_execveat, program, "", argv, envp, AT_EMPTY_PATH);
+    }
     // Without its reaper the tree is held by nothing: better no leader than a loose one.
     spawn->report->error = errno;
     spawn->report->stage = STAGE_RESOURCES;

@@ -95,5 +95,6 @@ void strays_know(struct strays *strays, struct tree *tree) {
 }
 
 void strays_unknow(struct strays *strays, struct tree *tree) {
-    HASH_DELETE(by_holder, strays->known, tree);
+    if (tree->by_holder.tbl) // there was memory for it
+        HASH_DELETE(by_holder, strays->known, tree);
 }

@@ -77,6 +77,11 @@ static void on_keepers_leader(struct leader *leader, const struct leader_exit *e
         tell_unproven(tree, end);
 }
 
+static void way_adopt(struct tree *tree) {
+    if (tree->host->adopted && !tree->leader_told && !tree->leader.is_adopted)
+        adopted_add(tree->host->adopted, &tree->leader, on_keepers_leader, tree);
+}
+
 // The reaper was killed. Its leader, if it has not ended, has come to us: it is ended and its status is ours to read.
 static void holder_lost(struct tree *tree) {
     struct leader_exit end = tree->orphan_end;
@@ -87,7 +92,8 @@ static void holder_lost(struct tree *tree) {
         tree->leader.pidfd = (int)syscall(SYS_pidfd_open, tree->leader.pid, 0);
         if (tree->leader.pidfd >= 0) {
             leader_signal(&tree->leader, SIGKILL);
-            if (tree->host->adopted)
+            way_adopt(tree); // once more, where there was no memory for it
+            if (tree->leader.is_adopted)
                 return; // on_keepers_leader tells
             leader_watch(&tree->leader, tree->host->loop, on_orphaned_leader, tree);
             return;
@@ -129,11 +135,6 @@ static void on_control(struct ev_loop *loop, struct ev_io *io, int events) {
     tree_tell_empty(tree);
     if (free_now)
         tree_drop(tree);
-}
-
-static void way_adopt(struct tree *tree) {
-    if (tree->host->adopted && !tree->leader_told && !tree->leader.is_adopted)
-        adopted_add(tree->host->adopted, &tree->leader, on_keepers_leader, tree);
 }
 
 static void way_attach(struct tree *tree) {
