@@ -41,6 +41,7 @@ void run_input_close(struct run *run) {
     if (run->kept)
         run->kept->in_fd = 0; // first: the number may be another's at once
     run->in_fd = fd_close(run->in_fd);
+    run->read_master = fd_close(run->read_master);
     run->in_over = true;
     while (run->inputs)
         input_end(run->inputs, -EPIPE);

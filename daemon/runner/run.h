@@ -41,7 +41,10 @@ struct run {
     struct tree *tree;       // owned, from before the launch until the end
     struct kept_job *kept;   // what the next worker would know of it, or NULL
     struct run_pipe pipes[STREAM_COUNT];
-    int in_fd;    // writing end of a stdin that is a stream, or of a terminal; -1: none, or closed
+    int in_fd; // writing end of a stdin that is a stream, or of a terminal; -1: none, or closed
+    // Of a terminal whose output has ended, until in_fd is closed: a descriptor that is closed while the file is open elsewhere
+    // still has events (epoll(7)), and libev would begin anew with all that it watches. -1: none.
+    int read_master;
     bool in_over; // nothing more is taken: its end was given, or it is closed
     bool in_line; // a line is begun: the last byte given is no newline
     struct ev_io in_io;

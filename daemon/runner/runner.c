@@ -152,7 +152,7 @@ struct run *run_new(struct runner *runner, struct job *job) {
         return NULL;
     run->runner = runner;
     run->job = job;
-    run->in_fd = -1;
+    run->in_fd = run->read_master = -1;
     run->in_over = !spec_takes_input(&job->spec);
     for (int s = 0; s < STREAM_COUNT; s++) {
         struct run_pipe *pipe = &run->pipes[s];

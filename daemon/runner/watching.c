@@ -45,6 +45,8 @@ void run_pipe_close(struct run_pipe *pipe) {
     ev_io_stop(pipe->run->runner->parts.loop, &pipe->io);
     if (pipe->run->kept)
         pipe->run->kept->pipes[pipe->stream] = 0; // first: the number may be another's at once
+    if (pipe->run->in_fd >= 0 && pipe->run->job->spec.pty)
+        pipe->run->read_master = TAKE_FD(pipe->fd);
     pipe->fd = fd_close(pipe->fd);
     if (pipe->paused)
         run_pipe_hold(pipe, false);
