@@ -298,7 +298,8 @@ int parts_go_on(struct worker *w) {
 
 // All that stays open is open: the rest is for clients and jobs.
 static int worker_open_budget(struct worker *w) {
-    descriptors_init(&w->descriptors, launcher_descriptors(w->launcher) + DESCRIPTORS_MOMENT);
+    descriptors_init(&w->descriptors,
+                     launcher_descriptors(w->launcher) + tree_host_descriptors(w->trees) + DESCRIPTORS_MOMENT);
     if (w->resumed)
         return 0; // what is taken is jobs' and clients' that are gone on with
     int r = descriptors_take(&w->descriptors, DESCRIPTORS_LEAST, descriptors_for_clients());

@@ -11,6 +11,7 @@
 #include "common/util.h"
 #include "common/watch.h"
 #include "daemon/os/cgroup_file.h"
+#include "daemon/os/cgroup_files.h"
 #include "daemon/os/cgroup_find.h"
 
 enum { POOL_MAX = 64, DEPTH_MAX = 16 };
@@ -25,14 +26,15 @@ struct cgroup_host {
     void *data;
     int next;
     struct {
-        int number;
+        struct cgroup cgroup;
         struct cgroup_usage used; // by the jobs before
     } pool[POOL_MAX];
     int pooled;
-    unsigned controllers; // that jobs have
-    char why[160];        // not all of them
-    bool is_resuming;     // until it is settled
-    uint64_t *claimed;    // owned: a bit each, meanwhile
+    struct cgroup_files *files; // owned
+    unsigned controllers;       // that jobs have
+    char why[160];              // not all of them
+    bool is_resuming;           // until it is settled
+    uint64_t *claimed;          // owned: a bit each, meanwhile
     size_t claimed_words;
 };
 
@@ -139,12 +141,15 @@ void cgroup_host_settle(struct cgroup_host *host) {
     host->claimed_words = 0;
 }
 
-int cgroup_host_new(struct ev_loop *loop, const char *name, pid_t keeper, bool resumed, struct cgroup_host **ret_host,
-                    char why[160]) {
+int cgroup_host_new(struct ev_loop *loop, const char *name, pid_t keeper, bool resumed, int open_max,
+                    struct cgroup_host **ret_host, char why[160]) {
     struct cgroup_host *host = calloc(1, sizeof(*host));
-    if (!host)
+    struct cgroup_files *files = host ? cgroup_files_new(open_max) : NULL;
+    if (!files) {
+        free(host);
         return -ENOMEM;
-    *host = (struct cgroup_host){.loop = loop, .fd = -1, .inotify = -1, .is_resuming = resumed};
+    }
+    *host = (struct cgroup_host){.loop = loop, .fd = -1, .inotify = -1, .files = files, .is_resuming = resumed};
     ev_init(&host->io, on_inotify);
     int r = cgroup_find(name, &host->path, why);
     if (r == 0 && (host->fd = open(host->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
@@ -187,6 +192,7 @@ void cgroup_host_free(struct cgroup_host *host) {
         close(host->fd);
     if (host->path)
         rmdir(host->path);
+    cgroup_files_free(host->files);
     free(host->claimed);
     free(host->path);
     free(host);
@@ -201,27 +207,37 @@ unsigned cgroup_host_controllers(const struct cgroup_host *host, const char **re
     return host->controllers;
 }
 
-int cgroup_take(struct cgroup_host *host, bool fresh, struct cgroup_usage *ret_used) {
+void cgroup_take(struct cgroup_host *host, bool fresh, struct cgroup *ret_cgroup, struct cgroup_usage *ret_used) {
     bool pooled = !fresh && host->pooled > 0;
-    int number = pooled ? host->pool[--host->pooled].number : host->next++;
+    if (pooled)
+        *ret_cgroup = host->pool[--host->pooled].cgroup;
+    else
+        *ret_cgroup = (struct cgroup){.number = host->next++, .place = -1};
     *ret_used = pooled ? host->pool[host->pooled].used : CGROUP_UNUSED;
+    if (!fresh)
+        cgroup_files_take(host->files, ret_cgroup);
     if (host->is_resuming)
-        cgroup_claim(host, number); // it is made by another thread, while what nobody claims is removed
-    return number;
+        cgroup_claim(host, ret_cgroup->number); // it is made by another thread, while what nobody claims is removed
 }
 
-void cgroup_give(struct cgroup_host *host, int number, const struct cgroup_usage *used) {
+void cgroup_launched(struct cgroup_host *host, const struct cgroup *cgroup) {
+    cgroup_files_launched(host->files, cgroup);
+}
+
+void cgroup_give(struct cgroup_host *host, struct cgroup *cgroup, const struct cgroup_usage *used) {
     char name[16];
     if (used && host->pooled < POOL_MAX) {
-        host->pool[host->pooled].number = number;
+        cgroup_files_pool(host->files, cgroup);
+        host->pool[host->pooled].cgroup = *cgroup;
         host->pool[host->pooled++].used = *used;
         return;
     }
-    snprintf(name, sizeof(name), "j%d", number);
+    cgroup_files_give(host->files, cgroup);
+    snprintf(name, sizeof(name), "j%d", cgroup->number);
     cgroup_remove(host->fd, name, 0);
 }
 
-int cgroup_open(const struct cgroup_host *host, int number) {
+static int directory_open(const struct cgroup_host *host, int number) {
     char name[16];
     snprintf(name, sizeof(name), "j%d", number);
     int fd = openat(host->fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -233,11 +249,24 @@ int cgroup_open(const struct cgroup_host *host, int number) {
     return fd < 0 ? -errno : fd;
 }
 
-int cgroup_state(const struct cgroup_host *host, int number) {
+int cgroup_open(struct cgroup_host *host, const struct cgroup *cgroup, int *ret_own) {
+    int fd = cgroup_files_directory(host->files, cgroup);
+    if (fd < 0) {
+        fd = directory_open(host, cgroup->number);
+        if (fd >= 0 && !cgroup_files_open(host->files, cgroup, fd))
+            *ret_own = fd;
+    }
+    return fd;
+}
+
+int cgroup_state(const struct cgroup_host *host, const struct cgroup *cgroup) {
     char name[32], text[128];
-    ssize_t n = cgroup_file_read(host->fd, job_file(name, sizeof(name), number, "cgroup.events"), text, sizeof(text));
+    int events = cgroup_files_events(host->files, cgroup);
+    ssize_t n = events >= 0 ? cgroup_file_again(events, text, sizeof(text))
+                            : cgroup_file_read(host->fd, job_file(name, sizeof(name), cgroup->number, "cgroup.events"),
+                                               text, sizeof(text));
     if (n < 0)
-        return n == -ENOENT ? 0 : (int)n;
+        return n == -ENOENT || n == -ENODEV ? CGROUP_GONE : (int)n;
     return (strstr(text, "populated 0") ? 0 : CGROUP_POPULATED) | (strstr(text, "frozen 1") ? CGROUP_FROZEN : 0);
 }
 
@@ -276,10 +305,11 @@ int cgroup_pids(const struct cgroup_host *host, int number, pid_t *pids, size_t 
     return r < 0 ? r : (int)MIN(count, max);
 }
 
-int cgroup_usage(const struct cgroup_host *host, int number, bool all, struct cgroup_usage *ret_usage) {
+int cgroup_usage(const struct cgroup_host *host, const struct cgroup *cgroup, bool all,
+                 struct cgroup_usage *ret_usage) {
     char name[16];
-    snprintf(name, sizeof(name), "j%d", number);
-    return cgroup_usage_read(host->fd, name, host->controllers, all, ret_usage);
+    snprintf(name, sizeof(name), "j%d", cgroup->number);
+    return cgroup_usage_read(host->fd, name, cgroup_files_cpu(host->files, cgroup), host->controllers, all, ret_usage);
 }
 
 bool cgroup_holds(const struct cgroup_host *host, int number, pid_t pid) {

@@ -143,10 +143,11 @@ static ssize_t part_read(int dir, const char *name, const char *file, char *text
     return cgroup_file_read(dir, path, text, size);
 }
 
-int cgroup_usage_read(int dir, const char *name, unsigned flags, bool all, struct cgroup_usage *ret_usage) {
+int cgroup_usage_read(int dir, const char *name, int cpu, unsigned flags, bool all, struct cgroup_usage *ret_usage) {
     struct cgroup_usage usage = {.read_bytes = -1, .written_bytes = -1, .peak_bytes = -1, .oom_kills = -1};
     char text[4096];
-    ssize_t n = part_read(dir, name, "cpu.stat", text, sizeof(text));
+    ssize_t n = cpu >= 0 ? cgroup_file_again(cpu, text, sizeof(text))
+                         : part_read(dir, name, "cpu.stat", text, sizeof(text));
     if (n < 0)
         return (int)n;
     usage.user = (double)number_after(text, "user_usec", ' ', 0) * 1e-6;

@@ -35,5 +35,7 @@ struct cgroup_usage {
     int64_t read_bytes, written_bytes, peak_bytes, oom_kills;
 };
 #define CGROUP_UNUSED ((struct cgroup_usage){0})
-// Of the cgroup `name` below `dir`. `all`: more than the CPU time. Returns 0 or a negative errno. On any thread.
-int cgroup_usage_read(int dir, const char *name, unsigned controllers, bool all, struct cgroup_usage *ret_usage);
+// Of the cgroup `name` below `dir`. `cpu`: its cpu.stat where that is open, or -1. `all`: more than the CPU time. Returns 0
+// or a negative errno.
+int cgroup_usage_read(int dir, const char *name, int cpu, unsigned controllers, bool all,
+                      struct cgroup_usage *ret_usage);

@@ -17,6 +17,13 @@ ssize_t cgroup_file_read(int dir, const char *name, char *text, size_t size) {
     return n;
 }
 
+ssize_t cgroup_file_again(int fd, char *text, size_t size) {
+    ssize_t n = pread(fd, text, size - 1, 0);
+    n = n < 0 ? -errno : n;
+    text[MAX(n, 0)] = 0;
+    return n;
+}
+
 int cgroup_file_write(int dir, const char *name, const char *text) {
     int fd = openat(dir, name, O_WRONLY | O_CLOEXEC);
     if (fd < 0)

@@ -10,13 +10,17 @@
 #include "daemon/os/strays.h"
 #include "daemon/os/tree_internal.h"
 
+enum { CGROUPS_OPEN = 32, LIMIT_SHARE = 256 }; // at most, and one each so many descriptors that the daemon may have
+
 static int host_cgroup(struct tree_host *host, const struct tree_host_parts *parts) {
     char why[160];
-    int r = cgroup_host_new(host->loop, parts->name, parts->keeper, parts->resumed, &host->cgroups, why);
+    int open = (int)MIN(descriptors_limit() / LIMIT_SHARE, (int64_t)CGROUPS_OPEN);
+    int r = cgroup_host_new(host->loop, parts->name, parts->keeper, parts->resumed, open, &host->cgroups, why);
     if (r < 0) {
         snprintf(host->why, sizeof(host->why), "no cgroup (%s)", why);
         return r;
     }
+    host->open_descriptors = open * CGROUP_FILES;
     host->way = TREE_CGROUP;
     host->ways = &tree_ways_cgroup;
     snprintf(host->why, sizeof(host->why), "a cgroup a job, under %.150s", cgroup_host_path(host->cgroups));
@@ -93,6 +97,10 @@ void tree_host_settle(struct tree_host *host) {
         cgroup_host_settle(host->cgroups);
 }
 
+int64_t tree_host_descriptors(const struct tree_host *host) {
+    return host->open_descriptors;
+}
+
 enum tree_way tree_host_way(const struct tree_host *host) {
     return host->way;
 }
@@ -117,6 +125,7 @@ static struct tree *tree_blank(struct tree_host *host, enum tree_rest rest, cons
                               .listener = listener,
                               .data = data,
                               .leader = {.pidfd = -1},
+                              .cgroup = {.place = -1},
                               .watch = -1,
                               .control = -1};
     return tree;
@@ -130,7 +139,7 @@ int tree_new(struct tree_host *host, enum tree_rest rest, const int64_t *limits,
     tree->limits = limits;
     tree->spoiled = limits != NULL; // its cgroup keeps them
     if (host->cgroups)
-        tree->number = cgroup_take(host->cgroups, limits != NULL, &tree->before);
+        cgroup_take(host->cgroups, limits != NULL, &tree->cgroup, &tree->before);
     *ret_tree = tree;
     return 0;
 }
@@ -142,11 +151,11 @@ void tree_note(struct tree *tree, struct leader_exit *end, uint64_t since) {
 
 void tree_keep(const struct tree *tree, bool is_launching, struct tree_kept *ret_kept) {
     if (is_launching) {
-        *ret_kept = (struct tree_kept){.number = tree->number};
+        *ret_kept = (struct tree_kept){.number = tree->cgroup.number};
         return;
     }
     *ret_kept = (struct tree_kept){
-        .number = tree->number,
+        .number = tree->cgroup.number,
         .leader = tree->leader.pid,
         .holder = tree->holder,
         .pidfd = MAX(tree->leader.pidfd, 0),
@@ -193,7 +202,7 @@ int tree_adopt(struct tree_host *host, enum tree_rest rest, const struct tree_ke
     struct tree *tree = tree_blank(host, rest, listener, data);
     if (!tree)
         return -ENOMEM;
-    tree->number = kept->number;
+    tree->cgroup.number = kept->number;
     tree->holder = kept->holder;
     tree->control = kept->control > 0 ? kept->control : -1;
     tree->leader.pid = kept->leader;
@@ -206,7 +215,7 @@ int tree_adopt(struct tree_host *host, enum tree_rest rest, const struct tree_ke
     tree->launched = tree->is_adopted = true;
     tree_note(tree, note, since);
     if (host->cgroups)
-        cgroup_claim(host->cgroups, tree->number);
+        cgroup_claim(host->cgroups, tree->cgroup.number);
     host->ways->adopt(tree);
     tree_resume_later(tree);
     *ret_tree = tree;
@@ -229,7 +238,7 @@ void tree_launched(struct tree *tree, struct tree_launch *launch, pid_t leader, 
 }
 
 void tree_launch_done(struct tree_launch *launch) {
-    fd_close(launch->cgroup);
+    fd_close(launch->own_cgroup);
     fd_close(launch->join);
     fd_close(launch->control);
     fd_close(launch->pidfd);

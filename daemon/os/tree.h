@@ -67,7 +67,8 @@ struct tree_host_parts {
 };
 int tree_host_new(const struct tree_host_parts *parts, struct tree_host **ret_host);
 void tree_host_settle(struct tree_host *host);
-void tree_host_free(struct tree_host *host); // all trees freed before; removes its cgroups where empty
+void tree_host_free(struct tree_host *host);                 // all trees freed before; removes its cgroups where empty
+int64_t tree_host_descriptors(const struct tree_host *host); // which it holds, or may come to, besides those of trees
 enum tree_way tree_host_way(const struct tree_host *host);
 const char *tree_host_why(const struct tree_host *host); // one line, for the log and daemon.info
 

@@ -16,7 +16,7 @@ enum {
 
 static int way_prepare(struct tree *tree, struct tree_launch *ret_launch) {
     struct cgroup_host *host = tree->host->cgroups;
-    int fd = cgroup_open(host, tree->number);
+    int fd = cgroup_open(host, &tree->cgroup, &ret_launch->own_cgroup);
     if (fd < 0)
         return fd;
     ret_launch->cgroup = fd;
@@ -35,22 +35,22 @@ static void unwatch(struct tree *tree) {
 static bool look(struct tree *tree) {
     if (tree->is_empty)
         return true;
-    int state = cgroup_state(tree->host->cgroups, tree->number);
+    int state = cgroup_state(tree->host->cgroups, &tree->cgroup);
     tree->is_empty = state >= 0 && !(state & CGROUP_POPULATED);
-    tree->spoiled |= state < 0 || (state & CGROUP_FROZEN);
+    tree->spoiled |= state < 0 || (state & CGROUP_FROZEN) || (tree->launched && (state & CGROUP_GONE));
     return tree->is_empty;
 }
 
 static int usage_read(struct tree *tree) {
     bool is_over = tree->is_empty;
-    int r = tree->used_all ? 0 : cgroup_usage(tree->host->cgroups, tree->number, true, &tree->used);
+    int r = tree->used_all ? 0 : cgroup_usage(tree->host->cgroups, &tree->cgroup, true, &tree->used);
     tree->used_all |= r == 0 && is_over;
     return r;
 }
 
 static void give_back(struct tree *tree) {
     bool reusable = tree->is_empty && !tree->spoiled && usage_read(tree) == 0;
-    cgroup_give(tree->host->cgroups, tree->number, reusable ? &tree->used : NULL);
+    cgroup_give(tree->host->cgroups, &tree->cgroup, reusable ? &tree->used : NULL);
 }
 
 // Tells emptiness once it is there; a tree that nobody owns any more gives its cgroup back.
@@ -78,7 +78,7 @@ static void watch(struct tree *tree) {
     if (tree->watch >= 0)
         return;
     cgroup_host_listen(tree->host->cgroups, on_change, tree->host);
-    int number = cgroup_watch(tree->host->cgroups, tree->number);
+    int number = cgroup_watch(tree->host->cgroups, tree->cgroup.number);
     if (number < 0)
         return;
     tree->watch = number;
@@ -97,7 +97,7 @@ static void way_ended(struct tree *tree, const struct leader_exit *end) {
     if (!alone) {
         watch(tree);
         if (tree->rest == TREE_REST_KILL || tree->killing)
-            cgroup_kill(host, tree->number);
+            cgroup_kill(host, tree->cgroup.number);
     }
     tree_tell_exit(tree, end);
     settle(tree);
@@ -114,7 +114,7 @@ static void on_leader(struct ev_loop *loop, struct ev_io *io, int events) {
     }
     tree->spoiled = true;
     if (tree->rest == TREE_REST_KILL || tree->killing) // and with them who holds it, if that is one of them
-        cgroup_kill(tree->host->cgroups, tree->number);
+        cgroup_kill(tree->host->cgroups, tree->cgroup.number);
 }
 
 static void on_adopted_leader(struct leader *leader, const struct leader_exit *end) {
@@ -143,6 +143,7 @@ static void way_resume(struct tree *tree) {
 }
 
 static void way_attach(struct tree *tree) {
+    cgroup_launched(tree->host->cgroups, &tree->cgroup);
     leader_watch(&tree->leader, tree->host->loop, on_leader, tree);
     if (tree->killing)
         tree->host->ways->kill(tree);
@@ -159,7 +160,7 @@ static int signal_one(struct tree *tree, pid_t pid, int sig) {
     if (pidfd < 0)
         return -errno;
     int r = -ESRCH;
-    if (cgroup_holds(tree->host->cgroups, tree->number, pid))
+    if (cgroup_holds(tree->host->cgroups, tree->cgroup.number, pid))
         r = syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0) < 0 ? -errno : 0;
     close(pidfd);
     return r;
@@ -167,7 +168,7 @@ static int signal_one(struct tree *tree, pid_t pid, int sig) {
 
 static int way_signal(struct tree *tree, int sig) {
     pid_t pids[PIDS_MAX];
-    int count = cgroup_pids(tree->host->cgroups, tree->number, pids, PIDS_MAX);
+    int count = cgroup_pids(tree->host->cgroups, tree->cgroup.number, pids, PIDS_MAX);
     int r = tree->leader.pidfd >= 0 ? leader_signal(&tree->leader, sig) : -ESRCH;
     for (int i = 0; i < MIN(count, PIDS_MAX); i++)
         if (pids[i] != tree->leader.pid && signal_one(tree, pids[i], sig) == 0)
@@ -206,7 +207,7 @@ static void on_bottom(struct ev_loop *loop, struct ev_prepare *w, int events) {
     for (int n = 0; n < DOOMED_TURN && host->doomed; n++) {
         struct tree *tree = host->doomed;
         doomed_remove(tree);
-        cgroup_kill(host->cgroups, tree->number);
+        cgroup_kill(host->cgroups, tree->cgroup.number);
     }
     if (host->doomed)
         return;
@@ -235,12 +236,12 @@ static void way_kill(struct tree *tree) {
 }
 
 static int way_pids(struct tree *tree, pid_t *pids, size_t max) {
-    return cgroup_pids(tree->host->cgroups, tree->number, pids, max);
+    return cgroup_pids(tree->host->cgroups, tree->cgroup.number, pids, max);
 }
 
 static int way_cpu(struct tree *tree, double *ret_seconds) {
     struct cgroup_usage now;
-    int r = cgroup_usage(tree->host->cgroups, tree->number, false, &now);
+    int r = cgroup_usage(tree->host->cgroups, &tree->cgroup, false, &now);
     if (r == 0)
         *ret_seconds = now.user + now.system - tree->before.user - tree->before.system;
     return r;
@@ -268,7 +269,7 @@ static int way_usage(struct tree *tree, struct usage *usage, bool *ret_oom) {
 
 static bool way_release(struct tree *tree) {
     if (tree->is_doomed)
-        cgroup_kill(tree->host->cgroups, tree->number);
+        cgroup_kill(tree->host->cgroups, tree->cgroup.number);
     doomed_remove(tree);
     if (tree->leader.is_adopted)
         adopted_remove(tree->host->adopted, &tree->leader);

@@ -4,19 +4,22 @@
 #include <sched.h>
 #include <uthash.h>
 
+#include "daemon/os/cgroup_files.h"
 #include "daemon/os/leader.h"
 #include "daemon/os/tree.h"
 
 // What one launch needs to be held by its tree. Filled on the launcher's thread, owned by it.
 struct tree_launch {
-    int cgroup;         // directory to be born into, or -1
+    int cgroup;         // directory to be born into, or -1 (borrowed)
+    int own_cgroup;     // the same where nobody else holds it, or -1
     int join;           // its cgroup.procs, where the child joins by itself, or -1
     int control;        // the reaper's end of its control socket, or -1
     int program;        // the reaper's program (borrowed), or -1
     int pidfd;          // of the leader, from the spawn, or -1
     const char *policy; // the reaper's
 };
-#define TREE_LAUNCH_INIT ((struct tree_launch){.cgroup = -1, .join = -1, .control = -1, .program = -1, .pidfd = -1})
+#define TREE_LAUNCH_INIT \
+    ((struct tree_launch){.cgroup = -1, .own_cgroup = -1, .join = -1, .control = -1, .program = -1, .pidfd = -1})
 
 int tree_prepare(struct tree *tree, struct tree_launch *ret_launch);
 int tree_launch_join(const struct tree_launch *launch);
@@ -47,6 +50,7 @@ struct tree_host {
     const struct tree_ways *ways;
     char why[200];
     struct cgroup_host *cgroups; // owned, the cgroup way's
+    int open_descriptors;        // theirs, for good
     struct tree *watched;        // hash by inotify watch: between a leader's end and its tree's
     struct tree *doomed;         // list: their leaders are killed, the rest is to be at the bottom of a turn
     struct ev_prepare bottom;    // active while there are such, as is `again`, which keeps the loop awake
@@ -75,7 +79,7 @@ struct tree {
     // cgroup
     bool spoiled; // it may have been killed, or left frozen: not to be reused
     bool is_empty;
-    int number;
+    struct cgroup cgroup;
     int watch;             // inotify's, -1: none
     const int64_t *limits; // of it as a whole; borrowed until it is launched; NULL: none
     // reaper

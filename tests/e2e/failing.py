@@ -92,7 +92,7 @@ def attempt(daemon, job):
 
 
 def open_files(pid):
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    return len(procs.descriptors(pid))
 
 
 def live(client):
@@ -105,7 +105,7 @@ def settled(daemon, client, files):
     try:
         procs.eventually(lambda: open_files(daemon.worker) <= files, f"no more than {files} open files")
     except AssertionError:
-        for fd in os.listdir(f"/proc/{daemon.worker}/fd"):
+        for fd in procs.descriptors(daemon.worker):
             print(fd, os.readlink(f"/proc/{daemon.worker}/fd/{fd}"))
         raise
 

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import select
 import signal
 import time
@@ -23,6 +24,18 @@ def read(pid, name):
             return file.read()
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
+
+
+def descriptors(pid):
+    """Those that a process has open, but for those of cgroups: the daemon holds the files of some open for the next jobs."""
+    names = []
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            if not re.search(r"/supd-[^/]+/j\d+\b", os.readlink(f"/proc/{pid}/fd/{name}")):
+                names.append(name)
+        except FileNotFoundError:
+            pass
+    return names
 
 
 def pids():

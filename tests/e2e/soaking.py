@@ -89,7 +89,7 @@ def leaves_nothing(daemon, churn, count):
         with Client(daemon.socket) as client:
             procs.eventually(lambda: client.call("daemon.stats")["clients"]["connected"] == 1, "all have gone")
             stats = client.call("daemon.stats")
-            return len(os.listdir(f"/proc/{daemon.worker}/fd")), stats["memory"]["private_bytes"]
+            return len(procs.descriptors(daemon.worker)), stats["memory"]["private_bytes"]
 
     churn(daemon, count)
     fds, memory = settled()

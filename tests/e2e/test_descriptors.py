@@ -11,7 +11,7 @@ from harness import assert_reason, assert_refused, child, daemon_test, text
 
 
 def open_fds(daemon):
-    return len(os.listdir(f"/proc/{daemon.worker}/fd"))
+    return len(procs.descriptors(daemon.worker))
 
 
 class Pipe:

@@ -24,7 +24,7 @@ class Steady:
         self.children = len(procs.children(daemon.worker))
 
     def held(self):
-        return len(os.listdir(f"/proc/{self.daemon.worker}/fd")), self.client.call("daemon.stats")["memory"]["private_bytes"]
+        return len(procs.descriptors(self.daemon.worker)), self.client.call("daemon.stats")["memory"]["private_bytes"]
 
     def serve(self):
         assert text(self.client.run(["echo", "served"])) == "served\n"

@@ -3,6 +3,7 @@
 import os
 import sys
 
+import procs
 from client import CONFLICT, INVALID_PARAMS
 from harness import assert_reason, assert_refused, child, daemon_test, text
 from terminal import SIZE_ONCE_RESIZED
@@ -128,11 +129,11 @@ def test_a_reader_that_sleeps_bounds_what_is_typed(daemon, client):
 @daemon_test
 def test_no_descriptor_stays(daemon, client):
     client.run(["true"], pty=PTY)
-    before = len(os.listdir(f"/proc/{daemon.worker}/fd"))
+    before = len(procs.descriptors(daemon.worker))
     for _ in range(30):
         client.run(["true"], pty=PTY)
         client.run(["/nonexistent"], pty=PTY)
-    assert len(os.listdir(f"/proc/{daemon.worker}/fd")) <= before + 1
+    assert len(procs.descriptors(daemon.worker)) <= before + 1
 
 
 @daemon_test

@@ -112,12 +112,12 @@ def test_failure_comes_at_once_and_not_with_the_timeout(daemon, client):
 
 @daemon_test
 def test_many_failures_leave_the_daemon_whole(daemon, client):
-    before = set(os.listdir(f"/proc/{daemon.worker}/fd"))
+    before = set(procs.descriptors(daemon.worker))
     requests = [client.request("job.run", argv=["/nonexistent/program"]) for _ in range(300)]
     for request in requests:
         assert_reason(client.result(request)["job"], "spawn_failed")
     assert text(client.run(["echo", "fine"])) == "fine\n"
-    after = set(os.listdir(f"/proc/{daemon.worker}/fd"))
+    after = set(procs.descriptors(daemon.worker))
     assert len(after) <= len(before) + 4, f"{len(after) - len(before)} descriptors more than before"
 
 

@@ -61,7 +61,7 @@ def at_rest(daemon, root):
 
     procs.eventually(is_over, "all jobs are over and in the history", 10 * GUARD)
     time.sleep(REST)
-    return private_bytes(daemon.worker), len(os.listdir(f"/proc/{daemon.worker}/fd"))
+    return private_bytes(daemon.worker), len(procs.descriptors(daemon.worker))
 
 
 def day(build, count, say):

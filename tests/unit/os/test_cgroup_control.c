@@ -85,21 +85,21 @@ END_TEST
 
 START_TEST(usage_is_read_from_what_is_there) {
     struct cgroup_usage usage;
-    ck_assert_int_eq(cgroup_usage_read(above, "jobs", 0, true, &usage), -ENOENT);
+    ck_assert_int_eq(cgroup_usage_read(above, "jobs", -1, 0, true, &usage), -ENOENT);
     put(below, "cpu.stat", "usage_usec 3500000\nuser_usec 2500000\nsystem_usec 1000000\nnice_usec 9\n");
     put(below, "io.stat", "8:0 rbytes=4096 wbytes=1 rios=1 wios=1 dbytes=77 dios=0\n259:1 rbytes=4 wbytes=2 rios=9\n");
     put(below, "memory.peak", "123456\n");
     put(below, "memory.events", "low 0\nhigh 0\nmax 12\noom 3\noom_kill 2\noom_group_kill 1\n");
-    ck_assert_int_eq(cgroup_usage_read(above, "jobs", 0, true, &usage), 0);
+    ck_assert_int_eq(cgroup_usage_read(above, "jobs", -1, 0, true, &usage), 0);
     ck_assert_double_eq(usage.user, 2.5);
     ck_assert_double_eq(usage.system, 1.0);
     ck_assert(usage.read_bytes == -1 && usage.written_bytes == -1 && usage.peak_bytes == -1 && usage.oom_kills == -1);
-    ck_assert_int_eq(cgroup_usage_read(above, "jobs", CGROUP_MEMORY | CGROUP_IO, true, &usage), 0);
+    ck_assert_int_eq(cgroup_usage_read(above, "jobs", -1, CGROUP_MEMORY | CGROUP_IO, true, &usage), 0);
     ck_assert_int_eq(usage.read_bytes, 4100);
     ck_assert_int_eq(usage.written_bytes, 3);
     ck_assert_int_eq(usage.peak_bytes, 123456);
     ck_assert_int_eq(usage.oom_kills, 2);
-    ck_assert_int_eq(cgroup_usage_read(above, "jobs", CGROUP_MEMORY | CGROUP_IO, false, &usage), 0);
+    ck_assert_int_eq(cgroup_usage_read(above, "jobs", -1, CGROUP_MEMORY | CGROUP_IO, false, &usage), 0);
     ck_assert_int_eq(usage.peak_bytes, -1);
 }
 END_TEST
