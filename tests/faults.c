@@ -1,7 +1,8 @@
 // faults: a library to be loaded before others, that makes calls on files below some directories fail.
 //
 // SUPD_FAULT_BELOW: the directories, with ':' between them; SUPD_FAULT_AT: which such call of a process fails first, from 1;
-// SUPD_FAULT_TIMES: how many do; SUPD_FAULT_ERRNO: with what, 0 for a write that takes one byte only.
+// SUPD_FAULT_TIMES: how many do; SUPD_FAULT_ERRNO: with what, 0 for a write that takes one byte only. SUPD_FAULT_READS: a
+// file; as long as it is there reads at an offset fail with ESTALE (of EIO SQLite says that the file is damaged).
 #undef _FILE_OFFSET_BITS // both names of each call are here
 #include <dlfcn.h>
 #include <errno.h>
@@ -79,6 +80,21 @@ ssize_t pwrite64(int fd, const void *data, size_t size, off64_t at) {
 
 ssize_t pwrite(int fd, const void *data, size_t size, off_t at) {
     return some(fd, &size) < 0 ? -1 : REAL(pwrite)(fd, data, size, at);
+}
+
+static int fails_reads(int fd) {
+    const char *path = getenv("SUPD_FAULT_READS");
+    return path && fd_below(fd) && access(path, F_OK) == 0;
+}
+
+ssize_t pread64(int fd, void *data, size_t size, off64_t at) {
+    errno = ESTALE;
+    return fails_reads(fd) ? -1 : REAL(pread64)(fd, data, size, at);
+}
+
+ssize_t pread(int fd, void *data, size_t size, off_t at) {
+    errno = ESTALE;
+    return fails_reads(fd) ? -1 : REAL(pread)(fd, data, size, at);
 }
 
 int fsync(int fd) {

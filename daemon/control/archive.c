@@ -50,6 +50,11 @@ void archive_release(struct control *control) {
     }
 }
 
+const char *archive_trouble(const struct control *control, bool administers) {
+    const char *trouble = control->history ? history_trouble(control->history) : control->store_trouble;
+    return !trouble || administers ? trouble : "administrators are told why";
+}
+
 void archive_forget(struct control *control, int64_t id, uid_t owner) {
     history_forget(control->history, id);
     event_tell_gone(control, id, owner);

@@ -10,6 +10,8 @@ struct job *archive_find_name(struct control *control, uid_t owner, const char *
 struct job *archive_find_key(struct control *control, uid_t owner, const char *key);
 // Before the next job of a long list: what was looked at goes. Also at the end of each request.
 void archive_release(struct control *control);
+// Why jobs are not written to it now, or NULL. What has happened to the machine's files is for those who administer it.
+const char *archive_trouble(const struct control *control, bool administers);
 // No longer to be found, and told so.
 void archive_forget(struct control *control, int64_t id, uid_t owner);
 

@@ -5,11 +5,12 @@
 
 #include "common/openrpc.h"
 #include "common/util.h"
+#include "daemon/control/archive.h"
 #include "daemon/control/keeping.h"
 #include "daemon/control/methods.h"
+#include "daemon/control/session.h"
 #include "daemon/os/kept.h"
 #include "daemon/store/history.h"
-#include "daemon/control/session.h"
 
 // Words of a field that are refused, such as stdin "stream".
 static void list_later_words(json_t *list, const char *name, const struct proto_type *type) {
@@ -31,7 +32,8 @@ static const char *store_word(const struct control *control) {
     return control->history ? "sqlite" : "memory";
 }
 
-static json_t *capabilities(const struct control *control) {
+static json_t *capabilities(const struct session *session) {
+    const struct control *control = session->control;
     static const char *const ways[] = {
         [TREE_AUTO] = "none", [TREE_CGROUP] = "cgroup", [TREE_REAPER] = "reaper", [TREE_NONE] = "none"};
     json_t *unsupported = json_array();
@@ -45,7 +47,7 @@ static json_t *capabilities(const struct control *control) {
         if (!(can & 1u << i))
             json_array_append_new(unsupported, json_sprintf("limits.%s", spec_limit_names[i]));
     bool fast = launcher_way(control->launcher) == SPAWN_FAST;
-    const char *trouble = control->history ? history_trouble(control->history) : control->store_trouble;
+    const char *trouble = archive_trouble(control, session_administers(session));
     return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s?,s:s,s:s?,s:o}", "tree", ways[tree_host_way(control->trees)], "tree_why",
                      tree_host_why(control->trees), "spawn", fast ? "fast" : "plain", "store", store_word(control),
                      "spool", spool_host_path(control->spools), "store_trouble", trouble, "privileges",
@@ -104,8 +106,8 @@ int method_daemon_info(struct call *call, json_t *params, json_t **ret_result) {
     const struct control_info *info = &control->info;
     *ret_result = json_pack("{s:s,s:s,s:i,s:i,s:i,s:f,s:s,s:o,s:o}", "name", "supd", "version", info->version,
                             "protocol", PROTO_VERSION, "pid", (int)info->pid, "uid", (int)info->uid, "started_at",
-                            info->started_at, "socket", info->socket, "capabilities", capabilities(control), "limits",
-                            limits(control));
+                            info->started_at, "socket", info->socket, "capabilities", capabilities(call->session),
+                            "limits", limits(control));
     return 0;
 }
 

@@ -26,9 +26,11 @@ struct listing {
     struct registry_filter filter;
     struct spec_pair pairs[LABELS_MAX];
     char *labels[2 * LABELS_MAX + 1];
-    struct job *job;   // memory's next
-    int64_t ids[1001]; // the history's
-    size_t id_count, id_next;
+    struct job *job;                // memory's next
+    struct history_filter archived; // what is asked of the history
+    int64_t ids[1001];              // the history's, a page
+    size_t id_count, id_next, page; // page 0: it is not asked, or has no more
+    int error;                      // it did not answer
     json_t *jobs;
 };
 
@@ -54,19 +56,31 @@ static void listing_filter(struct listing *l, const json_t *params) {
     l->filter.label_count = n;
 }
 
-static void listing_history(struct listing *l, size_t max) {
+// The history's next ones. Some may be passed over, so that a page of the answer may take several of it.
+static void listing_page(struct listing *l) {
+    l->id_next = 0;
+    l->id_count = history_list(l->control->history, &l->archived, l->ids, l->page);
+    l->error = target_answered(l->call);
+    if (l->id_count < l->page)
+        l->page = 0;
+    else
+        l->archived.before = l->ids[l->id_count - 1];
+}
+
+static void listing_history(struct listing *l, size_t page) {
     const struct session *session = l->call->session;
     bool wanted = !l->filter.by_state || (l->filter.states & (1u << JOB_FINAL));
     if (!l->control->history || !wanted)
         return;
-    const struct history_filter filter = {
+    l->page = page;
+    l->archived = (struct history_filter){
         .by_owner = !session_administers(session),
         .owner = session->uid,
         .name = l->filter.name,
         .labels = l->filter.label_count ? l->labels : NULL,
         .before = l->filter.before,
     };
-    l->id_count = history_list(l->control->history, &filter, l->ids, max);
+    listing_page(l);
 }
 
 // Memory's next that the caller sees.
@@ -78,10 +92,14 @@ static void listing_walk(struct listing *l) {
     } while (l->job && !session_sees(l->call->session, l->job));
 }
 
-// The next one of both, or NULL.
+// The next one of both; NULL: there is none, or none can be had (`error`).
 static struct job *listing_next(struct listing *l) {
     struct job *found = NULL;
-    while (!found) {
+    while (!found && l->error == 0) {
+        if (l->id_next == l->id_count && l->page > 0) {
+            listing_page(l);
+            continue;
+        }
         int64_t id = l->id_next < l->id_count ? l->ids[l->id_next] : 0;
         if (!l->job && id == 0)
             return NULL;
@@ -91,8 +109,10 @@ static struct job *listing_next(struct listing *l) {
             listing_walk(l);
         } else {
             l->id_next++;
-            if (!registry_find(l->control->registry, id)) // else memory knows better, and does not list it
-                found = archive_find(l->control, id);
+            if (registry_find(l->control->registry, id)) // memory knows better, and does not list it
+                continue;
+            found = archive_find(l->control, id);
+            l->error = found ? 0 : target_answered(l->call);
         }
     }
     return found;
@@ -121,7 +141,13 @@ int method_job_list(struct call *call, json_t *params, json_t **ret_result) {
         }
         record_add(&jobs, record_job(l->control, job, -1, now));
     }
+    int r = l->error;
     free(l);
+    if (r < 0) {
+        json_decref(jobs);
+        json_decref(next);
+        return r;
+    }
     *ret_result = json_pack("{s:o,s:o}", "jobs", jobs, "next", next ? next : json_null());
     return *ret_result ? 0 : -ENOMEM;
 }
@@ -136,6 +162,9 @@ static int forget_history(struct call *call, int64_t *ret_count) {
         return 0;
     for (size_t count = PIECE; count == PIECE;) {
         count = history_list(control->history, &filter, ids, PIECE);
+        int r = target_answered(call);
+        if (r < 0)
+            return r;
         for (size_t i = 0; i < count; i++) {
             filter.before = ids[i];
             if (registry_find(control->registry, ids[i]))

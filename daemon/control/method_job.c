@@ -33,6 +33,9 @@ static int spec_start(struct call *call, struct spec *spec, struct start *start,
     struct job *job = spec->key ? registry_find_key(control->registry, session->uid, spec->key) : NULL;
     if (!job && spec->key)
         job = archive_find_key(control, session->uid, spec->key);
+    int answered = !job && spec->key ? target_answered(call) : 0;
+    if (answered < 0) // it may have been run
+        return answered;
     *ret_new = job == NULL;
     if (job) {
         *ret_job = job;
@@ -45,11 +48,11 @@ static int spec_start(struct call *call, struct spec *spec, struct start *start,
     }
     if (control->stopping)
         return -ESHUTDOWN;
-    const char *trouble = control->history ? history_trouble(control->history) : control->store_trouble;
+    const char *trouble = archive_trouble(control, session_administers(session));
     if (control->refuses_undurable && trouble) {
         refusal->limit = "store";
-        snprintf(refusal->what, sizeof(refusal->what),
-                 "the history can't be written, and jobs without it are not taken: %.120s", trouble);
+        snprintf(refusal->what, sizeof(refusal->what), "jobs whose history can't be written are not taken: %.120s",
+                 trouble);
         return -EUSERS;
     }
     int r = runner_start(control->runner, spec, start, ret_job);

@@ -7,19 +7,31 @@
 #include "daemon/control/archive.h"
 #include "daemon/control/session.h"
 
+int target_answered(struct call *call) {
+    const struct control *control = call->session->control;
+    const char *why = control->history ? history_unread(control->history) : NULL;
+    if (!why)
+        return 0;
+    snprintf(call->refusal.what, sizeof(call->refusal.what), "the history can't be read now%s%s",
+             session_administers(call->session) ? ": " : "", session_administers(call->session) ? why : "");
+    return -EIO;
+}
+
+// Another's job in memory is looked for in the history, too: as one that nobody knows.
 static int find_id(struct call *call, const json_t *id, struct job **ret_job) {
     struct control *control = call->session->control;
     struct job *job = registry_find(control->registry, proto_int(id));
-    if (!job)
+    if (!job || !session_sees(call->session, job))
         job = archive_find(control, proto_int(id));
     if (job && session_sees(call->session, job)) {
         *ret_job = job;
         return 0;
     }
+    int r = target_answered(call);
+    if (r < 0)
+        return r;
     call->refusal.id = proto_int(id);
-    const char *trouble = control->history ? history_trouble(control->history) : NULL;
-    snprintf(call->refusal.what, sizeof(call->refusal.what), "no job %lld%s%.150s", (long long)proto_int(id),
-             trouble ? " is known now: the history has trouble: " : "", trouble ? trouble : "");
+    snprintf(call->refusal.what, sizeof(call->refusal.what), "no job %lld", (long long)proto_int(id));
     return -ENOENT;
 }
 
@@ -37,6 +49,9 @@ static int find_name(struct call *call, const char *name, struct job **ret_job) 
         *ret_job = job;
         return 0;
     }
+    int r = target_answered(call);
+    if (r < 0)
+        return r;
     snprintf(call->refusal.name, sizeof(call->refusal.name), "%s", name);
     snprintf(call->refusal.what, sizeof(call->refusal.what), "no job named %s", name);
     return -ENOENT;

@@ -5,9 +5,14 @@
 
 #include "daemon/control/call.h"
 
-// The one job of id or name. Returns 0 or -ENOENT with the refusal filled.
+// The one job of id or name. Returns 0, or with the refusal filled -ENOENT, or -EIO: the history, which may know it, can't
+// be read.
 int target_one(struct call *call, const json_t *params, struct job **ret_job);
 // Likewise one's own, to do with what its user may: -EPERM, with the refusal filled, where it is seen as an administrator.
 int target_own(struct call *call, const json_t *params, struct job **ret_job);
-// The jobs of id, name or ids: a new array of *ret_count, the caller's to free. Returns 0, -ENOENT or -ENOMEM.
+// The jobs of id, name or ids: a new array of *ret_count, the caller's to free. Returns 0, -ENOMEM or as target_one.
 int target_many(struct call *call, const json_t *params, struct job ***ret_jobs, size_t *ret_count);
+
+// Whether the history's last answer was one: 0, or -EIO with the refusal filled. Why is told to administrators only: it is
+// about the machine's files, and what happens to them.
+int target_answered(struct call *call);

@@ -102,7 +102,7 @@ int64_t history_bytes(const struct history *history); // what they take of the d
 
 char *history_output(const struct history *history, int64_t id, int stream); // where a larger one stands: the caller's
 
-// Reading: final jobs that are in the file and not forgotten. NULL: none such.
+// Reading: final jobs that are in the file and not forgotten. NULL: none such, if history_unread says nothing.
 struct history_job *history_find(struct history *history, int64_t id);
 struct history_job *history_find_name(struct history *history, uid_t owner, const char *name);
 struct history_job *history_find_key(struct history *history, uid_t owner, const char *key);
@@ -114,5 +114,6 @@ struct history_filter {
     char *const *labels; // names and values in turn, NULL at the end; or NULL
     int64_t before;      // ids below it; 0: all
 };
-// The ids of up to `max` jobs, newest first. Returns how many.
+// The ids of up to `max` jobs, newest first. Returns how many; where history_unread says something there may be more.
 size_t history_list(struct history *history, const struct history_filter *filter, int64_t *ids, size_t max);
+const char *history_unread(const struct history *history); // why the last of these was not answered, or NULL

@@ -15,6 +15,7 @@ struct history {
     struct forgotten *forgotten; // hash: still in the file, but not to be found
     int64_t reserved_job, reserved_event;
     bool was_troubled;
+    int unread; // result code of the last question, where that was not answered; else SQLITE_OK
     char trouble[160];
 };
 

@@ -17,6 +17,8 @@ char *history_output(const struct history *h, int64_t id, int stream) {
 // The thread looks all through a file that seems to be damaged, and moves it aside if it is.
 static void note_code(struct history *h, int code) {
     struct history_writer *w = &h->writer;
+    if (code != SQLITE_OK)
+        h->unread = code;
     if (!history_file_is_damaged(code))
         return;
     pthread_mutex_lock(&w->lock);
@@ -79,6 +81,8 @@ static struct history_job *read_row(struct history *h, sqlite3_stmt *statement) 
     struct history_job *job = history_row_job(statement);
     if (job)
         job_mend(job);
+    else
+        h->unread = SQLITE_NOMEM;
     if (job && (job->id <= 0 || job->id > ID_MAX || history_is_forgotten(h, job->id))) {
         history_job_free(job);
         return NULL;
@@ -91,6 +95,7 @@ static struct history_job *read_row(struct history *h, sqlite3_stmt *statement) 
 
 static sqlite3_stmt *ask(struct history *h, const char *sql) {
     sqlite3_stmt *statement = NULL;
+    h->unread = h->reader.db ? SQLITE_OK : SQLITE_CANTOPEN;
     if (h->reader.db)
         note_code(h, sqlite3_prepare_v2(h->reader.db, sql, -1, &statement, NULL));
     return statement; // NULL where that failed
@@ -98,6 +103,7 @@ static sqlite3_stmt *ask(struct history *h, const char *sql) {
 
 struct history_job *history_find(struct history *h, int64_t id) {
     struct history_file *f = &h->reader;
+    h->unread = SQLITE_OK;
     if (!f->find) // a page of a list asks it for each
         f->find = ask(h, "SELECT " HISTORY_COLUMNS " FROM job WHERE id = ? AND final AND expires > ?");
     sqlite3_bind_int64(f->find, 1, id);
@@ -171,4 +177,8 @@ size_t history_list(struct history *h, const struct history_filter *f, int64_t *
     }
     note_code(h, sqlite3_finalize(s));
     return count;
+}
+
+const char *history_unread(const struct history *h) {
+    return h->unread == SQLITE_OK ? NULL : sqlite3_errstr(h->unread);
 }

@@ -14,7 +14,7 @@ GUARD = 30.0  # seconds; a guard against a hang, never a measure
 ERRORS = {1: "not_found", 2: "permission_denied", 3: "conflict", 4: "limit_reached", 5: "shutting_down",
           6: "unsupported"}
 NOT_FOUND, PERMISSION_DENIED, CONFLICT, LIMIT_REACHED, SHUTTING_DOWN, UNSUPPORTED = range(1, 7)
-INVALID_PARAMS = -32602
+INVALID_PARAMS, INTERNAL_ERROR = -32602, -32603
 
 
 class RpcError(Exception):
