@@ -77,6 +77,19 @@ CHILD static void child_drop_caps(struct child_report *report) {
         child_fail(report, STAGE_IDENTITY, errno);
 }
 
+// In a copy of the daemon's memory the kernel makes that open to the user with the change where fs.suid_dumpable is 1 (proc(5)).
+// With another saved uid nobody of them can trace it yet (__ptrace_may_access); what then becomes the saved uid, too, leaves
+// the memory closed, as neither the effective uid changes nor a capability is gained (commit_creds).
+CHILD static int child_become(const struct plan *plan, bool undumps) {
+    const uid_t uid = plan->uid, same = (uid_t)-1;
+    if (!undumps)
+        return (int)syscall(SYS_setresuid, uid, uid, uid);
+    if (syscall(SYS_setresuid, uid, uid, same) < 0)
+        return -1;
+    syscall(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+    return (int)syscall(SYS_setresuid, same, same, uid);
+}
+
 // The raw calls change this process only; libc's would tell all threads of the daemon.
 CHILD static void child_identity(const struct plan *plan, const struct child_setup *setup,
                                  struct child_report *report) {
@@ -87,11 +100,8 @@ CHILD static void child_identity(const struct plan *plan, const struct child_set
     if (setup->resets_securebits && syscall(SYS_prctl, PR_SET_SECUREBITS, 0, 0, 0, 0) < 0)
         child_fail(report, STAGE_IDENTITY, errno);
     if (syscall(SYS_setgroups, plan->group_count, plan->groups) < 0 ||
-        syscall(SYS_setresgid, plan->gid, plan->gid, plan->gid) < 0 ||
-        syscall(SYS_setresuid, plan->uid, plan->uid, plan->uid) < 0)
+        syscall(SYS_setresgid, plan->gid, plan->gid, plan->gid) < 0 || child_become(plan, setup->undumps) < 0)
         child_fail(report, STAGE_IDENTITY, errno);
-    if (setup->undumps)
-        syscall(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
     if (setup->leaves_keyring) // one of its own; else the daemon's, which child_setup_privileges has made useless
         syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
 }

@@ -155,7 +155,7 @@ static enum spawn_way launch_way(const struct station *st, const struct plan *pl
 static int launch_spawn(struct station *st, struct launch *launch, struct tree_launch *tree) {
     struct child_setup setup = st->setup;
     enum spawn_way way = launch_way(st, &launch->plan);
-    setup.undumps = way == SPAWN_PLAIN;
+    setup.undumps = way == SPAWN_PLAIN && launch->plan.uid != 0;
     struct spawn spawn = {
         .way = way,
         .plan = &launch->plan,
