@@ -68,8 +68,8 @@ static size_t piece_point(json_t **chunks, int64_t offset, int stream, int64_t e
 }
 
 // One piece at the cursor, at most `limit` bytes and not beyond `end`. Returns its size; 0: it is to wait.
-static size_t piece_add(json_t **chunks, const struct spool *spool, const struct cursor *cursor, int stream,
-                        int64_t end, size_t limit, bool more, double at) {
+static size_t piece_add(json_t **chunks, struct spool *spool, const struct cursor *cursor, int stream, int64_t end,
+                        size_t limit, bool more, double at) {
     int64_t offset = cursor->next[stream];
     size_t size = MIN(limit, (size_t)(end - offset));
     // The budget's last bytes are less than a character may need: it comes whole with the next answer.
@@ -115,7 +115,7 @@ json_t *chunks_build(const struct job *job, struct cursor *cursor, size_t limit)
     double at;
     while (limit > 0 && chunks && json_array_size(chunks) < CHUNKS_MAX &&
            order_next(runner_order(job), cursor->next, total, &cursor->hint, &stream, &end, &at)) {
-        const struct spool *spool = runner_spool(job, stream);
+        struct spool *spool = runner_spool(job, stream);
         if (gap_skip(&gaps, spool, cursor, stream))
             continue;
         bool more = !runner_stream_eof(job, stream);
@@ -124,6 +124,8 @@ json_t *chunks_build(const struct job *job, struct cursor *cursor, size_t limit)
             end = MIN(end, spool_gap_after(spool, cursor->next[stream]));
         size_t n = cursor->bare ? piece_point(&chunks, cursor->next[stream], stream, end, at)
                                 : piece_add(&chunks, spool, cursor, stream, end, limit, more, at);
+        if (n == 0 && spool->is_unreadable)
+            continue; // over what is a gap now
         if (n == 0)
             break;
         cursor->next[stream] += (int64_t)n;

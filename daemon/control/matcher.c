@@ -67,10 +67,11 @@ bool matcher_feed(struct matcher *m, int stream, int64_t offset, const char *byt
 
 bool matcher_scan(struct matcher *m, const struct job *job) {
     for (int s = 0; s < STREAM_COUNT; s++) {
-        const struct spool *spool = runner_spool(job, s);
+        struct spool *spool = runner_spool(job, s);
         for (int64_t at = 0; at < spool->total;) {
             const char *bytes;
-            size_t n = spool_peek(spool, at, &bytes);
+            char piece[SPOOL_PIECE];
+            size_t n = spool_peek(spool, at, piece, &bytes);
             if (n > 0 && matcher_feed(m, s, at, bytes, n))
                 return true;
             at = n > 0 ? at + (int64_t)n : spool_skip_gap(spool, at);

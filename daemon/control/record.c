@@ -149,7 +149,7 @@ static json_t *result_record(const struct job *job) {
 
 // Output in the record: all that is kept where that fits, else the first and the last half of the budget, cut
 // between characters. `cut` names what lies between, whether it is kept or not.
-static void stream_inline(json_t **record, const struct spool *spool, int64_t inline_bytes) {
+static void stream_inline(json_t **record, struct spool *spool, int64_t inline_bytes) {
     int64_t gaps[2][2];
     int count = spool_gaps(spool, gaps);
     int64_t total = spool->total, head = total, tail = total;
@@ -184,7 +184,8 @@ static void stream_inline(json_t **record, const struct spool *spool, int64_t in
 }
 
 static json_t *stream_record(const struct job *job, int stream, int64_t inline_bytes) {
-    const struct spool *spool = runner_spool(job, stream);
+    struct spool *spool = runner_spool(job, stream);
+    bool was_unreadable = spool->is_unreadable;
     json_t *record = json_object();
     record_set(&record, "bytes", json_integer(spool->total));
     int64_t gaps[2][2];
@@ -196,7 +197,10 @@ static json_t *stream_record(const struct job *job, int stream, int64_t inline_b
     record_set(&record, "eof", json_boolean(runner_stream_eof(job, stream)));
     if (inline_bytes > 0)
         stream_inline(&record, spool, inline_bytes);
-    return record;
+    if (was_unreadable == spool->is_unreadable)
+        return record;
+    json_decref(record); // what it says is kept was not to be had
+    return stream_record(job, stream, inline_bytes);
 }
 
 static json_t *argv_record(const struct spec *spec) {

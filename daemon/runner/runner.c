@@ -293,7 +293,7 @@ int runner_share(struct job *job) {
     return r;
 }
 
-const struct spool *runner_spool(const struct job *job, int stream) {
+struct spool *runner_spool(const struct job *job, int stream) {
     return run_of(job)->pipes[stream].spool;
 }
 

@@ -154,7 +154,7 @@ int runner_adopt(struct runner *runner, struct kept_job *record, struct spec *sp
                  struct job **ret_job);
 void runner_adopted(struct runner *runner); // all of them
 
-const struct spool *runner_spool(const struct job *job, int stream);
+struct spool *runner_spool(const struct job *job, int stream);
 const struct order *runner_order(const struct job *job);
 bool runner_stream_eof(const struct job *job, int stream);
 const struct runner_stats *runner_stats(const struct runner *runner);

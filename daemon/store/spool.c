@@ -48,9 +48,7 @@ static void spool_drop_file(struct spool *s) {
 }
 
 void spool_done(struct spool *s) {
-    if (s->path && s->map)
-        munmap(s->map, s->map_size);
-    else if (s->host)
+    if (s->host)
         spool_drop_file(s);
     if (s->small && s->host)
         spool_account(s, -s->stored);
@@ -69,30 +67,21 @@ static void spool_lose(struct spool *s) {
     s->file = 0;
 }
 
-static void spool_map_path(struct spool *s, const char *path) {
+static void spool_stand(struct spool *s, const char *path) {
     struct stat st = {0};
-    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    size_t used = used_bytes(s);
-    char *map = MAP_FAILED;
-    s->map = NULL;
-    if (fd >= 0 && fstat(fd, &st) == 0 && (size_t)st.st_size >= used && used > 0)
-        map = mmap(NULL, used, PROT_READ, MAP_SHARED, fd, 0);
-    s->path = map == MAP_FAILED ? NULL : strdup(path);
-    if (!s->path) {
-        if (map != MAP_FAILED)
-            munmap(map, used);
+    s->path = strdup(path);
+    if (!s->path)
         spool_lose(s);
-        return;
-    }
-    s->map = map;
-    s->map_size = used;
+    else
+        s->is_unreadable = lstat(path, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size < (off_t)used_bytes(s) ||
+                           st.st_size == 0;
 }
 
 void spool_load(struct spool *s, char *data, size_t size, const char *path) {
     s->sealed = true;
     if (path) {
         free(data);
-        spool_map_path(s, path);
+        spool_stand(s, path);
     } else if (data && size >= used_bytes(s)) {
         s->small = data;
     } else {
@@ -104,20 +93,21 @@ void spool_load(struct spool *s, char *data, size_t size, const char *path) {
 size_t spool_image(const struct spool *s, const char **ret_data, char **ret_path) {
     *ret_data = s->small ? s->small : s->map;
     *ret_path = s->path ? strdup(s->path) : s->map && s->file ? spool_host_file(s->host, s->file) : NULL;
-    return *ret_data ? used_bytes(s) : 0;
+    return *ret_data || s->path ? used_bytes(s) : 0;
 }
 
 void spool_move(struct spool *s, const char *path) {
     if (!s->map || s->path)
         return;
     spool_drop_file(s);
-    spool_map_path(s, path);
+    spool_stand(s, path);
 }
 
 void spool_resume(struct spool *s, struct spool_host *host) {
     s->host = host;
     s->map = s->small = s->path = NULL;
     s->allocated = s->map_size = 0;
+    s->is_unreadable = false;
     if (s->file == 0)
         return;
     struct stat st = {0};
@@ -289,6 +279,11 @@ void spool_commit(struct spool *s, size_t size) {
 
 int spool_gaps(const struct spool *s, int64_t gaps[2][2]) {
     int n = 0;
+    if (s->is_unreadable) {
+        gaps[0][0] = 0;
+        gaps[0][1] = s->total;
+        return s->total > 0;
+    }
     int64_t end = MAX(s->stored - s->tail_bytes, s->head_bytes);
     if (s->stored > s->head_bytes && end > s->head_bytes) {
         gaps[n][0] = s->head_bytes;
@@ -312,7 +307,7 @@ static int64_t ring_start(const struct spool *s) {
 }
 
 int64_t spool_skip_gap(const struct spool *s, int64_t offset) {
-    if (offset >= s->stored)
+    if (offset >= s->stored || s->is_unreadable)
         return s->total;
     if (offset >= s->head_bytes && offset < ring_start(s))
         offset = ring_start(s);
@@ -324,32 +319,52 @@ int64_t spool_gap_after(const struct spool *s, int64_t offset) {
     return before_ring ? MIN(s->head_bytes, s->stored) : s->stored;
 }
 
-size_t spool_peek(const struct spool *s, int64_t offset, const char **ret_data) {
-    if (offset < 0 || offset >= s->stored || (offset >= s->head_bytes && offset < ring_start(s)))
-        return 0;
-    const char *image = s->small ? s->small : s->map;
-    if (!image)
+// How many bytes lie together from the offset on, and where in the file; 0 in a gap or at the end.
+static size_t spool_extent(const struct spool *s, int64_t offset, int64_t *ret_place) {
+    if (offset < 0 || offset >= s->stored || s->is_unreadable || (offset >= s->head_bytes && offset < ring_start(s)))
         return 0;
     int64_t at = place(s, offset), end = s->stored;
     if (offset < s->head_bytes)
         end = MIN(end, s->head_bytes);
     else
         end = MIN(end, offset + s->head_bytes + s->ring_bytes - at);
-    *ret_data = image + at;
+    *ret_place = at;
     return (size_t)(end - offset);
 }
 
-size_t spool_read(const struct spool *s, int64_t offset, char *data, size_t max) {
-    size_t done = 0;
-    const char *from;
-    while (done < max) {
-        size_t n = MIN(spool_peek(s, offset + (int64_t)done, &from), max - done);
-        if (n == 0)
-            break;
-        memcpy(data + done, from, n);
+static size_t spool_copy(const struct spool *s, int fd, int64_t at, char *data, size_t size) {
+    const char *image = s->small ? s->small : s->map;
+    ssize_t n = 0;
+    if (image)
+        memcpy(data, image + at, size);
+    else
+        n = pread(fd, data, size, (off_t)at);
+    return image ? size : (size_t)MAX(n, 0);
+}
+
+static int spool_file(const struct spool *s) {
+    return s->path ? open(s->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
+}
+
+size_t spool_read(struct spool *s, int64_t offset, char *data, size_t max) {
+    _cleanup_close_ int fd = spool_file(s);
+    size_t done = 0, n = 1;
+    while (done < max && n > 0) {
+        int64_t at;
+        size_t together = MIN(spool_extent(s, offset + (int64_t)done, &at), max - done);
+        n = together > 0 ? spool_copy(s, fd, at, data + done, together) : 0;
+        s->is_unreadable |= n == 0 && together > 0;
         done += n;
     }
     return done;
+}
+
+size_t spool_peek(struct spool *s, int64_t offset, char piece[SPOOL_PIECE], const char **ret_data) {
+    const char *image = s->small ? s->small : s->map;
+    int64_t at;
+    size_t together = spool_extent(s, offset, &at);
+    *ret_data = image ? image + at : piece;
+    return image || together == 0 ? together : spool_read(s, offset, piece, MIN(together, (size_t)SPOOL_PIECE));
 }
 
 void spool_seal(struct spool *s) {

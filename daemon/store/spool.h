@@ -28,9 +28,10 @@ struct spool {
     size_t map_size, allocated;
     uint64_t file; // number of the file, 0: none
     bool sealed;
-    bool shared; // somebody reads the file: its layout stays as it is
-    char *small; // owned: the file's bytes in memory, of a sealed log that is short
-    char *path;  // owned: of a log that stands in the history: its file there
+    bool shared;        // somebody reads the file: its layout stays as it is
+    bool is_unreadable; // its `path` did not give what should be there: all of it is a gap
+    char *small;        // owned: the file's bytes in memory, of a sealed log that is short
+    char *path;         // owned: of a log that stands in the history: its file there, read when it is asked for
 };
 
 // A directory for logs: `path` itself where it is on a tmpfs, else one made in /dev/shm where that is one, else `path`.
@@ -55,7 +56,7 @@ void spool_init(struct spool *spool, struct spool_host *host, int64_t head, int6
 void spool_resume(struct spool *spool, struct spool_host *host);
 // In it: where the next byte goes, as spool_room says. NULL: not into the file.
 // A log of the history: by its numbers, and what is kept of it in memory (taken over) or in a file. Where what should be
-// there is not, it is a gap.
+// there is not, it is a gap. The file is not mapped: one that is cut short, or on a bad disk, would end whoever reads it.
 void spool_load(struct spool *spool, char *data, size_t size, const char *path);
 // What is kept of a sealed log, as it stands in its file: how many bytes, where (NULL: nothing), and the file's path (the
 // caller's; NULL: none).
@@ -80,10 +81,12 @@ int spool_gaps(const struct spool *spool, int64_t gaps[2][2]);
 int64_t spool_skip_gap(const struct spool *spool, int64_t offset);
 // Where the stored bytes from `offset`, one of them, end: at a gap or at the end.
 int64_t spool_gap_after(const struct spool *spool, int64_t offset);
-// Bytes at `offset`, as many as lie together (at most to the next gap or the ring's seam); 0 in a gap or at the end.
-size_t spool_peek(const struct spool *spool, int64_t offset, const char **ret_data);
+// Bytes at `offset`, as many as lie together (at most to the next gap or the ring's seam); 0 in a gap or at the end. Of a log
+// in the history no more than SPOOL_PIECE, read into `piece`; 0: it can't be read, and is a gap from now on.
+enum { SPOOL_PIECE = 16384 };
+size_t spool_peek(struct spool *spool, int64_t offset, char piece[SPOOL_PIECE], const char **ret_data);
 // Copies up to `max` bytes from `offset` on, over the seam but not over a gap. Returns how many.
-size_t spool_read(const struct spool *spool, int64_t offset, char *data, size_t max);
+size_t spool_read(struct spool *spool, int64_t offset, char *data, size_t max);
 
 // Makes the file now, whose layout (head_bytes, ring_bytes) stays as it is from here on: where no more is to be had the
 // log ends. For those who read it by spool_open. Returns 0 or a negative errno; -EOPNOTSUPP: nothing is kept at all.
@@ -94,7 +97,7 @@ int spool_open(const struct spool *spool);
 // A read-only descriptor of what a sealed log keeps, one range after another: *ret_count extents [start, end).
 // Or a negative errno; -EFBIG: its ring, which must be copied, is larger than SPOOL_COPY_MAX.
 enum { SPOOL_COPY_MAX = 16 * 1024 * 1024 };
-int spool_export(const struct spool *spool, int64_t extents[2][2], int *ret_count);
+int spool_export(struct spool *spool, int64_t extents[2][2], int *ret_count);
 
 // Nothing more will come: what it did not use is given back.
 void spool_seal(struct spool *spool);

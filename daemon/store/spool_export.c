@@ -7,14 +7,15 @@
 #include "daemon/store/spool_host.h"
 
 // What is kept as a file of its own, in order. Returns its descriptor, written and still writable.
-static int spool_copy(const struct spool *s, int64_t extents[2][2], int count) {
+static int spool_extract(struct spool *s, int64_t extents[2][2], int count) {
     _cleanup_close_ int fd = memfd_create("output", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0)
         return -errno;
     for (int i = 0; i < count; i++)
         for (int64_t at = extents[i][0]; at < extents[i][1];) {
             const char *data;
-            size_t n = MIN(spool_peek(s, at, &data), (size_t)(extents[i][1] - at));
+            char piece[SPOOL_PIECE];
+            size_t n = MIN(spool_peek(s, at, piece, &data), (size_t)(extents[i][1] - at));
             ssize_t written = n > 0 ? write(fd, data, n) : -1;
             if (written < 0)
                 return n > 0 ? -errno : -EIO;
@@ -25,7 +26,7 @@ static int spool_copy(const struct spool *s, int64_t extents[2][2], int count) {
     return TAKE_FD(fd);
 }
 
-int spool_export(const struct spool *s, int64_t extents[2][2], int *ret_count) {
+int spool_export(struct spool *s, int64_t extents[2][2], int *ret_count) {
     int count = 0;
     int64_t kept = 0;
     for (int64_t at = spool_skip_gap(s, 0); at < s->total; at = spool_skip_gap(s, extents[count++][1])) {
@@ -35,11 +36,11 @@ int spool_export(const struct spool *s, int64_t extents[2][2], int *ret_count) {
         kept += end - at;
     }
     *ret_count = count;
-    if (s->map && count == 1 && extents[0][0] == 0) // head and first lap of the ring: places are offsets
+    if ((s->map || s->path) && count == 1 && extents[0][0] == 0) // head and first lap of the ring: places are offsets
         return s->path ? open(s->path, O_RDONLY | O_CLOEXEC) : spool_host_open(s->host, s->file, O_RDONLY);
     if (kept > SPOOL_COPY_MAX)
         return -EFBIG;
-    _cleanup_close_ int fd = spool_copy(s, extents, count);
+    _cleanup_close_ int fd = spool_extract(s, extents, count);
     if (fd < 0)
         return fd;
     char path[32];

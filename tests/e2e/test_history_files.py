@@ -129,6 +129,34 @@ def test_outputs_that_nobody_knows_go(daemon, client):
 
 
 @daemon_test
+def test_an_output_that_is_cut_short_is_a_gap(daemon, client):
+    """Of a job that memory has, and of one that is read from the history."""
+    worker = daemon.worker
+    jobs = [client.run(["seq", "1", "20000"]) for _ in range(4)]
+    at_rest(client)
+    total = jobs[0]["stdout"]["bytes"]
+    for job in jobs:
+        client.call("job.output", id=job["id"])
+        os.truncate(os.path.join(daemon.state, "output", f"{job['id']}.1"), 4096)
+    whole, pieces, text, file = (job["id"] for job in jobs)
+    out = client.call("job.status", id=whole, inline_bytes=1 << 20)["job"]["stdout"]
+    assert (out["gaps"], out["data"], out["cut"]) == ([[0, total]], "", [0, total]), out
+    answer = client.call("job.output", id=pieces, limit_bytes=1 << 20)
+    assert "".join(chunk["data"] for chunk in answer["chunks"]) == "".join(f"{i}\n" for i in range(1, 20001))[:4096]
+    assert answer["gaps"] == [{"stream": "stdout", "start": 4096, "end": total}] and answer["eof"], answer["gaps"]
+    assert client.call("job.wait", ids=[text], until={"text": "20000"})["matched"] is False
+    client.call("job.output", id=file, stream="stdout", fd=True)
+    for fd in client.take_fds():
+        with os.fdopen(fd, "rb") as stream:
+            assert len(stream.read()) == 4096
+    assert daemon.worker == worker, "it lives"
+    daemon.terminate()
+    with again(daemon.directory) as second:
+        out = second.client().call("job.status", id=whole, inline_bytes=1 << 20)["job"]["stdout"]
+        assert (out["gaps"], out["bytes"]) == ([[0, total]], total), out
+
+
+@daemon_test
 def test_damaged_files_do_not_pile_up(daemon, client):
     client.run(["true"])
     daemon.terminate()
