@@ -52,7 +52,7 @@ static void check_gaps(const struct spool *spool, int64_t gaps[2][2], int count)
 
 // Every offset is either in a gap or read back as it was written. While the log is written the ring may hold more than
 // the budget, so a byte in a gap may still be there, but never a wrong one.
-static void check_bytes(const struct spool *spool, int64_t gaps[2][2], int count) {
+static void check_bytes(struct spool *spool, int64_t gaps[2][2], int count) {
     for (int64_t o = 0; o < spool->total; o++) {
         char byte;
         bool in_gap = false, there = spool_read(spool, o, &byte, 1) == 1;
@@ -70,7 +70,7 @@ static void check_bytes(const struct spool *spool, int64_t gaps[2][2], int count
     }
 }
 
-static void check(const struct spool *spool) {
+static void check(struct spool *spool) {
     int64_t gaps[2][2];
     int count = spool_gaps(spool, gaps);
     check_gaps(spool, gaps, count);
