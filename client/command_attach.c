@@ -5,6 +5,7 @@
 #include "client/exit_code.h"
 #include "client/following.h"
 #include "client/outcome.h"
+#include "client/print.h"
 
 static int attach_job(struct client *client, const char *word) {
     json_t *answer = NULL, *job = NULL;
@@ -14,7 +15,10 @@ static int attach_job(struct client *client, const char *word) {
     json_decref(answer);
     if (r != 0)
         return r == FOLLOWING_DETACHED ? 0 : -1;
-    outcome_tell(job);
+    if (client->json)
+        print_json(job);
+    else
+        outcome_tell(job);
     int code = exit_code(job);
     json_decref(job);
     return code;
@@ -37,7 +41,8 @@ const struct command command_attach = {
     "joins a job: its output here, this terminal or stdin to it, until it ends or one detaches",
     "A job with a terminal (supctl start -t) is driven from this one, and Ctrl-] d detaches: the job runs on. Of any\n"
     "other job the output is shown, stdin goes to one that takes it (--stdin stream), and Ctrl-C detaches.\n"
-    "Leaves with the job's exit code, or 0 after detaching.\n",
+    "Leaves with the job's exit code, or 0 after detaching. With --json its final record is printed instead of its "
+    "output.\n",
     NULL,
     false,
     EXIT_CANNOT,

@@ -14,7 +14,12 @@
 #include "common/util.h"
 
 static const int forwarded[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH};
-enum { FORWARDED = sizeof(forwarded) / sizeof(forwarded[0]), ATTACH_TAIL = 16384, REJOINS_MAX = 20 };
+enum {
+    FORWARDED = sizeof(forwarded) / sizeof(forwarded[0]),
+    ATTACH_TAIL = 16384,
+    REJOINS_MAX = 20,
+    RECORD_INLINE = 256 * 1024
+};
 
 struct following {
     struct client *client;
@@ -182,7 +187,10 @@ static void on_lost(void *data) {
 static const struct call_listener following_listener = {on_answer, on_notification, on_lost};
 
 static void following_wait(struct following *f) {
-    f->request = call_post(f->call, "job.wait", json_pack("{s:I}", "id", f->id));
+    json_t *params = json_pack("{s:I}", "id", f->id);
+    if (f->client->json)
+        json_object_set_new(params, "inline_bytes", json_integer(RECORD_INLINE));
+    f->request = call_post(f->call, "job.wait", params);
     f->answered = false;
 }
 
@@ -235,7 +243,8 @@ static int following_end(struct following *f, json_t **ret_job) {
 static void following_filter(struct output *output, int stream, double at, const char *bytes, size_t size) {
     struct following *f = output->data;
     screen_saw(&f->screen, bytes, size);
-    output_write(output, stream, bytes, size);
+    if (!f->client->json) // it is shown in the record instead
+        output_write(output, stream, bytes, size);
 }
 
 static void following_begin(struct following *f) {
@@ -310,7 +319,8 @@ static void following_find(struct following *f) {
 
 static int following_leave(struct following *f) {
     const char *undo = f->pty && isatty(STDOUT_FILENO) ? screen_leave(&f->screen) : "";
-    printf("%s%s", undo, f->pty ? "\n" : "");
+    if (!f->client->json)
+        printf("%s%s", undo, f->pty ? "\n" : "");
     if (f->lost)
         print_error("detached from job %lld: no supd answers", (long long)f->id);
     else

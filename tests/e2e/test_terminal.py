@@ -1,5 +1,6 @@
 """supctl run -t, attach and resize, at a terminal."""
 
+import json
 import os
 import shutil
 import signal
@@ -206,6 +207,15 @@ def test_attach_without_a_terminal(daemon, client):
     done = daemon.supctl("attach", "piped", input=b"words\n")
     assert done.returncode == 4, done
     assert b"got words\r\n" in done.stdout, done.stdout
+
+
+@daemon_test
+def test_attach_prints_the_record_instead(daemon, client):
+    client.start(["sh", "-c", "read a; echo got $a; exit 4"], name="piped", stdin="stream")
+    done = daemon.supctl("attach", "--json", "piped", input=b"words\n")
+    record, = map(json.loads, done.stdout.splitlines())
+    assert done.returncode == record["result"]["exit_code"] == 4, done
+    assert record["stdout"]["data"] == "got words\n", record
 
 
 @daemon_test
