@@ -48,6 +48,7 @@ static void call_answer(struct call *call, int64_t id, json_t *message) {
         call->sync_id = 0;
         call->sync_result = json_incref(result);
         *call->sync_fault = fault;
+        stream_read(call->stream, false); // what came behind it is told behind it
     } else if (call->listener) {
         call->listener->answer(id, result, &fault, call->data);
     }
@@ -144,6 +145,10 @@ int call_renew(struct call *call, int fd) {
     return r;
 }
 
+bool call_is_lost(const struct call *call) {
+    return call->is_lost;
+}
+
 struct ev_loop *call_loop(struct call *call) {
     return call->loop;
 }
@@ -212,6 +217,7 @@ int call_sync(struct call *call, const char *method, json_t *params, json_t **re
     while (call->sync_id != 0 && !call->is_lost)
         ev_run(call->loop, EVRUN_ONCE);
     call->sync_fault = NULL;
+    stream_read(call->stream, true);
     if (call->sync_id != 0) {
         call->sync_id = 0;
         snprintf(fault->text, sizeof(fault->text), "supd closed the connection");

@@ -28,6 +28,7 @@ int call_new(int fd, struct call **ret_call);
 void call_free(struct call *call);
 // Goes on over another connection, which is taken over likewise; what was posted before is not answered any more.
 int call_renew(struct call *call, int fd);
+bool call_is_lost(const struct call *call); // its connection has ended
 struct ev_loop *call_loop(struct call *call);
 
 // Who is told of posted calls' answers and of notifications. Borrowed; NULL: nobody.

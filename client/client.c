@@ -19,7 +19,7 @@ enum {
     OPTION_VERSION,
     OPTION_HELP
 };
-enum { RECONNECT_WAITS = 200, RECONNECT_TOLD = 20 };
+enum { RECONNECT_WAITS = 200, RECONNECT_TOLD = 20, CALL_TRIES = 20 };
 #define RECONNECT_PAUSE 0.05 // seconds
 
 static const struct argument common_arguments[] = {
@@ -141,6 +141,22 @@ int client_reconnect(struct client *client, bool (*over)(void *data), void *data
         client_pause(client, over, data);
     }
     return call_renew(client->call, fd) < 0 ? -1 : 0;
+}
+
+int client_call_again(struct client *client, const char *method, json_t *params, json_t **ret_result) {
+    struct call_fault fault = {.text = "supd closed the connection"};
+    bool again = true;
+    int r = -1;
+    for (int tries = 0; r < 0 && again && tries < CALL_TRIES; tries++) {
+        if (call_is_lost(client->call) && client_reconnect(client, NULL, NULL) < 0)
+            break;
+        r = call_sync(client->call, method, json_incref(params), ret_result, &fault);
+        again = fault.code == 0 && call_is_lost(client->call); // else it is refused
+    }
+    json_decref(params);
+    if (r < 0)
+        print_error("%s: %s", client->command->name, fault.text);
+    return r;
 }
 
 int client_call(struct client *client, const char *what, const char *method, json_t *params, json_t **ret_result) {

@@ -20,7 +20,6 @@ static const struct argument events_arguments[] = {
 struct watching {
     const struct client *client;
     json_t *params; // owned: since is the last that was shown
-    bool lost;
 };
 
 static void on_answer(int64_t id, json_t *result, const struct call_fault *fault, void *data) {
@@ -72,7 +71,6 @@ static void on_notification(const char *method, json_t *params, void *data) {
 }
 
 static void on_lost(void *data) {
-    ((struct watching *)data)->lost = true;
 }
 
 static const struct call_listener events_listener = {on_answer, on_notification, on_lost};
@@ -99,14 +97,11 @@ static int events_watch(struct client *client, json_t *params) {
         call_listen(client->call, &events_listener, &watching);
     while (r == 0) {
         json_t *answer = NULL;
-        watching.lost = false;
-        r = client_call(client, "events", "event.subscribe", json_deep_copy(params), &answer);
+        r = client_call_again(client, "event.subscribe", json_deep_copy(params), &answer);
         watching_reached(&watching, json_object_get(answer, "seq"));
         json_decref(answer);
-        while (r == 0 && !watching.lost)
+        while (r == 0 && !call_is_lost(client->call))
             ev_run(call_loop(client->call), EVRUN_ONCE);
-        if (r == 0 && (r = client_reconnect(client, NULL, NULL)) < 0)
-            print_error("events: supd closed the connection");
     }
     json_decref(params);
     return r;

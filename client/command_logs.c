@@ -9,7 +9,16 @@
 #include "common/units.h"
 #include "common/util.h"
 
-enum { LOGS_FOLLOW = 1, LOGS_LINES, LOGS_STDOUT, LOGS_STDERR, LOGS_TIMESTAMPS, LOGS_SINCE, LOGS_PAGE = 1 << 20 };
+enum {
+    LOGS_FOLLOW = 1,
+    LOGS_LINES,
+    LOGS_STDOUT,
+    LOGS_STDERR,
+    LOGS_TIMESTAMPS,
+    LOGS_SINCE,
+    LOGS_PAGE = 1 << 20,
+    LOGS_TRIES = 20
+};
 
 static const struct argument logs_arguments[] = {
     {"f,follow", NULL, "go on until the job's output ends", LOGS_FOLLOW},
@@ -32,7 +41,7 @@ struct logs {
     json_t *stored; // {stdout, stderr}: where what was stored at the start ends
     json_t *next;   // {stdout, stderr}
     json_t *extents;
-    bool eof, lost;
+    bool eof, failed;
 };
 
 static void on_line(void *data, int stream, const char *bytes, size_t size) {
@@ -48,6 +57,15 @@ static void logs_filter(struct output *output, int stream, double at, const char
         lines_take(&logs->lines, stream, at, bytes, size);
     else
         output_write(output, stream, bytes, size);
+}
+
+static void on_gap(void *data, int stream, int64_t start, int64_t end) {
+    output_gap(stream, start, end);
+}
+
+// Of the last lines only those gaps are told that lie within what is shown.
+static void logs_gap(struct output *output, int stream, int64_t start, int64_t end) {
+    lines_gap(&((struct logs *)output->data)->lines, stream, start, end);
 }
 
 static bool logs_reached(const struct logs *logs, const char *stream) {
@@ -77,12 +95,12 @@ static void on_notification(const char *method, json_t *params, void *data) {
 }
 
 static void on_lost(void *data) {
-    ((struct logs *)data)->lost = true;
+    ((struct logs *)data)->failed = true;
 }
 
 static const struct call_listener logs_listener = {on_answer, on_notification, on_lost};
 
-static int logs_call(struct logs *logs, json_t **ret_answer) {
+static json_t *logs_params(const struct logs *logs) {
     json_t *offset = json_object();
     const char *key;
     json_t *value;
@@ -90,10 +108,13 @@ static int logs_call(struct logs *logs, json_t **ret_answer) {
         if (json_is_integer(value))
             json_object_set(offset, key, value);
     }
-    return client_call(logs->client, "logs", "job.output",
-                       json_pack("{s:O,s:s,s:o,s:b,s:i}", "id", logs->id, "stream", logs->stream, "offset", offset,
-                                 "follow", logs->follow, "limit_bytes", LOGS_PAGE),
-                       ret_answer);
+    return json_pack("{s:O,s:s,s:o,s:b,s:i}", "id", logs->id, "stream", logs->stream, "offset", offset, "follow",
+                     logs->follow, "limit_bytes", LOGS_PAGE);
+}
+
+// What comes next, from what was shown last.
+static int logs_call(struct logs *logs, json_t **ret_answer) {
+    return client_call_again(logs->client, "job.output", logs_params(logs), ret_answer);
 }
 
 static int logs_pages(struct logs *logs) {
@@ -111,25 +132,16 @@ static int logs_pages(struct logs *logs) {
     return 0;
 }
 
-// Where the connection was lost it goes on from what was shown last.
 static int logs_follow(struct logs *logs) {
-    struct call *call = logs->client->call;
-    call_listen(call, &logs_listener, logs);
     while (!logs->eof && !logs->output.last_error) {
         json_t *answer = NULL;
-        if (logs->lost && client_reconnect(logs->client, NULL, NULL) < 0) {
-            print_error("logs: supd closed the connection");
-            return -1;
-        }
-        logs->lost = false;
         if (logs_call(logs, &answer) < 0)
             return -1;
         logs_take(logs, answer);
         json_decref(answer);
-        while (!logs->eof && !logs->lost && !logs->output.last_error)
-            ev_run(call_loop(call), EVRUN_ONCE);
+        while (!logs->eof && !call_is_lost(logs->client->call) && !logs->output.last_error)
+            ev_run(call_loop(logs->client->call), EVRUN_ONCE);
     }
-    call_listen(call, NULL, NULL);
     return 0;
 }
 
@@ -146,7 +158,7 @@ static bool logs_are_plain(const struct logs *logs, const json_t *job) {
 static void on_stored(int64_t id, json_t *result, const struct call_fault *fault, void *data) {
     struct logs *logs = data;
     struct ancillary descriptors = call_take(logs->client->call);
-    logs->lost = !result || stored_open(&logs->output.stored, NULL, &descriptors) < 0;
+    logs->failed = !result || stored_open(&logs->output.stored, NULL, &descriptors) < 0;
     ancillary_close(&descriptors);
     logs->extents = json_incref(json_object_get(result, "extents"));
     logs->eof = true;
@@ -163,11 +175,11 @@ static int logs_by_descriptor(struct logs *logs) {
     call_listen(logs->client->call, &listener, logs);
     call_post(logs->client->call, "job.output",
               json_pack("{s:O,s:s,s:b}", "id", logs->id, "stream", is_err ? "stderr" : "stdout", "fd", 1));
-    while (!logs->eof && !logs->lost)
+    while (!logs->eof && !logs->failed)
         ev_run(call_loop(logs->client->call), EVRUN_ONCE);
     call_listen(logs->client->call, NULL, NULL);
-    if (logs->lost) { // what is in between passes none on, or there is too much to be copied
-        logs->lost = logs->eof = false;
+    if (logs->failed) { // what is in between passes none on, or there is too much to be copied
+        logs->failed = logs->eof = false;
         return 1;
     }
     return output_extents(&logs->output, is_err, logs->extents,
@@ -176,7 +188,12 @@ static int logs_by_descriptor(struct logs *logs) {
 
 static int logs_read(struct logs *logs, bool plain) {
     int r = plain ? logs_by_descriptor(logs) : 1;
-    return r <= 0 ? r : logs->follow ? logs_follow(logs) : logs_pages(logs);
+    if (r > 0) {
+        call_listen(logs->client->call, &logs_listener, logs);
+        r = logs->follow ? logs_follow(logs) : logs_pages(logs);
+        call_listen(logs->client->call, NULL, NULL);
+    }
+    return r;
 }
 
 static int logs_print(struct logs *logs, const char *word) {
@@ -192,6 +209,7 @@ static int logs_print(struct logs *logs, const char *word) {
     json_decref(answer);
     output_init(&logs->output, logs->client->call, logs);
     logs->output.filter = logs_filter;
+    logs->output.gap = logs_gap;
     int r = logs_read(logs, plain);
     if (r == 0 && output_drain(&logs->output) == 0)
         lines_release(&logs->lines, true);
@@ -233,7 +251,8 @@ static int logs_option(struct logs *logs, int id, const char *value) {
 }
 
 static int logs_run(struct client *client) {
-    struct logs logs = {.client = client, .stream = "both", .lines = {.keep = -1, .emit = on_line, .data = &logs}};
+    struct logs logs = {
+        .client = client, .stream = "both", .lines = {.keep = -1, .emit = on_line, .gap = on_gap, .data = &logs}};
     const char *value;
     int id, count, r = 0;
     while (r == 0 && (id = client_option(client, &value)) != ARGUMENTS_END)

@@ -10,27 +10,59 @@
 struct line {
     struct line *prev, *next;
     int stream;
+    bool is_gap;
+    int64_t start, end; // of a gap
     size_t size;
     char bytes[];
 };
 
+static void lines_drop(struct lines *lines, struct line *line) {
+    DL_DELETE(lines->kept, line);
+    lines->kept_count -= !line->is_gap;
+    free(line);
+}
+
+// The first line, and the gaps of its stream before it.
 static void lines_drop_first(struct lines *lines) {
-    struct line *first = lines->kept;
-    DL_DELETE(lines->kept, first);
-    lines->kept_count--;
-    free(first);
+    struct line *first = lines->kept, *gap, *next;
+    while (first->is_gap)
+        first = first->next;
+    DL_FOREACH_SAFE(lines->kept, gap, next) {
+        if (gap == first)
+            break;
+        if (gap->stream == first->stream)
+            lines_drop(lines, gap);
+    }
+    lines_drop(lines, first);
+}
+
+static struct line *lines_add(struct lines *lines, int stream, size_t size) {
+    struct line *line = malloc(sizeof(*line) + size);
+    if (!line)
+        return NULL;
+    *line = (struct line){.stream = stream, .size = size};
+    DL_APPEND(lines->kept, line);
+    return line;
 }
 
 static void lines_keep(struct lines *lines, int stream, const char *bytes, size_t size) {
-    struct line *line = malloc(sizeof(*line) + size);
+    struct line *line = lines_add(lines, stream, size);
     if (!line)
         return;
-    line->stream = stream;
-    line->size = size;
     memcpy(line->bytes, bytes, size);
-    DL_APPEND(lines->kept, line);
     if (++lines->kept_count > lines->keep)
         lines_drop_first(lines);
+}
+
+void lines_gap(struct lines *lines, int stream, int64_t start, int64_t end) {
+    struct line *gap = lines->keep < 0 ? NULL : lines_add(lines, stream, 0);
+    if (!gap) {
+        lines->gap(lines->data, stream, start, end);
+        return;
+    }
+    gap->is_gap = true;
+    gap->start = start;
+    gap->end = end;
 }
 
 static void lines_end_line(struct lines *lines, int stream) {
@@ -72,14 +104,18 @@ void lines_release(struct lines *lines, bool is_end) {
             lines_end_line(lines, stream);
     lines->keep = -1;
     while (lines->kept) {
-        lines->emit(lines->data, lines->kept->stream, lines->kept->bytes, lines->kept->size);
-        lines_drop_first(lines);
+        const struct line *line = lines->kept;
+        if (line->is_gap)
+            lines->gap(lines->data, line->stream, line->start, line->end);
+        else
+            lines->emit(lines->data, line->stream, line->bytes, line->size);
+        lines_drop(lines, lines->kept);
     }
 }
 
 void lines_done(struct lines *lines) {
     while (lines->kept)
-        lines_drop_first(lines);
+        lines_drop(lines, lines->kept);
     buffer_done(&lines->partial[0]);
     buffer_done(&lines->partial[1]);
 }

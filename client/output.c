@@ -47,7 +47,7 @@ static int output_stream(const json_t *piece) {
     return name && streq(name, "stderr");
 }
 
-static void output_gap(int stream, int64_t start, int64_t end) {
+void output_gap(int stream, int64_t start, int64_t end) {
     if (start < end)
         print_error("%s: %lld bytes are not kept (from %lld to %lld)", stream ? "stderr" : "stdout",
                     (long long)(end - start), (long long)start, (long long)end);
@@ -77,8 +77,12 @@ static void output_piece(struct output *output, const json_t *piece) {
         return;
     }
     if (!data) {
-        output_gap(output_stream(piece), json_integer_value(json_object_get(piece, "start")),
-                   json_integer_value(json_object_get(piece, "end")));
+        int64_t start = json_integer_value(json_object_get(piece, "start")),
+                end = json_integer_value(json_object_get(piece, "end"));
+        if (output->gap)
+            output->gap(output, output_stream(piece), start, end);
+        else
+            output_gap(output_stream(piece), start, end);
         return;
     }
     const char *encoding = json_string_value(json_object_get(piece, "encoding")), *bytes = json_string_value(data);

@@ -19,6 +19,8 @@ struct output {
     void (*moved)(struct output *output); // all is written, or writing failed. May be NULL
     // What to do with bytes instead of writing them out at once; it may call output_write. NULL: output_write.
     void (*filter)(struct output *output, int stream, double at, const char *bytes, size_t size);
+    // What to do with a gap instead of telling it at once. NULL: output_gap.
+    void (*gap)(struct output *output, int stream, int64_t start, int64_t end);
     void *data;
     struct stored stored; // open: chunks tell offsets in it, and what is written out is acknowledged
     int64_t job;          // then: whose
@@ -34,6 +36,8 @@ void output_take(struct output *output, const json_t *answer);
 void output_rewind(struct output *output, json_t *next);
 // `stream`: 0 is stdout, 1 stderr.
 void output_write(struct output *output, int stream, const char *bytes, size_t size);
+// Tells that bytes are not kept.
+void output_gap(int stream, int64_t start, int64_t end);
 // Writes out what a final job's stream keeps, from `stored`, and tells its gaps up to `total`. Runs the loop. Returns 0 or
 // -1 after saying why it failed.
 int output_extents(struct output *output, int stream, const json_t *extents, int64_t total);

@@ -24,6 +24,7 @@ class Relay:
         self.listener.bind(self.path)
         self.listener.listen()
         self.near, self.far = [], []
+        self.slammed = 0  # so many connections are cut once something came over them
         self.answered = []  # connections over which the daemon has said something
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -33,6 +34,11 @@ class Relay:
                 near, _ = self.listener.accept()
             except OSError:
                 return
+            if self.slammed > 0:
+                near.recv(1)
+                self.slammed -= 1
+                near.close()
+                continue
             far = socket.socket(socket.AF_UNIX)
             far.connect(self.daemon.socket)
             self.near.append(near)
@@ -96,6 +102,7 @@ def test_goes_on_without_a_byte_lost_or_doubled(daemon, client):
     os.mkfifo(go)
     process = run(daemon, relay, "--", "sh", "-c", f"seq 1 5000; cat {go}; seq 5001 90000; exit 5")
     job = procs.eventually(lambda: live(client), "the job runs")
+    procs.eventually(lambda: relay.answered, "supctl has been told of it")
     for _ in range(3):
         procs.eventually(lambda: relay.near, "supctl is connected")
         relay.cut()
@@ -206,10 +213,13 @@ def test_logs_and_events_go_on_from_where_they_were(daemon, client):
     logs = supctl(daemon, relay, "logs", "-f", job["id"])
     events = supctl(daemon, relay, "events", "--since", 0)
     assert logs.stdout.readline() == b"one\n" and b"job.started" in events.stdout.readline()
+    relay.slammed = 3  # whoever comes back first is cut off again at once
     relay.cut()
+    procs.eventually(lambda: relay.slammed == 0, "they have come back again and again")
     client.call("job.input", id=job["id"], data="two\n", eof=True)
     client.wait(job)
-    assert logs.communicate(timeout=GUARD) == (b"two\n", b"") and logs.returncode == 0
+    shown = logs.communicate(timeout=GUARD)
+    assert (*shown, logs.returncode) == (b"two\n", b"", 0), (shown, logs.returncode)
     line = events.stdout.readline().split()
     assert line[2:5] == [b"2", b"job.final", b"1"], line
     events.kill()

@@ -284,6 +284,12 @@ def test_logs_of_one_stream_are_the_stored_bytes(daemon, client):
     done = daemon.supctl("logs", job["id"])
     assert done.stdout == big[:1000] + big[-2000:]
     assert b"%d bytes are not kept (from 1000 to %d)" % (len(big) - 3000, len(big) - 2000) in done.stderr, done.stderr
+    done = daemon.supctl("logs", "-n", 3, job["id"])
+    assert (done.stdout, done.stderr) == (b"149998\n149999\n150000\n", b""), "what is missing was before"
+    done = daemon.supctl("logs", "-n", 1000, job["id"])
+    assert b"bytes are not kept (from 1000" in done.stderr and done.stdout == big[:1000] + big[-2000:], done.stderr
     job = client.run(["seq", "1", "150000"], output={"limit_bytes": 10})
+    done = daemon.supctl("logs", "-n", 3, job["id"])
+    assert done.stdout == big[4:10] and b"(from 10 to %d)" % len(big) in done.stderr, done
     done = daemon.supctl("logs", job["id"])
     assert done.stdout == big[:10] and b"(from 10 to %d)" % len(big) in done.stderr, done

@@ -13,9 +13,14 @@ static void emit(void *data, int stream, const char *bytes, size_t size) {
     snprintf(seen + at, sizeof(seen) - at, "%d[%.*s]", stream, (int)size, bytes);
 }
 
+static void gap(void *data, int stream, int64_t start, int64_t end) {
+    size_t at = strlen(seen);
+    snprintf(seen + at, sizeof(seen) - at, "%d(%d-%d)", stream, (int)start, (int)end);
+}
+
 static void setup(void) {
     seen[0] = 0;
-    lines = (struct lines){.keep = -1, .emit = emit};
+    lines = (struct lines){.keep = -1, .emit = emit, .gap = gap};
 }
 
 static void teardown(void) {
@@ -49,6 +54,35 @@ START_TEST(last_lines_of_both_streams_in_order) {
     ck_assert_str_eq(seen, "");
     lines_release(&lines, true);
     ck_assert_str_eq(seen, "1[7\n]0[8\n]1[9\n]");
+}
+END_TEST
+
+START_TEST(gaps_within_the_last_lines_are_told) {
+    take(0, "a\n");
+    lines_gap(&lines, 0, 2, 5);
+    ck_assert_str_eq(seen, "0[a\n]0(2-5)");
+    lines.keep = 2;
+    lines_gap(&lines, 0, 7, 9); // goes with b
+    take(0, "b\nc");
+    lines_gap(&lines, 0, 10, 20); // within a line
+    lines_gap(&lines, 1, 0, 4);   // of the other stream
+    take(0, "d\n");
+    take(1, "e\n");
+    lines_gap(&lines, 1, 6, 8); // at the end
+    lines_release(&lines, true);
+    ck_assert_str_eq(seen, "0[a\n]0(2-5)0(10-20)1(0-4)0[cd\n]1[e\n]1(6-8)");
+}
+END_TEST
+
+START_TEST(gaps_before_the_last_lines_are_not_told) {
+    lines.keep = 1;
+    lines_gap(&lines, 1, 0, 4);
+    take(1, "a\n");
+    lines_gap(&lines, 0, 0, 9);
+    take(1, "b\n");
+    take(0, "c\nd\n");
+    lines_release(&lines, true);
+    ck_assert_str_eq(seen, "0[d\n]");
 }
 END_TEST
 
@@ -93,6 +127,8 @@ int main(void) {
     TCase *group = suite_case(suite, "lines", setup, teardown);
     tcase_add_test(group, pieces_become_lines);
     tcase_add_test(group, last_lines_of_both_streams_in_order);
+    tcase_add_test(group, gaps_within_the_last_lines_are_told);
+    tcase_add_test(group, gaps_before_the_last_lines_are_not_told);
     tcase_add_test(group, an_unended_line_counts_at_the_end_only);
     tcase_add_test(group, none_kept_is_none);
     tcase_add_test(group, each_line_has_the_time_of_its_first_byte);
