@@ -1,5 +1,6 @@
 // supd: the daemon.
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include "common/message.h"
@@ -73,6 +74,8 @@ static int serve(const struct options *options, char **argv) {
     struct log log;
     struct daemon daemon = {.options = options};
     log_init(&log, options->log_level);
+    if (options->system && geteuid() == 0) // a core would bring to the disk what users gave their jobs, whatever the limit
+        prctl(PR_SET_DUMPABLE, 0);
     int r = kept_open(&daemon.kept);
     if (r < 0) {
         log_error(&log, "memory that is kept: %s", strerror(-r));

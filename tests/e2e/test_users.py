@@ -3,6 +3,8 @@
 import os
 import pwd
 import re
+import resource
+import signal
 import stat
 
 import procs
@@ -150,6 +152,25 @@ def test_files_are_opened_as_the_user(daemon, ann, bob):
     assert_reason(bob.run(["echo", "mine"], stdout={"file": os.path.join(place, "mine")}), "exited", exit_code=0)
     made = os.stat(os.path.join(place, "mine"))
     assert made.st_uid == pwd.getpwnam(BOB).pw_uid and stat.S_IMODE(made.st_mode) == 0o644
+
+
+class CoresWanted(SystemDaemon):
+    """Cores would go to the directory it stands in, or to where the machine takes them."""
+
+    def limit(self):
+        os.chdir(self.directory)
+        resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+def test_secrets_are_in_no_core():
+    with CoresWanted() as daemon:
+        daemon.kill_worker(signal.SIGTRAP)
+        ann = daemon.client_of(ANN)
+        ann.start(["sleep", "1000"], env={"TOKEN": "secret-env"})
+        daemon.kill_worker(signal.SIGTRAP)
+        assert daemon.errors().count(b"killed by signal 5 ") == 2, daemon.errors()
+        assert b"core dumped" not in daemon.errors(), daemon.errors()
+        assert not [name for name in os.listdir(daemon.directory) if "core" in name]
 
 
 def test_secrets_are_in_no_log_no_record_and_no_file():
