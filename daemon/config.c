@@ -31,7 +31,7 @@ static const struct setting {
     {"launchers", NULL, offsetof(struct config, launchers), 4, 2, 8, AT_START, "threads that start leaders"},
     {"max_clients", NULL, offsetof(struct config, max_clients), 1000, 1, 100000, false, "connections at once"},
     {"max_calls", NULL, offsetof(struct config, max_calls), 10000, 1, 1000000, false,
-     "unanswered requests of one connection"},
+     "unanswered requests of one connection with the jobs they wait for, and subscriptions with the jobs they name"},
     {"max_request_bytes", NULL, offsetof(struct config, max_request_bytes), 8 << 20, 1024, 1 << 30, AT_START,
      "longest request line"},
     {"max_live_jobs", NULL, offsetof(struct config, max_live_jobs), 10000, 1, 1000000, false, "jobs that live at once"},

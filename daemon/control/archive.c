@@ -6,7 +6,41 @@
 #include "daemon/control/decode.h"
 #include "daemon/control/event.h"
 
+static struct job *archive_known(const struct control *control, int64_t id) {
+    struct job *job;
+    HASH_FIND(by_id, control->archived, &id, sizeof(id), job);
+    return job;
+}
+
+// For the present request, whoever else looks at it.
+static struct job *archive_take(struct control *control, struct job *job) {
+    if (job->at_hand)
+        return job;
+    job->at_hand = true;
+    runner_hold(job);
+    job->final_next = control->loaded; // it stands in no registry
+    control->loaded = job;
+    return job;
+}
+
+void archive_gone(struct control *control, struct job *job) {
+    if (archive_known(control, job->id) == job)
+        HASH_DELETE(by_id, control->archived, job);
+}
+
+// Not to be found any more.
+static void archive_drop(struct control *control, int64_t id) {
+    struct job *job = archive_known(control, id);
+    if (job)
+        archive_gone(control, job);
+}
+
 static struct job *archive_load(struct control *control, struct history_job *h) {
+    struct job *known = h ? archive_known(control, h->id) : NULL;
+    if (known) {
+        history_job_free(h);
+        return archive_take(control, known);
+    }
     struct spec spec;
     struct refusal refusal = {0};
     json_t *params = h ? parse_json(h->spec, strlen(h->spec), 0, NULL, NULL) : NULL;
@@ -24,12 +58,16 @@ static struct job *archive_load(struct control *control, struct history_job *h) 
     history_job_free(h);
     if (!job)
         return NULL;
-    job->final_next = control->loaded; // it stands in no registry
-    control->loaded = job;
+    HASH_ADD(by_id, control->archived, id, sizeof(job->id), job); // without memory it is one of several
+    archive_take(control, job);
+    runner_release(control->runner, job);
     return job;
 }
 
 struct job *archive_find(struct control *control, int64_t id) {
+    struct job *known = archive_known(control, id);
+    if (known && known->ended_at + known->spec.retain > now_wall())
+        return archive_take(control, known);
     return control->history ? archive_load(control, history_find(control->history, id)) : NULL;
 }
 
@@ -46,6 +84,7 @@ void archive_release(struct control *control) {
         struct job *job = control->loaded;
         control->loaded = job->final_next;
         job->final_next = NULL;
+        job->at_hand = false;
         runner_release(control->runner, job);
     }
 }
@@ -57,6 +96,7 @@ const char *archive_trouble(const struct control *control, bool administers) {
 
 void archive_forget(struct control *control, int64_t id, uid_t owner) {
     history_forget(control->history, id);
+    archive_drop(control, id);
     event_tell_gone(control, id, owner);
 }
 
@@ -68,6 +108,7 @@ static void on_committed(int64_t id, bool is_final, void *data) {
 static void on_dropped(int64_t id, uid_t owner, void *data) {
     struct control *control = data;
     struct job *job = registry_find(control->registry, id);
+    archive_drop(control, id);
     if (!job)
         event_tell_gone(control, id, owner);
     else if (job_is_final(job))
@@ -85,6 +126,7 @@ static void on_troubled(const char *why, void *data) {
 static void on_begun(const char *why, void *data) {
     struct control *control = data;
     log_error(control->log, "%s: the history begins anew, with the jobs that are in memory", why);
+    HASH_CLEAR(by_id, control->archived);
     runner_archive_all(control->runner);
 }
 

@@ -4,10 +4,13 @@
 #include "daemon/control/control.h"
 #include "daemon/store/history.h"
 
-// Final jobs of the history; NULL: none such. Valid until archive_release, and as long as somebody references them.
+// Final jobs of the history; NULL: none such. Valid until archive_release, and as long as somebody references them. However
+// often one is asked for, there is one of it.
 struct job *archive_find(struct control *control, int64_t id);
 struct job *archive_find_name(struct control *control, uid_t owner, const char *name);
 struct job *archive_find_key(struct control *control, uid_t owner, const char *key);
+// A job is going, which may have been one of these.
+void archive_gone(struct control *control, struct job *job);
 // Before the next job of a long list: what was looked at goes. Also at the end of each request.
 void archive_release(struct control *control);
 // Why jobs are not written to it now, or NULL. What has happened to the machine's files is for those who administer it.

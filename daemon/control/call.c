@@ -48,8 +48,7 @@ struct call *call_new(struct session *session, json_t *id) {
     if (!call)
         return NULL;
     call->session = session;
-    session->open_calls++;
-    session->owner->calls++;
+    session_hold(session, 1);
     call->id = json_incref(id);
     return call;
 }
@@ -64,10 +63,8 @@ static void call_close(struct call *call) {
 
 static void call_free(struct call *call) {
     call_close(call);
-    if (call->session) {
-        call->session->open_calls--;
-        call->session->owner->calls--;
-    }
+    if (call->session)
+        session_hold(call->session, -1);
     if (call->batch)
         batch_settle(call->batch, call->session);
     json_decref(call->id);
@@ -146,8 +143,7 @@ void call_refuse(struct call *call, int error) {
 }
 
 void call_drop(struct call *call) {
-    call->session->open_calls--;
-    call->session->owner->calls--;
+    session_hold(call->session, -1);
     call->session = NULL;
     call_free(call);
 }

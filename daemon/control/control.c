@@ -2,6 +2,7 @@
 #include "daemon/control/control.h"
 
 #include "common/util.h"
+#include "daemon/control/archive.h"
 #include "daemon/control/audience.h"
 #include "daemon/control/event.h"
 #include "daemon/control/follower.h"
@@ -52,13 +53,18 @@ static void on_forgotten(struct job *job, void *data) {
         audience_drop(job); // else its last watcher does
 }
 
+static void on_gone(struct job *job, void *data) {
+    archive_gone(data, job);
+}
+
 const struct runner_listener control_runner_listener = {.started = on_started,
                                                         .stopping = on_stopping,
                                                         .output = on_output,
                                                         .eof = on_eof,
                                                         .final = on_final,
                                                         .left = on_left,
-                                                        .forgotten = on_forgotten};
+                                                        .forgotten = on_forgotten,
+                                                        .gone = on_gone};
 
 static void on_bottom(struct ev_loop *loop, struct ev_prepare *w, int events) {
     struct control *control = w->data;

@@ -44,6 +44,7 @@ struct control {
     struct kept *kept;
     struct history *history;   // or NULL
     struct job *loaded;        // list: jobs of the history that the present request looks at
+    struct job *archived;      // hash: these, and those that somebody still watches
     const char *store_trouble; // borrowed: why there is no history although one was asked for, or NULL
     bool refuses_undurable;    // no new jobs while the history can't be written
     struct tree_host *trees;

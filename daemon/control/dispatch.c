@@ -64,19 +64,13 @@ static int call_handle(struct call *call, json_t *params, json_t **ret_result) {
                  "%s is for administrators: root, and whom the daemon's access setting names", call->method->name);
         return -EPERM;
     }
-    const struct owner_limits *shares = owners_limits(session->control->owners);
-    if (session->open_calls > session->control->limits.calls) {
-        call->refusal.limit = "calls";
-        return -EUSERS;
-    }
     if (session_fill(session)) {
         call->refusal.limit = "owner_queued_bytes";
         return -EUSERS;
     }
-    if (!owner_may(session->owner, session->owner->calls, 0, shares->calls)) {
-        call->refusal.limit = "owner_calls";
+    call->refusal.limit = session_may_hold(session, 0);
+    if (call->refusal.limit)
         return -EUSERS;
-    }
     schema_drop_nulls(call->method, params);
     return dispatch_handler(call->method->name)(call, params, ret_result);
 }
@@ -91,8 +85,7 @@ static void dispatch_request(struct session *session, const json_t *value, struc
         return;
     }
     call->session = session;
-    session->open_calls++;
-    session->owner->calls++;
+    session_hold(session, 1);
     session->owner->requests++;
     call->batch = batch;
     // What is no request at all is answered with id null; a notification never.

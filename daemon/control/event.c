@@ -89,6 +89,7 @@ struct subscription *subscription_new(struct session *session, int64_t since, co
     }
     *s = (struct subscription){
         .session = session, .id = ++session->last_subscription, .next = since + 1, .filter = *filter};
+    session_hold(session, 1 + (int64_t)filter->job_count);
     DL_APPEND2(session->subscriptions, s, prev, next_one);
     subscription_keep(s);
     session_wake(session);
@@ -110,6 +111,7 @@ int subscription_resume(struct session *session, struct kept_call *record, json_
         ids[i] = json_integer_value(json_array_get(jobs, i));
     *s = (struct subscription){
         .session = session, .id = record->subscription, .next = record->next_event, .filter = filter, .kept = record};
+    session_hold(session, 1 + (int64_t)filter.job_count);
     DL_APPEND2(session->subscriptions, s, prev, next_one);
     return 0;
 }
@@ -117,6 +119,7 @@ int subscription_resume(struct session *session, struct kept_call *record, json_
 void subscription_free(struct subscription *s) {
     DL_DELETE2(s->session->subscriptions, s, prev, next_one);
     keep_call_end(s->session, s->kept, false);
+    session_hold(s->session, -1 - (int64_t)s->filter.job_count);
     free(s->filter.jobs);
     free(s);
 }

@@ -131,6 +131,7 @@ int follower_resume(struct session *session, struct kept_call *record, json_t *m
         return -ENOMEM;
     }
     DL_APPEND(session->followers, follower);
+    session_hold(session, 1);
     if (follower->wait)
         wait_for_follower(follower->wait, true);
     if (follower->hold)
@@ -159,6 +160,7 @@ struct follower *follower_new(struct session *session, struct job *job, const st
         return NULL;
     }
     DL_APPEND(session->followers, follower);
+    session_hold(session, 1);
     follower_keep_begin(follower);
     if (hold)
         follower_set_hold(job, session->control->runner, NULL);
@@ -196,6 +198,7 @@ void follower_free(struct follower *follower) {
     watch_end(&follower->watch, session->control->runner);
     follower_lags_no_more(follower);
     DL_DELETE(session->followers, follower);
+    session_hold(session, -1);
     if (follower->wait)
         wait_for_follower(follower->wait, false);
     json_decref(follower->request);

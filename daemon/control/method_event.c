@@ -55,6 +55,10 @@ int method_event_subscribe(struct call *call, json_t *params, json_t **ret_resul
         snprintf(call->refusal.why, sizeof(call->refusal.why), "is not yet: the last event is %lld", (long long)last);
         return -EINVAL;
     }
+    // The present call, which counts now, is left for the one that ends it.
+    call->refusal.limit = session_may_hold(session, 1 + json_array_size(json_object_get(params, "jobs")));
+    if (call->refusal.limit)
+        return -EUSERS;
     struct event_filter filter;
     int r = filter_of(params, &filter);
     if (r < 0)

@@ -189,7 +189,8 @@ static int job_submit(struct call *call, const json_t *params, bool run) {
     struct job *job = NULL;
     bool fresh = false;
     bool follow = json_is_true(json_object_get(params, "follow"));
-    int r = fd_check(call, params, follow);
+    call->refusal.limit = session_may_hold(call->session, follow);
+    int r = call->refusal.limit ? -EUSERS : fd_check(call, params, follow);
     if (r == 0)
         r = job_begin(call, params, run, &job, &fresh);
     if (r < 0)
@@ -244,7 +245,9 @@ int method_job_wait(struct call *call, json_t *params, json_t **ret_result) {
         .limit = seconds_or(params, "limit", -1),
         .inline_bytes = int_or(params, "inline_bytes", 0),
     };
-    int r = target_many(call, params, &jobs, &count);
+    size_t ids = json_array_size(json_object_get(params, "ids"));
+    call->refusal.limit = session_may_hold(call->session, MAX(ids, (size_t)1) - 1);
+    int r = call->refusal.limit ? -EUSERS : target_many(call, params, &jobs, &count);
     if (r == 0)
         r = wait_check(call, count, spec.inline_bytes);
     if (r == 0)

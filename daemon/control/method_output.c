@@ -100,14 +100,15 @@ static int output_by_descriptor(struct call *call, struct job *job, struct curso
 
 int method_job_output(struct call *call, json_t *params, json_t **ret_result) {
     struct job *job;
-    int r = target_one(call, params, &job);
+    bool follow = json_is_true(json_object_get(params, "follow"));
+    call->refusal.limit = session_may_hold(call->session, follow);
+    int r = call->refusal.limit ? -EUSERS : target_one(call, params, &job);
     if (r == 0)
         r = hold_check(call, job, params);
     if (r < 0)
         return r;
     struct cursor cursor = {0};
     cursor_decode(&cursor, job, params);
-    bool follow = json_is_true(json_object_get(params, "follow"));
     bool by_descriptor = json_is_true(json_object_get(params, "fd"));
     struct follower *reading = follow || by_descriptor ? NULL : follower_reading(call->session, job);
     if (reading) {

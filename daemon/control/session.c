@@ -123,6 +123,19 @@ bool session_fill(struct session *session) {
     return true;
 }
 
+const char *session_may_hold(const struct session *session, size_t more) {
+    const struct control *control = session->control;
+    const struct owner *owner = session->owner;
+    if (session->open_calls + (int64_t)more > control->limits.calls)
+        return "calls";
+    return owner_may(owner, owner->calls, (int64_t)more, owners_limits(control->owners)->calls) ? NULL : "owner_calls";
+}
+
+void session_hold(struct session *session, int64_t more) {
+    session->open_calls += more;
+    session->owner->calls += more;
+}
+
 static void session_let_go(struct session *session) {
     if (!session->is_held)
         return;

@@ -23,7 +23,7 @@ struct session {
     struct subscription *subscriptions; // list: of events
     struct feed *feeds;                 // list: calls of job.input that wait
     struct job *leases;                 // list through their audiences
-    int64_t open_calls;
+    int64_t open_calls;                 // and what is waited for or subscribed to beside
     int64_t last_subscription;
     struct ancillary parked_along; // what came with it
     bool is_busy, is_held, is_full, closing;
@@ -52,6 +52,10 @@ bool session_congested(const struct session *session);
 bool session_is_over(const struct session *session);
 // That, with much of it unsent here: then nothing more is read until some of it has gone.
 bool session_fill(struct session *session);
+// What a call or a subscription keeps beyond its answer counts as so many calls, for as long as it lasts. session_may_hold
+// returns NULL, or which limit is in the way.
+const char *session_may_hold(const struct session *session, size_t more);
+void session_hold(struct session *session, int64_t more); // negative: less
 // The descriptors that came with the request at hand, now the caller's.
 struct ancillary session_take(struct session *session);
 // Reads on, unless something stands against it.

@@ -71,6 +71,7 @@ static bool job_is_there(const struct wait_spec *spec, const struct job *job) {
 static void wait_free(struct wait *wait) {
     struct session *session = wait->call->session;
     ev_timer_stop(session->control->loop, &wait->limit);
+    session_hold(session, 1 - (int64_t)wait->count);
     for (size_t i = 0; i < wait->count; i++)
         watch_end(&wait->jobs[i].watch, session->control->runner);
     if (wait->ready)
@@ -125,6 +126,7 @@ static int wait_begin(struct call *call, struct job *const *jobs, size_t count, 
     wait->call = call;
     wait->spec = *spec;
     wait->count = wait->missing = count;
+    session_hold(session, (int64_t)count - 1);
     ev_timer_init(&wait->limit, on_limit, MAX(spec->limit, 0), 0);
     wait->limit.data = wait;
     DL_APPEND(session->waits, wait);

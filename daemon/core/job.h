@@ -24,6 +24,7 @@ struct job {
     double started_mono, ended_mono;
     int references; // who else holds it: a forgotten job lives until they let go
     bool forgotten;
+    bool at_hand;   // of the history: the present request looks at it
     void *audience; // the control floor's: who waits for it, follows it, holds its lease
     void *run;      // the runner's: live process, streams, who watches. Never NULL in a registry
 

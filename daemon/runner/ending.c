@@ -145,6 +145,7 @@ void run_free(struct run *run) {
 }
 
 static void job_free(struct runner *runner, struct job *job) {
+    runner->listener->gone(job, runner->data);
     run_free(job->run);
     owner_release(runner->parts.owners, job->account);
     spec_done(&job->spec);

@@ -27,6 +27,7 @@ struct runner_listener {
     void (*final)(struct job *job, void *data);
     void (*left)(struct job *job, void *data);      // memory, for the history; may still be held by references
     void (*forgotten)(struct job *job, void *data); // not to be found any more; may still be held by references
+    void (*gone)(struct job *job, void *data);      // is freed
 };
 
 struct runner_parts {

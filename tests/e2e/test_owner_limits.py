@@ -4,7 +4,7 @@ import json
 import os
 
 import procs
-from harness import ANN, BOB, LIMIT_REACHED, SystemDaemon, child, text
+from harness import ANN, BOB, LIMIT_REACHED, NOT_FOUND, SystemDaemon, child, text
 
 SETS = "any"
 
@@ -81,6 +81,59 @@ def test_requests_that_wait():
         for client, request in waiting:
             assert client.result(request)["done"]
         works(ann)
+
+
+def test_jobs_that_are_waited_for():
+    with Shares(owner_calls=50) as (daemon, root, ann, bob):
+        job = ann.start(child("sleep", 1000))["id"]
+        other = daemon.client_of(ANN)
+        waiting = ann.request("job.wait", ids=[job] * 30)
+        ann.call("job.status", id=job)  # it has been taken in
+        refused_by(other, "owner_calls", "job.wait", ids=[job] * 30)
+        assert other.call("job.wait", ids=[job] * 10, limit=0)["done"] is False
+        works(bob)
+        root.call("job.kill", id=job, grace=0)
+        assert len(ann.result(waiting)["jobs"]) == 30
+        assert other.call("job.wait", ids=[job] * 30)["done"]
+
+
+def test_subscriptions():
+    with Shares(owner_calls=20) as (daemon, root, ann, bob):
+        job = ann.start(child("sleep", 1000))
+        refused_by(ann, "owner_calls", "event.subscribe", jobs=[job["id"]] * 20)
+        first = ann.call("event.subscribe", jobs=[job["id"]] * 4)["subscription"]
+        for _ in range(7):
+            ann.call("event.subscribe", types=["job.ready"])
+            ann.call("job.output", id=job["id"], follow=True)
+        for client in ann, daemon.client_of(ANN):
+            refused_by(client, "owner_calls", "event.subscribe")
+            refused_by(client, "owner_calls", "job.output", id=job["id"], follow=True)
+            refused_by(client, "owner_calls", "job.run", argv=["true"], follow=True)
+        works(bob)
+        daemon.kill_worker()
+        refused_by(ann, "owner_calls", "event.subscribe")
+        ann.call("event.unsubscribe", subscription=first)
+        assert ann.call("event.subscribe")["subscription"]
+        root.call("job.kill", id=job["id"], grace=0)
+
+
+def test_one_job_of_the_history_is_one_however_often_it_is_asked_for():
+    with Shares() as (_daemon, root, ann, bob):
+        large = ann.run(["true"] + ["x" * 100_000] * 10)["id"]
+        ids = [ann.start(["true"])["id"] for _ in range(100)]
+        ann.call("job.wait", ids=ids)
+        procs.eventually(lambda: root.call("daemon.stats")["history"]["safe"], "memory has let it go")
+        live = ann.start(child("sleep", 1000))
+        before = root.call("daemon.stats")["memory"]["private_bytes"]
+        for _ in range(3):
+            ann.request("job.wait", ids=[large] * 300 + [live["id"]])
+        ann.call("job.status", id=live["id"])  # they have been taken in
+        works(bob)
+        assert root.call("daemon.stats")["memory"]["private_bytes"] - before < 100 << 20
+        ann.call("job.forget", ids=[large])
+        assert ann.refused("job.status", id=large).code == NOT_FOUND
+        ann.close()  # three answers of 300 MB each are not wanted
+        root.call("job.kill", id=live["id"], grace=0)
 
 
 def test_bytes_that_wait():

@@ -52,7 +52,7 @@ static void scene_close(void) {
 static void nothing_job(struct job *job, void *data) {
 }
 
-static const struct runner_listener nobody = {.forgotten = nothing_job, .left = nothing_job};
+static const struct runner_listener nobody = {.forgotten = nothing_job, .left = nothing_job, .gone = nothing_job};
 
 static void scene_open(void) {
     const struct owner_limits shares = {.output_bytes = 1 << 30};
