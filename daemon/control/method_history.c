@@ -129,14 +129,17 @@ int method_job_list(struct call *call, json_t *params, json_t **ret_result) {
     l->control = call->session->control;
     json_t *jobs = json_array(), *next = NULL;
     double now = now_mono();
+    size_t weight = 0;
     if (!group || streq(group, "default")) { // there are no other groups
         listing_filter(l, params);
         listing_history(l, limit + 1);
         listing_walk(l);
     }
     for (struct job *job; (job = listing_next(l)); archive_release(l->control)) {
-        if (json_array_size(jobs) == limit) {
-            next = json_incref(json_object_get(json_array_get(jobs, limit - 1), "id"));
+        size_t count = json_array_size(jobs);
+        weight += record_weight(job, RECORDS_MOST + 1);
+        if (count == limit || (count > 0 && weight > RECORDS_MOST)) {
+            next = json_incref(json_object_get(json_array_get(jobs, count - 1), "id"));
             break;
         }
         record_add(&jobs, record_job(l->control, job, -1, now));

@@ -234,6 +234,16 @@ static json_t *deadlines_record(const struct job *job, double now) {
     return record;
 }
 
+size_t record_weight(const struct job *job, size_t most) {
+    const struct spec *spec = &job->spec;
+    size_t weight = strlen(spec->cwd);
+    for (size_t i = 0; i < spec->argc && weight < most; i++)
+        weight += strlen(spec->argv[i]) + 1;
+    for (size_t i = 0; i < spec->label_count && weight < most; i++)
+        weight += strlen(spec->labels[i].name) + strlen(spec->labels[i].value);
+    return weight;
+}
+
 json_t *record_job(const struct control *control, const struct job *job, int64_t inline_bytes, double now) {
     const struct spec *spec = &job->spec;
     json_t *record = json_object();

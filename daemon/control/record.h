@@ -5,6 +5,11 @@
 
 #include "daemon/control/control.h"
 
+// How many bytes of what its client gave are in a job's record, counted up to `most`. Of several jobs in one answer together
+// no more than RECORDS_MOST: a record may be as large as a request, and one job may be named many times.
+enum { RECORDS_MOST = 16 << 20 };
+size_t record_weight(const struct job *job, size_t most);
+
 // The job record. `inline_bytes`: of output per stream, head and tail halves; -1 or 0: none. A new value, the
 // caller's; NULL when memory is out.
 json_t *record_job(const struct control *control, const struct job *job, int64_t inline_bytes, double now);

@@ -5,6 +5,7 @@
 
 #include "common/util.h"
 #include "daemon/control/archive.h"
+#include "daemon/control/record.h"
 #include "daemon/control/session.h"
 
 int target_answered(struct call *call) {
@@ -88,4 +89,16 @@ int target_many(struct call *call, const json_t *params, struct job ***ret_jobs,
     *ret_jobs = TAKE_PTR(jobs);
     *ret_count = count;
     return 0;
+}
+
+int target_weigh(struct call *call, struct job *const *jobs, size_t count) {
+    size_t weight = 0;
+    for (size_t i = 0; count > 1 && i < count && weight <= RECORDS_MOST; i++)
+        weight += record_weight(jobs[i], RECORDS_MOST - weight + 1);
+    if (weight <= RECORDS_MOST)
+        return 0;
+    snprintf(call->refusal.field, sizeof(call->refusal.field), "ids");
+    snprintf(call->refusal.why, sizeof(call->refusal.why),
+             "the records of these %zu jobs are more than %d MiB in one answer: name fewer", count, RECORDS_MOST >> 20);
+    return -EINVAL;
 }

@@ -13,6 +13,8 @@ int target_own(struct call *call, const json_t *params, struct job **ret_job);
 // The jobs of id, name or ids: a new array of *ret_count, the caller's to free. Returns 0, -ENOMEM or as target_one.
 int target_many(struct call *call, const json_t *params, struct job ***ret_jobs, size_t *ret_count);
 
+// Whether the records of so many jobs go into one answer: 0, or -EINVAL with the refusal filled.
+int target_weigh(struct call *call, struct job *const *jobs, size_t count);
 // Whether the history's last answer was one: 0, or -EIO with the refusal filled. Why is told to administrators only: it is
 // about the machine's files, and what happens to them.
 int target_answered(struct call *call);

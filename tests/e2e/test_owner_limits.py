@@ -4,7 +4,8 @@ import json
 import os
 
 import procs
-from harness import ANN, BOB, LIMIT_REACHED, NOT_FOUND, SystemDaemon, child, text
+from harness import (ANN, BOB, INVALID_PARAMS, LIMIT_REACHED, NOT_FOUND, SystemDaemon, assert_refused, child,
+                     text)
 
 SETS = "any"
 
@@ -95,6 +96,24 @@ def test_jobs_that_are_waited_for():
         root.call("job.kill", id=job, grace=0)
         assert len(ann.result(waiting)["jobs"]) == 30
         assert other.call("job.wait", ids=[job] * 30)["done"]
+
+
+def test_records_of_one_answer():
+    """A record may be as large as a request, and one job may be named many times."""
+    with Shares() as (daemon, root, ann, bob):
+        for _ in range(20):
+            large = ann.run(["true"] + ["x" * 100_000] * 10)["id"]
+        for method, more in (("job.wait", {}), ("job.kill", {"grace": 0})):
+            assert_refused(ann.refused(method, ids=[large] * 10_000, **more), INVALID_PARAMS, "ids")
+            assert len(ann.call(method, ids=[large] * 10, **more)["jobs"]) == 10
+        pages, before = [], None
+        while before or not pages:
+            page = ann.call("job.list", limit=1000, before=before)
+            pages.append([job["id"] for job in page["jobs"]])
+            before = page["next"]
+        assert sum(pages, []) == list(range(large, large - 20, -1)) and len(pages) == 2, pages
+        assert ann.call("job.forget", ids=list(range(large - 19, large + 1)))["forgotten"] == 20
+        works(bob)
 
 
 def test_subscriptions():
