@@ -34,7 +34,8 @@ struct spool {
     char *path;         // owned: of a log that stands in the history: its file there, read when it is asked for
 };
 
-// A directory for logs: `path` itself where it is on a tmpfs, else one made in /dev/shm where that is one, else `path`.
+// A directory for logs: `path` itself where it is on a tmpfs, else one made in /dev/shm where that is one and nobody else has
+// taken the name, else `path`.
 // Files left there by an earlier daemon are removed, unless this one goes on with them (`resumed`): then when all logs that
 // are still wanted were resumed, by spool_host_settle. `cap`: bytes that all logs together may take. `scratch`: 64 KiB for
 // bytes on their way, borrowed; whoever resumes finds them there. Returns 0 or a negative errno.

@@ -27,11 +27,15 @@ static bool on_tmpfs(const char *path) {
     return statfs(path, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
 }
 
-static int spool_host_directory(struct spool_host *host, const char *path, const char *name) {
-    host->made = !on_tmpfs(path) && on_tmpfs("/dev/shm");
-    if (asprintf(&host->path, "%s/%s", host->made ? "/dev/shm" : path, host->made ? name : "output") < 0)
+static int spool_host_make(struct spool_host *host, const struct spool_host_parts *parts, bool is_there) {
+    free(host->path);
+    host->fd = fd_close(host->fd);
+    if (asprintf(&host->path, "%s/%s", host->made ? "/dev/shm" : parts->path, host->made ? parts->name : "output") <
+        0) {
+        host->path = NULL;
         return -ENOMEM;
-    if (mkdir(host->path, 0700) < 0 && errno != EEXIST)
+    }
+    if (!is_there && mkdir(host->path, 0700) < 0 && errno != EEXIST)
         return -errno;
     host->fd = open(host->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (host->fd < 0)
@@ -43,6 +47,22 @@ static int spool_host_directory(struct spool_host *host, const char *path, const
     if (st.st_uid != geteuid() || (st.st_mode & 077))
         return -EPERM;
     return 0;
+}
+
+// Whoever puts something where ours is to be in /dev/shm, which anybody may, makes output slower, nothing more. A daemon that
+// is gone on with has it where it was.
+static int spool_host_directory(struct spool_host *host, const struct spool_host_parts *parts) {
+    static const struct {
+        bool made, is_there;
+    } places[] = {{true, true}, {false, true}, {true, false}, {false, false}};
+    bool in_memory = !on_tmpfs(parts->path) && on_tmpfs("/dev/shm");
+    int r = -ENOENT;
+    for (size_t i = parts->resumed ? 0 : 2; r < 0 && i < ARRAY_SIZE(places); i++) {
+        host->made = places[i].made;
+        if (in_memory || !host->made)
+            r = spool_host_make(host, parts, places[i].is_there);
+    }
+    return r;
 }
 
 // Logs of a daemon that is gone belong to jobs that nobody knows any more.
@@ -92,7 +112,7 @@ int spool_host_new(const struct spool_host_parts *parts, struct spool_host **ret
     host->fd = -1;
     host->cap = parts->cap;
     host->scratch = parts->scratch;
-    int r = spool_host_directory(host, parts->path, parts->name);
+    int r = spool_host_directory(host, parts);
     if (r < 0) {
         host->fd = fd_close(host->fd); // not ours to remove
         spool_host_free(host);

@@ -105,6 +105,30 @@ START_TEST(a_link_is_not_followed) {
 }
 END_TEST
 
+// In /dev/shm, which everybody may write to, somebody may have been there first, and may leave. Where /tmp is a tmpfs it is
+// the place in any case.
+START_TEST(a_name_that_others_have_taken_is_passed_over) {
+    char disk[] = "/tmp/supd-unit-XXXXXX", place[64], name[40], taken[64];
+    ck_assert_ptr_nonnull(mkdtemp(disk));
+    snprintf(place, sizeof(place), "%s/output", disk);
+    snprintf(name, sizeof(name), "supd-unit-taken-%d", (int)getpid());
+    snprintf(taken, sizeof(taken), "/dev/shm/%s", name);
+    struct spool_host_parts parts = {.path = disk, .name = name, .cap = 100, .scratch = scratch};
+    ck_assert_int_eq(mkdir(taken, 0755), 0);
+    int r = spool_host_new(&parts, &host);
+    ck_assert_int_eq(rmdir(taken), 0);
+    ck_assert_int_eq(r, 0);
+    ck_assert_str_eq(spool_host_path(host), place);
+    parts.resumed = true;
+    struct spool_host *next;
+    ck_assert_int_eq(spool_host_new(&parts, &next), 0);
+    ck_assert_str_eq(spool_host_path(next), place);
+    spool_host_free(host);
+    spool_host_free(next);
+    ck_assert_int_eq(rmdir(disk), 0);
+}
+END_TEST
+
 START_TEST(a_place_that_is_not_there_is_an_error) {
     char nowhere[100];
     snprintf(nowhere, sizeof(nowhere), "%s/no", top);
@@ -207,6 +231,7 @@ int main(void) {
     tcase_add_test(group, files_of_an_earlier_daemon_are_swept);
     tcase_add_test(group, a_directory_open_to_others_is_refused_and_left);
     tcase_add_test(group, a_link_is_not_followed);
+    tcase_add_test(group, a_name_that_others_have_taken_is_passed_over);
     tcase_add_test(group, a_place_that_is_not_there_is_an_error);
     tcase_add_test(group, the_cap_counts_to_the_byte);
     tcase_add_test(group, files_have_numbers_of_their_own);
