@@ -115,8 +115,22 @@ bool session_is_over(const struct session *session) {
     return sum > owners_limits(control->owners)->queued_bytes;
 }
 
+// Many connections with an answer each that is not read: what this one asks would come to that.
+static bool others_are_over(const struct session *session) {
+    const struct owner *owner = session->owner;
+    int64_t sum = 0;
+    if (owner->is_exempt || owner->clients < 2)
+        return false;
+    for (const struct session *other = session->control->sessions; other; other = other->next)
+        if (other->owner == owner)
+            sum += (int64_t)stream_queued(other->stream);
+    return sum > owners_limits(session->control->owners)->queued_bytes;
+}
+
 bool session_fill(struct session *session) {
-    if (!session_congested(session) || !session_is_over(session))
+    if (!session_congested(session))
+        return others_are_over(session);
+    if (!session_is_over(session))
         return false;
     session->is_full = true;
     session_read(session);

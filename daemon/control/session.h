@@ -50,7 +50,8 @@ bool session_congested(const struct session *session);
 
 // Whether all that waits for this user, in either direction and for jobs, is more than their share.
 bool session_is_over(const struct session *session);
-// That, with much of it unsent here: then nothing more is read until some of it has gone.
+// That, with much of it unsent here: then nothing more is read until some of it has gone. Or more is unsent to this user's
+// connections together.
 bool session_fill(struct session *session);
 // What a call or a subscription keeps beyond its answer counts as so many calls, for as long as it lasts. session_may_hold
 // returns NULL, or which limit is in the way.

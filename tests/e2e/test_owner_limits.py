@@ -174,6 +174,23 @@ def test_bytes_that_wait():
         works(ann)
 
 
+def test_answers_that_wait_on_other_connections():
+    with Shares(owner_queued_bytes=1 << 20) as (daemon, root, ann, bob):
+        for _ in range(8):
+            job = ann.run(["true"] + ["x" * 100_000] * 5)
+        other = daemon.client_of(ANN)
+        request = other.request("job.list")  # 4 MB, which are not read
+
+        def told():
+            answer = ann.answer(ann.request("job.status", id=job["id"]))
+            return answer.get("error", {}).get("data", {}).get("limit") == "owner_queued_bytes"
+        procs.eventually(told, "it is refused")
+        works(bob)
+        assert len(other.result(request)["jobs"]) == 8
+        procs.eventually(lambda: not told(), "it is read")
+        works(ann)
+
+
 def test_captured_bytes():
     with Shares(owner_output_bytes=1 << 20) as (_daemon, _root, ann, bob):
         budget = {"head_bytes": 4 << 20, "tail_bytes": 0}
