@@ -74,7 +74,7 @@ static int serve(const struct options *options, char **argv) {
     struct log log;
     struct daemon daemon = {.options = options};
     log_init(&log, options->log_level);
-    if (options->system && geteuid() == 0) // a core would bring to the disk what users gave their jobs, whatever the limit
+    if (options->system && geteuid() == 0) // a core would bring what users gave their jobs to the disk
         prctl(PR_SET_DUMPABLE, 0);
     int r = kept_open(&daemon.kept);
     if (r < 0) {
