@@ -52,7 +52,11 @@ static void scene_close(void) {
 static void nothing_job(struct job *job, void *data) {
 }
 
-static const struct runner_listener nobody = {.forgotten = nothing_job, .left = nothing_job, .gone = nothing_job};
+static void gone(struct job *job, void *data) {
+    archive_gone(data, job);
+}
+
+static const struct runner_listener nobody = {.forgotten = nothing_job, .left = nothing_job, .gone = gone};
 
 static void scene_open(void) {
     const struct owner_limits shares = {.output_bytes = 1 << 30};
@@ -69,7 +73,7 @@ static void scene_open(void) {
     const struct spool_host_parts parts = {
         .path = scene.path, .name = strrchr(scene.path, '/') + 1, .cap = 1 << 30, .scratch = scratch};
     const struct runner_parts runner = {.loop = scene.loop, .owners = c->owners, .registry = c->registry};
-    if (spool_host_new(&parts, &c->spools) < 0 || runner_new(&runner, &nobody, NULL, &c->runner) < 0 ||
+    if (spool_host_new(&parts, &c->spools) < 0 || runner_new(&runner, &nobody, c, &c->runner) < 0 ||
         sqlite3_open(":memory:", &scene.history.reader.db) != SQLITE_OK ||
         sqlite3_exec(scene.history.reader.db, "CREATE TABLE job (" HISTORY_COLUMNS ", PRIMARY KEY (id))", NULL, NULL,
                      NULL) != SQLITE_OK)
