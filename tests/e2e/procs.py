@@ -115,6 +115,16 @@ def children(pid):
     return [p for p in pids() if parent(p) == pid]
 
 
+def descendants(pid):
+    """The children of the process, and theirs."""
+    parents = {p: parent(p) for p in pids()}
+    found, more = set(), {pid}
+    while more:
+        more = {p for p, above in parents.items() if above in more}
+        found |= more
+    return found
+
+
 def cpu_seconds(pid):
     """User and system time of all threads of the process."""
     fields = stat(pid)
