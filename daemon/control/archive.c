@@ -43,13 +43,17 @@ static struct job *archive_load(struct control *control, struct history_job *h) 
     }
     struct spec spec;
     struct refusal refusal = {0};
-    json_t *params = h ? parse_json(h->spec, strlen(h->spec), 0, NULL, NULL) : NULL;
+    bool is_out = false;
+    json_t *params = h ? parse_json(h->spec, strlen(h->spec), 0, NULL, &is_out) : NULL;
+    int r = params ? decode_spec(params, false, &refusal, &spec) : -EINVAL;
     struct job *job = NULL;
-    if (params && decode_spec(params, false, &refusal, &spec) == 0) {
+    if (r == 0) {
         if (!spec.cwd)
             spec.cwd = strdup("/");
         job = spec.cwd ? runner_load(control->runner, h, &spec) : NULL;
     }
+    if (is_out || r == -ENOMEM || (r == 0 && !job)) // it is there all the same
+        history_out_of_memory(control->history);
     if (job && job->account && !job->account->name)
         owner_set_name(job->account, json_string_value(json_object_get(params, "owner")));
     if (params)

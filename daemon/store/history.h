@@ -117,3 +117,4 @@ struct history_filter {
 // The ids of up to `max` jobs, newest first. Returns how many; where history_unread says something there may be more.
 size_t history_list(struct history *history, const struct history_filter *filter, int64_t *ids, size_t max);
 const char *history_unread(const struct history *history); // why the last of these was not answered, or NULL
+void history_out_of_memory(struct history *history);       // whoever asked can't take the answer

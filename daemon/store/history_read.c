@@ -27,6 +27,10 @@ static void note_code(struct history *h, int code) {
     pthread_mutex_unlock(&w->lock);
 }
 
+void history_out_of_memory(struct history *h) {
+    h->unread = SQLITE_NOMEM;
+}
+
 static double moment(double at) {
     return isfinite(at) && at > 0 && at < 1e15 ? at : 0;
 }
@@ -82,15 +86,20 @@ static struct history_job *read_row(struct history *h, sqlite3_stmt *statement) 
     if (job)
         job_mend(job);
     else
-        h->unread = SQLITE_NOMEM;
+        history_out_of_memory(h);
     if (job && (job->id <= 0 || job->id > ID_MAX || history_is_forgotten(h, job->id))) {
         history_job_free(job);
         return NULL;
     }
+    bool failed = false;
     for (int s = 0; job && s < 2; s++)
         if (job->streams[s].has_file)
-            job->streams[s].path = history_output(h, job->id, s);
-    return job;
+            failed |= !(job->streams[s].path = history_output(h, job->id, s));
+    if (!failed)
+        return job;
+    history_job_free(job);
+    history_out_of_memory(h);
+    return NULL;
 }
 
 static sqlite3_stmt *ask(struct history *h, const char *sql) {

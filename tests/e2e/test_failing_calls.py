@@ -71,3 +71,4 @@ def test_memory():
 
 def test_memory_of_what_is_looked_at():
     sweep("memory", failing.terminal, failing.followed, step=MEMORY_STEP)
+    sweep("memory", failing.archived, step=MEMORY_STEP // 10)
