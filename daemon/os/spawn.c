@@ -127,10 +127,10 @@ CHILD static long leader_clone(struct spawn *spawn) {
 CHILD static void holder_main(void *data) {
     struct spawn *spawn = data;
     struct child_report *report = spawn->report;
-    if (spawn->way == SPAWN_PLAIN) // a copy of the daemon's table: nothing of it may stay open while the leader begins
-        child_isolate(spawn->setup);
+    // A copy of the daemon's table: nothing of it may stay open while the leader begins.
+    int r = spawn->way == SPAWN_PLAIN ? child_isolate(spawn->setup) : 0;
     syscall(SYS_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-    long leader = leader_clone(spawn);
+    long leader = r < 0 ? r : leader_clone(spawn);
     if (leader < 0) {
         report->error = (int)-leader;
         report->stage = STAGE_RESOURCES;

@@ -30,6 +30,7 @@ static const struct sock_filter filter[] = {
     ASK(SYS_mkdirat),
     ASK(SYS_fcntl),
     ASK(SYS_pidfd_open),
+    ASK(SYS_close_range),
     ASK(SYS_prlimit64),
     ASK(SYS_chdir),
     ASK(SYS_execve),
