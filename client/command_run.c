@@ -13,24 +13,10 @@
 
 enum { RUN_DETACH = JOB_SPEC_OTHER, RUN_RM, RUN_TTY, RUN_PIPE };
 
-#define RUN_PIPE_ARGUMENT \
-    { "pipe", NULL, "it gets the stdin, stdout and stderr of this command itself: nothing is captured", RUN_PIPE }
-#define RUN_TTY_ARGUMENT \
-    { "t,tty", NULL, "give it a terminal; stopped by SIGHUP unless said otherwise", RUN_TTY }
-
 static const struct argument run_arguments[] = {
     {"d,detach", NULL, "print the job's ID and leave it running", RUN_DETACH},
-    RUN_PIPE_ARGUMENT,
-    RUN_TTY_ARGUMENT,
-    {"n,no-stdin", NULL, "the command reads nothing", JOB_SPEC_NO_STDIN},
-    {"rm", NULL, "forget the job when it is over", RUN_RM},
-    JOB_SPEC_ARGUMENTS,
-    {NULL},
-};
-
-static const struct argument start_arguments[] = {
-    RUN_PIPE_ARGUMENT,
-    RUN_TTY_ARGUMENT,
+    {"pipe", NULL, "it gets the stdin, stdout and stderr of this command itself: nothing is captured", RUN_PIPE},
+    {"t,tty", NULL, "give it a terminal; stopped by SIGHUP unless said otherwise", RUN_TTY},
     {"n,no-stdin", NULL, "the command reads nothing", JOB_SPEC_NO_STDIN},
     {"rm", NULL, "forget the job when it is over", RUN_RM},
     JOB_SPEC_ARGUMENTS,
@@ -183,7 +169,7 @@ const struct command command_start = {"start",
                                       "[OPTION]... [--] COMMAND [ARGUMENT]...",
                                       "starts a command, prints its ID and leaves it running",
                                       "supctl logs, wait, status and kill take the ID. The same as supctl run -d.\n",
-                                      start_arguments,
+                                      run_arguments + 1, // it always detaches
                                       true,
                                       EXIT_CANNOT,
                                       start_run};
