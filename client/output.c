@@ -85,11 +85,11 @@ static void output_piece(struct output *output, const json_t *piece) {
             output_gap(output_stream(piece), start, end);
         return;
     }
-    const char *encoding = json_string_value(json_object_get(piece, "encoding")), *bytes = json_string_value(data);
-    _cleanup_free_ char *decoded = NULL;
+    const char *encoding = json_string_value(json_object_get(piece, "encoding"));
+    bool is_coded = encoding && streq(encoding, "base64");
     size_t size = json_string_length(data);
-    if (encoding && streq(encoding, "base64"))
-        bytes = decoded = bytes_from_json(piece, &size);
+    _cleanup_free_ char *decoded = is_coded ? bytes_from_json(piece, &size) : NULL;
+    const char *bytes = is_coded ? decoded : json_string_value(data);
     if (bytes)
         output_bytes(output, piece, bytes, size);
 }

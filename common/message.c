@@ -45,10 +45,12 @@ static json_t *message_parse_large(const char *line, size_t size, size_t flags, 
         if (value || json_error_code(error) != json_error_numeric_overflow)
             return value;
         size_t end = (size_t)MAX(error->position, 0), start;
-        for (start = MIN(end, size); start > 0 && strchr("0123456789+-.eE", copy[start - 1]) && copy[start - 1];)
+        if (end > size)
+            return NULL;
+        for (start = end; start > 0 && strchr("0123456789+-.eE", copy[start - 1]) && copy[start - 1];)
             start--;
         start += start < end && copy[start] == '-';
-        if (end > size || end - start < sizeof(large) - 1)
+        if (end - start < sizeof(large) - 1)
             return NULL;
         memcpy(copy + start, large, sizeof(large) - 1);
         memset(copy + start + sizeof(large) - 1, ' ', end - start - (sizeof(large) - 1));

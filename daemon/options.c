@@ -154,7 +154,7 @@ static int parse_one(struct parse *p, int option) {
 // An explicit socket may stand in a directory that is everybody's: then live output goes to one of its own.
 static int runtime_beside(struct options *o) {
     struct stat st;
-    _cleanup_free_ char *copy = strdup(o->socket);
+    _cleanup_free_ char *copy = o->socket ? strdup(o->socket) : NULL;
     const char *dir = copy ? dirname(copy) : NULL;
     if (!dir)
         return -ENOMEM;

@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
-"""What gcc -fanalyzer finds in the programs: analyze.py BUILD. What is no fault stands in analyzed.txt, with its reason."""
+"""What gcc -fanalyzer finds in the programs: analyze.py BUILD. What is no fault stands in analyzed.txt, with its reason.
+
+Not in suites, whose allocations may end them."""
 
 import concurrent.futures
+import glob
 import os
 import re
 import subprocess
@@ -38,8 +41,8 @@ def findings(path, build):
 
 def main():
     build = sys.argv[1]
-    paths = sorted(os.path.join(folder, name) for top in FOLDERS for folder, _, names in os.walk(top) for name in names
-                   if name.endswith(".c"))
+    paths = sorted(path for top in FOLDERS for path in glob.glob(f"{top}/**/*.c", recursive=True))
+    paths += sorted(glob.glob("tests/*.c") + glob.glob("tests/bench/*.c"))
     allowed, seen, bad = known(), set(), []
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for found in pool.map(lambda path: findings(path, build), paths):

@@ -78,7 +78,7 @@ int target_own(struct call *call, const json_t *params, struct job **ret_job) {
 int target_many(struct call *call, const json_t *params, struct job ***ret_jobs, size_t *ret_count) {
     const json_t *ids = json_object_get(params, "ids");
     size_t count = ids ? json_array_size(ids) : 1;
-    _cleanup_free_ struct job **jobs = calloc(count, sizeof(*jobs));
+    _cleanup_free_ struct job **jobs = calloc(count, sizeof(*jobs)); // NOLINT(bugprone-sizeof-expression): of pointers
     if (!jobs)
         return -ENOMEM;
     int r = ids ? 0 : target_one(call, params, &jobs[0]);

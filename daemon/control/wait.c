@@ -164,7 +164,7 @@ static int wait_resume_jobs(struct control *control, const struct kept_call *rec
                             struct job ***ret_jobs, size_t *ret_count) {
     const json_t *ids = json_object_get(more, "jobs");
     size_t count = ids ? json_array_size(ids) : 1;
-    struct job **jobs = calloc(count, sizeof(*jobs));
+    struct job **jobs = calloc(count, sizeof(*jobs)); // NOLINT(bugprone-sizeof-expression): of pointers
     for (size_t i = 0; jobs && i < count; i++) {
         int64_t id = ids ? json_integer_value(json_array_get(ids, i)) : record->job;
         jobs[i] = registry_find(control->registry, id);

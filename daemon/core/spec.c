@@ -23,8 +23,8 @@ void spec_init(struct spec *spec) {
     *spec = (struct spec){
         .stop_signal = SIGTERM,
         .grace = 5,
-        .head_bytes = 512 * 1024,
-        .tail_bytes = 512 * 1024,
+        .head_bytes = 512L * 1024,
+        .tail_bytes = 512L * 1024,
         .limit_bytes = -1,
         .umask = 022,
         .rows = 24,

@@ -24,7 +24,7 @@ int station_open(struct station *st, enum spawn_way way, const struct child_setu
     if (r == 0)
         st->stacks = stacks;
     for (int i = 0; i < 2 && r == 0; i++)
-        if (mprotect(st->stacks + GUARD + i * (GUARD + CHILD_STACK), CHILD_STACK, PROT_READ | PROT_WRITE) < 0)
+        if (mprotect(st->stacks + GUARD + (size_t)i * (GUARD + CHILD_STACK), CHILD_STACK, PROT_READ | PROT_WRITE) < 0)
             r = -errno;
     if (r < 0)
         station_close(st);
@@ -161,7 +161,7 @@ static int launch_spawn(struct station *st, struct launch *launch, struct tree_l
         .plan = &launch->plan,
         .setup = &setup,
         .report = st->report,
-        .stacks = {st->stacks + GUARD + CHILD_STACK, st->stacks + 2 * (GUARD + CHILD_STACK)},
+        .stacks = {st->stacks + GUARD + CHILD_STACK, st->stacks + STACKS_SIZE},
         .cgroup = way == SPAWN_FAST ? tree->cgroup : -1,
         .reaper = tree->control >= 0,
         .policy = tree->policy,

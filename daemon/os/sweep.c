@@ -133,7 +133,7 @@ static bool is_wanted(char state) {
 enum order { PARENTS_FIRST, CHILDREN_FIRST };
 
 static size_t signal_all(pid_t root, int sig, bool running, enum order order) {
-    pid_t *pids = malloc(2 * SWEEP_MAX * sizeof(*pids)), *parents = pids + SWEEP_MAX;
+    pid_t *pids = malloc(sizeof(*pids) * 2 * SWEEP_MAX), *parents = pids ? pids + SWEEP_MAX : NULL;
     size_t reached = 0, count = pids ? collect(root, pids, parents, SWEEP_MAX) : 0;
     for (size_t n = 0; n < count; n++) {
         size_t i = order == PARENTS_FIRST ? n : count - 1 - n;

@@ -99,7 +99,7 @@ static void update(const char *column, struct input *in) {
     else if (kind == 3)
         sqlite3_bind_double(s, 1, reals[input_byte(in) % ARRAY_SIZE(reals)]);
     else if (kind < 6) {
-        size_t size = (size_t)input_byte(in) + 256u * (input_byte(in) % 16u);
+        size_t size = input_byte(in) + 256 * (size_t)(input_byte(in) % 16);
         const uint8_t *piece = input_piece(in, size, &n);
         if (kind == 4)
             sqlite3_bind_text(s, 1, (const char *)piece, (int)n, SQLITE_TRANSIENT);
@@ -127,7 +127,7 @@ static void change(struct input *in) {
         char name[32];
         const char *at = columns;
         if (column % 64 >= HISTORY_COLUMN_COUNT) {
-            write_output(input_byte(in) * 2);
+            write_output((size_t)input_byte(in) * 2);
             continue;
         }
         for (unsigned i = 0; i < column % 64; i++)

@@ -83,8 +83,8 @@ END_TEST
 
 START_TEST(a_large_emptied_buffer_gives_its_memory_back) {
     struct buffer buffer = {0};
-    _cleanup_free_ char *large = calloc(1, PAGE_OR_SO * 4);
-    ck_assert_int_eq(buffer_append(&buffer, large, PAGE_OR_SO * 4), 0);
+    _cleanup_free_ char *large = calloc(4, PAGE_OR_SO);
+    ck_assert_int_eq(buffer_append(&buffer, large, 4UL * PAGE_OR_SO), 0);
     buffer_consume(&buffer, PAGE_OR_SO * 4 - 1);
     ck_assert_ptr_nonnull(buffer.data);
     buffer_consume(&buffer, 1);

@@ -48,7 +48,7 @@ END_TEST
 
 START_TEST(one_stream_is_one_run) {
     char text[64];
-    for (int i = 0; i < 1000; i++)
+    for (int64_t i = 0; i < 1000; i++)
         order_add(&order, 0, i * 10, 1);
     ck_assert_uint_eq(order.count, 1);
     walk(10000, 0, text, sizeof(text));
@@ -82,7 +82,7 @@ END_TEST
 
 START_TEST(a_walk_can_begin_anywhere) {
     for (int i = 0; i < 100; i++)
-        order_add(&order, i % 2, (i / 2) * 10, 1);
+        order_add(&order, i % 2, (int64_t)(i / 2) * 10, 1);
     int64_t next[2] = {255, 400}, total[2] = {500, 500}, end;
     size_t hint = 0;
     int stream;
@@ -172,7 +172,7 @@ START_TEST(a_clock_that_is_set_back_loses_nothing) {
     for (int i = 0; i < 10 * ORDER_MAX; i++)
         order_add(&order, 0, i, 1e6 - (i % 5000) * 10);
     ck_assert_uint_le(order.count, ORDER_MAX);
-    walk(10 * ORDER_MAX, 0, text, sizeof(text));
+    walk(10L * ORDER_MAX, 0, text, sizeof(text));
 }
 END_TEST
 

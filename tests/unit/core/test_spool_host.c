@@ -194,7 +194,7 @@ static void fill_the_disk(void) {
         spool_commit(&spool, room);
     }
     ck_assert_int_gt(spool.stored, 0);
-    ck_assert_int_le(spool.stored, 256 * 1024);
+    ck_assert_int_le(spool.stored, 256L * 1024);
     ck_assert_int_eq(spool_gaps(&spool, gaps), 1);
     ck_assert_int_eq(gaps[0][0], spool.stored);
     ck_assert_int_eq(gaps[0][1], spool.total);

@@ -11,7 +11,8 @@
 #include "common/util.h"
 #include "daemon/os/slots.h"
 
-enum { STACK = 65536, NOBODY = 65534 };
+enum { NOBODY = 65534 };
+#define STACK ((size_t)65536)
 
 void stand_open(struct stand *s) {
     int slots[SLOTS_LAUNCHERS][SLOT_COUNT];

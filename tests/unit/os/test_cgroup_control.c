@@ -28,7 +28,8 @@ static void empty(const char *path) {
     for (struct dirent *e; files && (e = readdir(files));)
         if (e->d_type == DT_REG)
             unlinkat(dirfd(files), e->d_name, 0);
-    closedir(files);
+    if (files)
+        closedir(files);
 }
 
 static void teardown(void) {

@@ -76,18 +76,19 @@ static void expect_refused(int error) {
 }
 
 START_TEST(a_unified_mount) {
-    _cleanup_free_ char *text = NULL;
-    mountinfo = text = mount_line(HEAD "38 31 0:31 / %s rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n", dir);
+    _cleanup_free_ char *text = mount_line(HEAD "38 31 0:31 / %s rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n",
+                                           dir);
+    mountinfo = text;
     own = "0::/\n";
     expect_found("");
 }
 END_TEST
 
 START_TEST(a_hybrid_mount_beside_version_one) {
-    _cleanup_free_ char *text = NULL;
-    mountinfo = text = mount_line(HEAD "32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n"
-                                       "38 31 0:31 / %s rw shared:1 master:2 - cgroup2 none rw\n",
-                                  dir);
+    _cleanup_free_ char *text = mount_line(HEAD "32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n"
+                                                "38 31 0:31 / %s rw shared:1 master:2 - cgroup2 none rw\n",
+                                           dir);
+    mountinfo = text;
     own = "9:name=systemd:/\n1:cpu:/elsewhere\n0::/\n";
     expect_found("");
 }
@@ -96,7 +97,8 @@ END_TEST
 START_TEST(the_daemons_own_place_in_it) {
     _cleanup_free_ char *text = NULL;
     char path[96];
-    mountinfo = text = mount_line(HEAD "38 31 0:31 / %s rw - cgroup2 cgroup2 rw\n", dir);
+    text = mount_line(HEAD "38 31 0:31 / %s rw - cgroup2 cgroup2 rw\n", dir);
+    mountinfo = text;
     own = "1:cpu:/elsewhere\n0::/user.slice\n";
     expect_refused(-ENOENT); // what the table says is not there
     snprintf(path, sizeof(path), "%s/user.slice", dir);
@@ -110,7 +112,8 @@ END_TEST
 START_TEST(a_mount_point_with_a_space) {
     _cleanup_free_ char *text = NULL;
     char path[96];
-    mountinfo = text = mount_line(HEAD "38 31 0:31 / %s/a\\040b rw - cgroup2 cgroup2 rw\n", dir);
+    text = mount_line(HEAD "38 31 0:31 / %s/a\\040b rw - cgroup2 cgroup2 rw\n", dir);
+    mountinfo = text;
     own = "0::/\n";
     snprintf(path, sizeof(path), "%s/a b", dir);
     ck_assert_int_eq(mkdir(path, 0755), 0);
@@ -129,9 +132,10 @@ START_TEST(no_hierarchy_of_version_two) {
     own = "0::/\n";
     mountinfo = HEAD;
     expect_refused(-ENOENT);
-    mountinfo = text = mount_line(HEAD "38 31 0:31 / %s rw - cgroup cgroup2 rw,cpu\n",
-                                  dir); // only its source is so called
+    text = mount_line(HEAD "38 31 0:31 / %s rw - cgroup cgroup2 rw,cpu\n",
+                      dir); // only its source is so called
     expect_refused(-ENOENT);
+    mountinfo = text;
     mountinfo = "";
     expect_refused(-ENOENT);
     mountinfo = NULL;
@@ -140,8 +144,8 @@ START_TEST(no_hierarchy_of_version_two) {
 END_TEST
 
 START_TEST(a_process_without_a_place_in_it) {
-    _cleanup_free_ char *text = NULL;
-    mountinfo = text = mount_line("38 31 0:31 / %s rw - cgroup2 cgroup2 rw\n", dir);
+    _cleanup_free_ char *text = mount_line("38 31 0:31 / %s rw - cgroup2 cgroup2 rw\n", dir);
+    mountinfo = text;
     own = "1:cpu:/\n10::/\n";
     expect_refused(-ENOENT);
     own = NULL;
