@@ -12,11 +12,30 @@ enum {
     STEP = 16,
     SIZES = 64, // that a thread keeps
     KEPT = 7,   // of each
+    RESERVE = 64 * 1024,
 };
 
 struct pieces {
     void *all[SIZES * KEPT];
 };
+
+static void *reserve;
+
+void *heap_realloc(void *old, long size) {
+    if (size == 0) {
+        free(old);
+        return NULL;
+    }
+    void *memory = realloc(old, (size_t)size);
+    if (!memory) {
+        free(reserve);
+        reserve = NULL;
+        memory = realloc(old, (size_t)size);
+    }
+    if (!reserve)
+        reserve = malloc(RESERVE);
+    return memory;
+}
 
 void heap_init(void) {
     mallopt(M_MMAP_THRESHOLD, LARGE);
@@ -40,7 +59,7 @@ static void pieces_return(void) {
     if (!pieces)
         return;
     for (int i = 0; i < SIZES * KEPT; i++)
-        pieces->all[i] = malloc((size_t)(LEAST + i / KEPT * STEP));
+        pieces->all[i] = malloc(LEAST + (size_t)(i / KEPT) * STEP);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     if (pthread_create(&thread, NULL, pieces_free, pieces) == 0)

@@ -6,5 +6,8 @@
 #pragma once
 
 void heap_init(void); // before there are threads
+// As realloc(3), but for a size of 0, which frees; with 64 KiB in reserve, which are put back by a later call. For libev, which
+// ends the process where it gets nothing. For one thread.
+void *heap_realloc(void *old, long size);
 // Gives back what is free, and what the calling thread keeps. Some 100 us: for when nothing else is to be done.
 void heap_rest(void);

@@ -149,6 +149,7 @@ int worker_run(const struct options *options, struct kept *kept) {
                        .instance = {.runtime_lock = -1, .state_lock = -1}};
     log_init(&w.log, options->log_level);
     heap_init();
+    ev_set_allocator(heap_realloc);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); // a full disk is an error of write, not an end
     umask(077);

@@ -2,6 +2,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "common/heap.h"
 #include "common/message.h"
 #include "common/openrpc.h"
 #include "common/schema.h"
@@ -231,6 +232,19 @@ START_TEST(talking_over_a_stream) {
 }
 END_TEST
 
+START_TEST(what_is_in_reserve) {
+    free(heap_realloc(NULL, 16));
+    for (int i = 0; i < 3; i++) { // it is put back, each time
+        failing_begin(1);
+        void *memory = heap_realloc(NULL, 1000);
+        failing_end();
+        ck_assert(failing.failed);
+        ck_assert_ptr_nonnull(memory);
+        ck_assert_ptr_null(heap_realloc(memory, 0));
+    }
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("alloc");
     TCase *all = suite_case(suite, "alloc", setup, NULL);
@@ -241,5 +255,6 @@ int main(void) {
     tcase_add_test(all, checking_params);
     tcase_add_test(all, making_the_document);
     tcase_add_test(all, talking_over_a_stream);
+    tcase_add_test(all, what_is_in_reserve);
     return suite_run(suite);
 }
