@@ -221,7 +221,7 @@ class Daemon:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        procs.reap_orphans()
+        procs.reap_orphans(5)
         if os.path.exists(self.log):
             sys.stderr.write(self.errors().decode(errors="replace")[-4000:])
         self.remove()

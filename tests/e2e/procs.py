@@ -169,7 +169,7 @@ def kill(pid, sig=signal.SIGKILL):
         pass
 
 
-def reap_orphans(seconds=5.0):
+def reap_orphans(seconds=GUARD):
     """Waits for whatever was left to this process. Returns those that live on, and ends them."""
     until = time.monotonic() + seconds
     for pid in children(os.getpid()):
