@@ -76,7 +76,7 @@ static void *thread_main(void *data) {
     block_all_signals();
     pthread_mutex_lock(&l->lock);
     for (;;) {
-        struct launch *launch;
+        struct launch *launch = NULL;
         l->idle++;
         while (!t->leaving && !(launch = l->paused ? NULL : launch_queue_begin(&l->queue)))
             pthread_cond_wait(&l->work, &l->lock);

@@ -31,6 +31,11 @@ int watch_threads(void) {
     return count;
 }
 
+void watch_until_threads(int count) {
+    while (watch_threads() != count)
+        sched_yield();
+}
+
 char watch_state(pid_t pid) {
     char path[64], text[512] = "";
     snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);

@@ -5,11 +5,12 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-int watch_descriptors(void);      // how many this process has open
-int watch_threads(void);          // that it has
-char watch_state(pid_t pid);      // as in proc(5), such as 'S' or 'Z'; 0: there is no such process
-bool watch_alive(pid_t pid);      // there, and no zombie
-void watch_until_gone(pid_t pid); // until it is not alive, however long that takes
+int watch_descriptors(void);         // how many this process has open
+int watch_threads(void);             // that it has
+void watch_until_threads(int count); // have so many
+char watch_state(pid_t pid);         // as in proc(5), such as 'S' or 'Z'; 0: there is no such process
+bool watch_alive(pid_t pid);         // there, and no zombie
+void watch_until_gone(pid_t pid);    // until it is not alive, however long that takes
 void watch_until(pid_t pid, char state);
 size_t watch_children(void); // of this process, zombies included
 // All that comes until the end of the pipe, NUL-terminated; at most size - 1 bytes. Returns how many.
