@@ -172,8 +172,7 @@ class Rest:
         self.daemon = daemon
         self.watcher = daemon.client()
         self.worker = daemon.worker
-        for pid in (daemon.pid, self.worker):
-            procs.eventually(lambda pid=pid: procs.in_epoll_wait(pid) or pid == daemon.pid, "the worker is at rest")
+        procs.eventually(lambda: procs.in_epoll_wait(self.worker), "the worker is at rest")
         self.files = open_files(daemon)
         self.processes = processes(daemon)
 

@@ -46,7 +46,11 @@ def test_watching():
 
 
 def test_writing():
-    sweep("writing", failing.plain, failing.streamed)
+    sweep("writing", failing.plain)
+
+
+def test_writing_of_input():
+    sweep("writing", failing.streamed)
 
 
 def test_writing_much():
