@@ -126,6 +126,8 @@ json_t *chunks_build(const struct job *job, struct cursor *cursor, size_t limit)
                                 : piece_add(&chunks, spool, cursor, stream, end, limit, more, at);
         if (n == 0 && spool->is_unreadable)
             continue; // over what is a gap now
+        if (n == 0 && spool->is_refused)
+            record_add(&chunks, NULL); // an error, no gap
         if (n == 0)
             break;
         cursor->next[stream] += (int64_t)n;

@@ -74,6 +74,8 @@ bool matcher_scan(struct matcher *m, const struct job *job) {
             size_t n = spool_peek(spool, at, piece, &bytes);
             if (n > 0 && matcher_feed(m, s, at, bytes, n))
                 return true;
+            if (n == 0 && spool->is_refused)
+                break;
             at = n > 0 ? at + (int64_t)n : spool_skip_gap(spool, at);
         }
     }

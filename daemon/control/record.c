@@ -165,6 +165,7 @@ static void stream_inline(json_t **record, struct spool *spool, int64_t inline_b
         return;
     }
     size_t first = spool_read(spool, 0, data, (size_t)head);
+    bool refused = spool->is_refused;
     if (tail > (int64_t)first) {
         size_t whole = bytes_cut(data, first);
         first = whole;
@@ -177,7 +178,7 @@ static void stream_inline(json_t **record, struct spool *spool, int64_t inline_b
             last -= skip;
         }
     }
-    if (*record && bytes_to_json(*record, data, first + last, false) < 0)
+    if (*record && (refused || spool->is_refused || bytes_to_json(*record, data, first + last, false) < 0))
         record_set(record, "data", NULL);
     if ((int64_t)(first + last) < total)
         record_set(record, "cut", range((int64_t)first, total - (int64_t)last));

@@ -349,11 +349,12 @@ static int spool_file(const struct spool *s) {
 size_t spool_read(struct spool *s, int64_t offset, char *data, size_t max) {
     _cleanup_close_ int fd = spool_file(s);
     size_t done = 0, n = 1;
+    s->is_refused = s->path && fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM);
     while (done < max && n > 0) {
         int64_t at;
         size_t together = MIN(spool_extent(s, offset + (int64_t)done, &at), max - done);
         n = together > 0 ? spool_copy(s, fd, at, data + done, together) : 0;
-        s->is_unreadable |= n == 0 && together > 0;
+        s->is_unreadable |= n == 0 && together > 0 && !s->is_refused;
         done += n;
     }
     return done;

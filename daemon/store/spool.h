@@ -30,6 +30,7 @@ struct spool {
     bool sealed;
     bool shared;        // somebody reads the file: its layout stays as it is
     bool is_unreadable; // its `path` did not give what should be there: all of it is a gap
+    bool is_refused;    // the last read came to nothing for want of a descriptor or memory: it is there all the same
     char *small;        // owned: the file's bytes in memory, of a sealed log that is short
     char *path;         // owned: of a log that stands in the history: its file there, read when it is asked for
 };

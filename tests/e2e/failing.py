@@ -61,10 +61,14 @@ class FailingDaemon(Daemon):
             raise Skip("the kernel does not ask about system calls here")
 
     def start(self):
-        """In a directory in which there was one before, whose first job it knows from the history."""
+        """In a directory in which there was one before, whose first job it knows from the history; the second it has itself."""
         with Daemon(directory=self.directory) as earlier:
             large(earlier.client())
-        return super().start()
+        super().start()
+        with self.client() as client:
+            large(client)
+            procs.eventually(lambda: client.status(2)["durable"], "it is written")
+        return self
 
     def command(self):
         return super().command() if self.kind in OF_LIBRARIES else [REFUSER, self.calls.path, *super().command()]
@@ -100,7 +104,11 @@ def archived(client):
     return client.status(1, inline_bytes=1 << 20), b"in\n" + OUTPUT, b"", 0
 
 
-JOBS = (plain, large, streamed, terminal, followed, archived)
+def remembered(client):
+    return client.status(2, inline_bytes=1 << 20), b"in\n" + OUTPUT, b"", 0
+
+
+JOBS = (plain, large, streamed, terminal, followed, archived, remembered)
 
 
 def check_stream(client, job, name, expected, whole):

@@ -16,7 +16,7 @@ def sweep(kind, *jobs, step=1):
 
 @every_set
 def test_descriptors():
-    sweep("descriptors", failing.plain, failing.large, failing.archived)
+    sweep("descriptors", failing.plain, failing.large, failing.archived, failing.remembered)
 
 
 @every_set
