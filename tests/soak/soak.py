@@ -48,16 +48,16 @@ def main():
         *((f"{options.jobs} live jobs, {options.deaths} times {what} at random instants",
            lambda daemon, kind=kind: chaos.shake(daemon, kind, options.jobs, options.deaths))
           for what, kind in (("SIGKILL", signal.SIGKILL), ("SIGSEGV", signal.SIGSEGV), ("reexec", "reexec"))),
-        ("each call of a job's path fails once", lambda daemon: failing.sweep_all(lambda line: print(line, flush=True))),
     )
-    of_the_machine = (  # whose daemon they start themselves
+    of_their_own = (  # they start the daemon themselves
+        ("each call of a job's path fails once", lambda _none: failing.sweep_all(lambda line: print(line, flush=True))),
         *((f"{options.bombs} bombs of 500 processes, with a {tree}",
            lambda _none, tree=tree: bombs.run(tree, options.bombs)) for tree in ("cgroup", "reaper")),
         (f"{options.load} jobs of two users, as many as a day has",
          lambda _none: load.day(options.build, options.load, lambda line: print(line, flush=True))),
     )
     checks = [(what, check, Daemon) for what, check in checks if options.only in what]
-    checks += [(what, check, contextlib.nullcontext) for what, check in of_the_machine if options.only in what]
+    checks += [(what, check, contextlib.nullcontext) for what, check in of_their_own if options.only in what]
     failed = 0
     for what, check, beside in checks:
         start = time.monotonic()
