@@ -70,7 +70,12 @@ static int check_wait(pid_t pid) {
     int status = -1;
     _cleanup_close_ int fd = (int)syscall(SYS_pidfd_open, pid, 0);
     struct pollfd end = {.fd = fd, .events = POLLIN};
-    if (fd < 0 || poll(&end, 1, CHECK_MOST) <= 0)
+    int left = CHECK_MOST, r = -1;
+    for (double until = now_mono() + CHECK_MOST / 1000.0; fd >= 0 && left > 0;
+         left = (int)((until - now_mono()) * 1000))
+        if ((r = poll(&end, 1, left)) >= 0 || errno != EINTR) // other children end meanwhile
+            break;
+    if (r <= 0)
         kill(pid, SIGKILL); // our child, not waited for: the number is its own
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
