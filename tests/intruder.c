@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -118,6 +119,74 @@ static int do_traced(void) {
     if (write(go[1], "x", 1) != 1 || read(up[0], &byte, 1) != 1)
         return 114;
     return 7;
+}
+
+// Held where it is, as long as we are there.
+static void hold_traced(pid_t pid, unsigned long options, int interrupts) {
+    int status;
+    if (say("seize", ptrace(PTRACE_SEIZE, pid, 0, options)) < 0)
+        return;
+    if (interrupts && say("interrupt", ptrace(PTRACE_INTERRUPT, pid, 0, 0)) == 0)
+        waitpid(pid, &status, __WALL);
+    dprintf(1, "held\n");
+    wait_forever();
+}
+
+// What holds a tree, where it is of one user with the job. Its socket is descriptor 3.
+static int assail(const char *how, pid_t pid) {
+    const struct rlimit none = {0, 0};
+    int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    int socket = (int)syscall(SYS_pidfd_getfd, pidfd, 3, 0);
+    char message[152] = {0}; // reaper_report: the leader has ended; with a 1, nobody is left
+    if (strcmp(how, "hold") == 0)
+        hold_traced(pid, 0, 1);
+    if (strcmp(how, "hold-exit") == 0)
+        hold_traced(pid, PTRACE_O_TRACEEXIT, 0);
+    if (strcmp(how, "trace") == 0)
+        hold_traced(pid, 0, 0);
+    if (strcmp(how, "files") == 0)
+        say("files", prlimit(pid, RLIMIT_NOFILE, &none, NULL));
+    if (strcmp(how, "cpu") == 0)
+        say("cpu", prlimit(pid, RLIMIT_CPU, &none, NULL));
+    if (strcmp(how, "forge") == 0 || strcmp(how, "flood") == 0) {
+        say("forge", send(socket, message, sizeof(message), MSG_NOSIGNAL));
+        message[0] = 1;
+        send(socket, message, sizeof(message), MSG_NOSIGNAL);
+    }
+    if (strcmp(how, "flood") == 0 || strcmp(how, "stop") == 0)
+        dprintf(1, "held\n");
+    while (strcmp(how, "flood") == 0)
+        send(socket, message, sizeof(message), MSG_NOSIGNAL);
+    if (strcmp(how, "steal") == 0 || strcmp(how, "keep") == 0)
+        say("steal", socket);
+    else
+        close(socket);
+    if (strcmp(how, "keep") == 0) {
+        dprintf(1, "held\n");
+        wait_forever();
+    }
+    if (strcmp(how, "kill") == 0 || strcmp(how, "steal") == 0)
+        say("kill", kill(pid, SIGKILL));
+    while (strcmp(how, "stop") == 0) {
+        kill(pid, SIGSTOP);
+        const struct timespec nap = {0, 1000000};
+        nanosleep(&nap, NULL);
+    }
+    return 0;
+}
+
+// Done by one of its tree, in a session of its own, who stays. `then`: the leader ends ("exit") or stays.
+static int do_assail(const char *how, const char *then) {
+    pid_t holder = getppid();
+    if (fork_or_die() == 0) {
+        setsid();
+        assail(how, holder);
+        dprintf(1, "held\n");
+        wait_forever();
+    }
+    if (strcmp(then, "exit") == 0)
+        return 7;
+    wait_forever();
 }
 
 static const char *program;
@@ -240,6 +309,10 @@ int main(int argc, char **argv) {
         return do_signal(number > 0 ? number : getppid(), atoi(argc > 3 ? argv[3] : "0"));
     if (strcmp(word, "siblings") == 0)
         return do_siblings(number);
+    if (strcmp(word, "assail") == 0)
+        return do_assail(argc > 2 ? argv[2] : "", argc > 3 ? argv[3] : "");
+    if (strcmp(word, "assail-from-outside") == 0)
+        return assail(argc > 2 ? argv[2] : "", atoi(argc > 3 ? argv[3] : "0"));
     if (strcmp(word, "traced") == 0)
         return do_traced();
     if (strcmp(word, "bomb") == 0)

@@ -35,12 +35,23 @@ struct reaper {
     int signals, round_ms, rounds;
 };
 
+// Where we are of one user with the job it may have taken from us what we need (prlimit(2)). Our end is told to the daemon by
+// itself, and what we leave behind comes to it.
+static _Noreturn void give_up(void) {
+    _exit(1);
+}
+
+// Nobody else has reason to speak on this socket, and our few words fit: it is full only where somebody means harm.
 static void tell(struct reaper *r, int told, int status, const struct rusage *usage) {
     struct reaper_report report = {.told = told, .status = status};
+    struct pollfd room = {.fd = CONTROL, .events = POLLOUT};
     if (usage)
         report.usage = *usage;
-    if (!r->alone)
-        send(CONTROL, &report, sizeof(report), MSG_NOSIGNAL);
+    if (r->alone || send(CONTROL, &report, sizeof(report), MSG_NOSIGNAL) >= 0 || errno != EAGAIN)
+        return;
+    poll(&room, 1, ROUND_MAX_MS);
+    if (send(CONTROL, &report, sizeof(report), MSG_NOSIGNAL) < 0 && errno == EAGAIN)
+        give_up();
 }
 
 // Reaps whoever has ended. Returns false when there is nobody left at all.
@@ -84,7 +95,8 @@ static void obey(struct reaper *r) {
 // is met again, and what cannot die (a process in the kernel's hands) costs next to nothing.
 static void rest(struct reaper *r) {
     struct pollfd fds[2] = {{.fd = r->signals, .events = POLLIN}, {.fd = r->alone ? -1 : CONTROL, .events = POLLIN}};
-    poll(fds, 2, r->killing ? r->round_ms : -1);
+    if (poll(fds, 2, r->killing ? r->round_ms : -1) < 0 && errno != EINTR && errno != ENOMEM)
+        give_up();
     if (r->killing && r->round_ms < ROUND_MAX_MS)
         r->round_ms *= 2;
     struct signalfd_siginfo info;
@@ -99,6 +111,8 @@ static void rest(struct reaper *r) {
 static void kill_round(struct reaper *r) {
     const struct sched_param first = {.sched_priority = 1};
     pid_t pids[MANY];
+    if (!sweep_can())
+        give_up();
     bool calm = r->rounds++ < CALM_ROUNDS && sweep_list(getpid(), pids, MANY) < MANY;
     if (!calm && !r->hurried)
         sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &first);

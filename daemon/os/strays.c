@@ -1,9 +1,9 @@
-// Orphans of reapers that were killed.
+// Orphans of reapers that were killed, and reapers that are over or were stopped.
 #include "daemon/os/strays.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -11,30 +11,96 @@
 #include "daemon/os/sweep.h"
 #include "daemon/os/tree_internal.h"
 
+#define LOOK_AFTER 0.5    // seconds, between somebody's end or stop and a look for those who were stopped
+enum { LOOK_MOST = 256 }; // at once
+
 struct strays {
     struct ev_loop *loop;
-    struct ev_signal child; // only once there is something to reap
+    struct ev_signal child; // somebody has ended, or was stopped
+    struct ev_timer look;   // for the stopped, once behind many of those
     struct tree *known;     // hash by reaper
+    pid_t *over;            // owned: reapers that have still to be reaped
+    size_t over_count, over_room;
     pid_t parent;
+    bool is_sweeping;
+    struct stat reaper;      // the reapers' program
     struct adopted *adopted; // borrowed, or NULL
 };
 
-// Our own: a reaper, or what is about to become one and still bears our name. Leaders are never our children here.
+static bool runs(pid_t pid, const struct stat *program) {
+    char path[64];
+    struct stat st;
+    snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+    return stat(path, &st) == 0 && st.st_dev == program->st_dev && st.st_ino == program->st_ino;
+}
+
+// Our own: a reaper, be it one whose job is over and left a rest to keep; the worker; or, where launches are made by whom
+// orphans come to, what is about to become a reaper. Not by their names, which anybody gives themselves.
 static bool is_ours(const struct strays *strays, pid_t pid) {
     struct tree *tree;
+    struct stat own;
     HASH_FIND(by_holder, strays->known, &pid, sizeof(pid), tree);
-    if (tree)
+    if (tree || pid == getpid() || runs(pid, &strays->reaper))
         return true;
-    char path[64], name[16] = "";
-    snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, name, sizeof(name) - 1);
-    fd_close(fd);
-    return n > 0 && strncmp(name, "supd", 4) == 0;
+    return !strays->adopted && stat("/proc/self/exe", &own) == 0 && runs(pid, &own);
+}
+
+static void look_later(struct strays *strays) {
+    if (ev_is_active(&strays->look))
+        return;
+    ev_timer_set(&strays->look, LOOK_AFTER, 0);
+    ev_timer_start(strays->loop, &strays->look);
+    ev_unref(strays->loop);
+}
+
+// Our children are reapers, and leaders that lost theirs and are killed: nobody has a reason to stop them. And one whose
+// end its socket has not told, as somebody else holds that.
+static void on_look(struct ev_loop *loop, struct ev_timer *timer, int events) {
+    struct strays *strays = timer->data;
+    struct tree *tree = NULL;
+    siginfo_t info = {0};
+    ev_ref(loop);
+    if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid > 0)
+        HASH_FIND(by_holder, strays->known, &info.si_pid, sizeof(info.si_pid), tree);
+    if (tree)
+        tree_holder_ended(tree);
+    if (info.si_pid > 0)
+        look_later(strays); // it may hide others
+    info.si_pid = 0;
+    for (int i = 0; i < LOOK_MOST && waitid(P_ALL, 0, &info, WSTOPPED | WNOHANG) == 0 && info.si_pid > 0; i++) {
+        kill(info.si_pid, SIGCONT); // not reaped: the number is its own
+        info.si_pid = 0;
+    }
+}
+
+static void over_reap(struct strays *strays) {
+    for (size_t i = strays->over_count; i-- > 0;) {
+        pid_t pid = waitpid(strays->over[i], NULL, WNOHANG);
+        if (pid != 0) // of an adopted one it is the keeper who reaps it
+            strays->over[i] = strays->over[--strays->over_count];
+    }
 }
 
 static void on_child(struct ev_loop *loop, struct ev_signal *signal, int events) {
-    strays_sweep(signal->data);
+    struct strays *strays = signal->data;
+    over_reap(strays);
+    if (strays->is_sweeping)
+        strays_sweep(strays);
+    look_later(strays);
+}
+
+void strays_reap(struct strays *strays, pid_t holder) {
+    if (waitpid(holder, NULL, WNOHANG) != 0)
+        return;
+    if (strays->over_count == strays->over_room) {
+        size_t room = MAX(strays->over_room * 2, (size_t)64);
+        pid_t *over = realloc(strays->over, room * sizeof(*over));
+        if (!over)
+            return; // it stays what it is until we end
+        strays->over = over;
+        strays->over_room = room;
+    }
+    strays->over[strays->over_count++] = holder;
 }
 
 static void on_orphan(void *data) {
@@ -52,12 +118,9 @@ static void stray_kill(const struct strays *strays, pid_t pid) {
 
 void strays_sweep(struct strays *strays) {
     // First, so that no death is missed that comes while this looks around.
-    if (strays->adopted) {
+    if (strays->adopted)
         adopted_listen(strays->adopted, on_orphan, strays);
-    } else if (!ev_is_active(&strays->child)) {
-        ev_signal_start(strays->loop, &strays->child);
-        ev_unref(strays->loop);
-    }
+    strays->is_sweeping = !strays->adopted;
     pid_t pids[256];
     size_t count = sweep_list(strays->parent, pids, ARRAY_SIZE(pids));
     for (size_t i = 0; i < count; i++) {
@@ -66,15 +129,23 @@ void strays_sweep(struct strays *strays) {
     }
 }
 
-int strays_new(struct ev_loop *loop, pid_t parent, struct adopted *adopted, struct strays **ret_strays) {
+int strays_new(struct ev_loop *loop, pid_t parent, struct adopted *adopted, int reaper_fd, struct strays **ret_strays) {
     struct strays *strays = calloc(1, sizeof(*strays));
     if (!strays)
         return -ENOMEM;
     strays->loop = loop;
     strays->parent = parent;
     strays->adopted = adopted;
+    if (fstat(reaper_fd, &strays->reaper) < 0) {
+        int r = -errno;
+        free(strays);
+        return r;
+    }
     ev_signal_init(&strays->child, on_child, SIGCHLD);
-    strays->child.data = strays;
+    ev_init(&strays->look, on_look);
+    strays->child.data = strays->look.data = strays;
+    ev_signal_start(loop, &strays->child); // from the start: no end is missed, and no child inherits it
+    ev_unref(loop);
     *ret_strays = strays;
     return 0;
 }
@@ -82,11 +153,13 @@ int strays_new(struct ev_loop *loop, pid_t parent, struct adopted *adopted, stru
 void strays_free(struct strays *strays) {
     if (!strays)
         return;
-    if (ev_is_active(&strays->child)) {
+    ev_ref(strays->loop);
+    ev_signal_stop(strays->loop, &strays->child);
+    if (ev_is_active(&strays->look))
         ev_ref(strays->loop);
-        ev_signal_stop(strays->loop, &strays->child);
-    }
+    ev_timer_stop(strays->loop, &strays->look);
     HASH_CLEAR(by_holder, strays->known);
+    free(strays->over);
     free(strays);
 }
 

@@ -2,6 +2,7 @@
 #include "daemon/os/sweep.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -40,6 +41,18 @@ static pid_t state_of(pid_t pid, char *ret_state) {
 pid_t sweep_parent(pid_t pid) {
     char state;
     return state_of(pid, &state);
+}
+
+char sweep_state(pid_t pid) {
+    char state;
+    return state_of(pid, &state) < 0 ? 'X' : state;
+}
+
+bool sweep_can(void) {
+    DIR *dir = opendir("/proc/self/task");
+    if (dir)
+        closedir(dir);
+    return dir || (errno != EMFILE && errno != ENOMEM);
 }
 
 double sweep_cpu(pid_t pid) {
@@ -132,9 +145,10 @@ static bool is_wanted(char state) {
 
 enum order { PARENTS_FIRST, CHILDREN_FIRST };
 
-static size_t signal_all(pid_t root, int sig, bool running, enum order order) {
-    pid_t *pids = malloc(sizeof(*pids) * 2 * SWEEP_MAX), *parents = pids ? pids + SWEEP_MAX : NULL;
-    size_t reached = 0, count = pids ? collect(root, pids, parents, SWEEP_MAX) : 0;
+static size_t signal_all(pid_t root, int sig, bool running, enum order order, size_t max) {
+    static pid_t pids[SWEEP_MAX],
+        parents[SWEEP_MAX]; // nobody takes this memory from a reaper whose limits they may set
+    size_t reached = 0, count = collect(root, pids, parents, max);
     for (size_t n = 0; n < count; n++) {
         size_t i = order == PARENTS_FIRST ? n : count - 1 - n;
         char state = 'X';
@@ -148,19 +162,22 @@ static size_t signal_all(pid_t root, int sig, bool running, enum order order) {
             reached++;
         close(pidfd);
     }
-    free(pids);
     return reached;
 }
 
 size_t sweep_signal(pid_t root, int sig) {
-    return signal_all(root, sig, false, PARENTS_FIRST);
+    return signal_all(root, sig, false, PARENTS_FIRST, SWEEP_MAX);
+}
+
+size_t sweep_kill_some(pid_t root, size_t max) {
+    return signal_all(root, SIGKILL, false, PARENTS_FIRST, max);
 }
 
 size_t sweep_freeze(pid_t root) {
-    return signal_all(root, SIGSTOP, true, PARENTS_FIRST);
+    return signal_all(root, SIGSTOP, true, PARENTS_FIRST, SWEEP_MAX);
 }
 
 // The end of a parent or a tracer would let those who are stopped run on (setpgid(2), ptrace(2)): they have their own by then.
 size_t sweep_kill_frozen(pid_t root) {
-    return signal_all(root, SIGKILL, false, CHILDREN_FIRST);
+    return signal_all(root, SIGKILL, false, CHILDREN_FIRST, SWEEP_MAX);
 }

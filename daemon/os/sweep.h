@@ -12,8 +12,14 @@ enum { SWEEP_MAX = 8192 };
 size_t sweep_list(pid_t root, pid_t *pids, size_t max);
 // The parent of a process, or -1.
 pid_t sweep_parent(pid_t pid);
+// As in proc(5), such as 'S', 'Z', or 'T' and 't' for one that is stopped or held by a tracer; 'X': there is none.
+char sweep_state(pid_t pid);
+// Whether this process may look at all: not if somebody took descriptors or memory from it.
+bool sweep_can(void);
 // Signals every descendant of `root` once, through pidfds, each only if it still descends from it. Returns how many were reached.
 size_t sweep_signal(pid_t root, int sig);
+// SIGKILL for the first `max` of them alone: for who has other things to do.
+size_t sweep_kill_some(pid_t root, size_t max);
 // Stops every descendant of `root` that runs. Returns how many did: once that is none, nobody is left who could fork.
 size_t sweep_freeze(pid_t root);
 // SIGKILL for all of those, so that none of them runs before its end.

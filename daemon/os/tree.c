@@ -36,7 +36,7 @@ static int host_reaper(struct tree_host *host) {
     // Orphans of a reaper that was killed come to the keeper, or to the daemon, instead of leaving its sight.
     if (!host->adopted)
         prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-    int r = strays_new(host->loop, host->parent, host->adopted, &host->strays);
+    int r = strays_new(host->loop, host->parent, host->adopted, host->reaper_fd, &host->strays);
     if (r < 0)
         return r;
     host->way = TREE_REAPER;

@@ -98,13 +98,18 @@ struct tree {
         struct {                           // reaper
             struct leader_exit orphan_end; // of a leader that came to the keeper, once known
             struct ev_io control_io;
+            struct ev_timer look; // at its reaper, while that is overdue or its end is awaited
+            bool is_known;        // to the strays
+            bool is_lost;         // its reaper ends, or has ended, without a last word
+            int frozen;           // looks in a row that found it stopped
             UT_hash_handle by_holder;
         };
     };
 };
 
 extern const struct tree_ways tree_ways_cgroup, tree_ways_reaper, tree_ways_none;
-void tree_drop(struct tree *tree); // frees it, once its way is done with it
+void tree_holder_ended(struct tree *tree); // its reaper has, and may have said so or not
+void tree_drop(struct tree *tree);         // frees it, once its way is done with it
 void tree_tell_exit(struct tree *tree, const struct leader_exit *end);
 void tree_tell_empty(struct tree *tree);
 void tree_tell_unproven(struct tree *tree);

@@ -317,6 +317,24 @@ class SystemDaemon(Daemon):
             json.dump({"access": access} if access is not None else {}, file)
 
 
+class OwnDaemon(Daemon):
+    """A user's own, with no more rights than the user's jobs have."""
+
+    def __init__(self, user, **more):
+        needs_root()
+        super().__init__(**more)
+        self.user = pwd.getpwnam(user)
+        os.chown(self.directory, self.user.pw_uid, self.user.pw_gid)
+        os.chmod(self.directory, 0o755)
+
+    def spawn(self, **more):
+        return super().spawn(user=self.user.pw_uid, group=self.user.pw_gid, extra_groups=[], **more)
+
+    def connect_once_up(self):
+        with acting_as(self.user.pw_name):
+            return super().connect_once_up()
+
+
 def system_test(function):
     """A test that gets the machine's daemon and a client of each of two users who are not root."""
     def test():

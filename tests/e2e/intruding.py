@@ -1,6 +1,8 @@
 """The program that tries what a user without privileges may try, for tests with several users."""
 
+import contextlib
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -26,6 +28,22 @@ def intruding(path, user, *words):
     done = subprocess.run([path, *map(str, words)], stdout=subprocess.PIPE, text=True, check=True, cwd="/",
                           user=record.pw_uid, group=record.pw_gid, extra_groups=groups)
     return outcomes(done.stdout)
+
+
+@contextlib.contextmanager
+def assailing(path, user, how, pid):
+    """That user's process attacks another one from outside of any job, until this is left."""
+    record = pwd.getpwnam(user)
+    process = subprocess.Popen([path, "assail-from-outside", how, str(pid)], stdout=subprocess.PIPE, cwd="/",
+                               user=record.pw_uid, group=record.pw_gid, extra_groups=[])
+    try:
+        while process.stdout.readline() not in (b"held\n", b""):  # it has begun, or was quick
+            pass
+        yield
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
 
 
 def outcomes(text):

@@ -5,7 +5,7 @@ import pwd
 import signal
 
 import procs
-from harness import (ANN, BOB, SETTINGS, Daemon, Skip, SystemDaemon, acting_as, assert_reason, child, needs_root, needs_tree,
+from harness import (ANN, BOB, SETTINGS, OwnDaemon, Skip, SystemDaemon, assert_reason, child, needs_tree,
                      text)
 from intruding import exterminate, install, intruding, outcomes, processes, refuse
 
@@ -85,24 +85,6 @@ def test_bomb_whose_client_is_gone(daemon, path, client):
             holder.call("job.lease", id=job["id"])
             holder.close()
         assert_reason(bomb(daemon, path, client, leave), "killed")
-
-
-class OwnDaemon(Daemon):
-    """A user's own, with no more rights than the user's jobs have."""
-
-    def __init__(self, user, **more):
-        needs_root()
-        super().__init__(**more)
-        self.user = pwd.getpwnam(user)
-        os.chown(self.directory, self.user.pw_uid, self.user.pw_gid)
-        os.chmod(self.directory, 0o755)
-
-    def spawn(self, **more):
-        return super().spawn(user=self.user.pw_uid, group=self.user.pw_gid, extra_groups=[], **more)
-
-    def connect_once_up(self):
-        with acting_as(self.user.pw_name):
-            return super().connect_once_up()
 
 
 def test_bomb_in_a_users_own_daemon():

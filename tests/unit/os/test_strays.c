@@ -1,6 +1,7 @@
 // strays: orphans that come to the daemon are ended; reapers are not. And a tree whose reaper was killed.
 #include "daemon/os/strays.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -11,30 +12,62 @@
 #include "tests/unit/suite.h"
 #include "tests/unit/os/watch.h"
 
+static struct strays *open_strays(struct ev_loop *loop) {
+    struct strays *strays;
+    int reaper = open(TEST_REAPER, O_PATH | O_CLOEXEC);
+    ck_assert_int_eq(strays_new(loop, getpid(), NULL, reaper, &strays), 0);
+    close(reaper);
+    return strays;
+}
+
+// By what they are, not by what they are called. This program's own is one that is about to become a reaper.
 START_TEST(orphans_are_ended_and_reaped_and_reapers_left_alone) {
     struct ev_loop *loop = ev_loop_new(EVFLAG_NOENV);
-    struct strays *strays;
-    ck_assert_int_eq(strays_new(loop, getpid(), NULL, &strays), 0);
-    pid_t orphan = family_orphan(NULL), known = family_orphan(NULL), nameless = family_orphan("supd-reaper");
+    struct strays *strays = open_strays(loop);
+    char dir[] = "/tmp/supd-unit-XXXXXX", link[64];
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    snprintf(link, sizeof(link), "%s/supd-reaper", dir);
+    ck_assert_int_eq(symlink(TEST_CHILD, link), 0);
+    pid_t known = family_orphan(TEST_CHILD), orphan = family_orphan(TEST_CHILD), named = family_orphan(link);
+    pid_t reaper = family_holder(TEST_REAPER), future = family_orphan(NULL);
+    unlink(link);
+    rmdir(dir);
     struct tree tree = {.holder = known};
     strays_know(strays, &tree);
     strays_sweep(strays);
     ev_ref(loop);
-    while (watch_state(orphan) != 0) // until it is reaped, which takes a SIGCHLD
+    while (watch_state(orphan) != 0 || watch_state(named) != 0) // until it is reaped, which takes a SIGCHLD
         ev_run(loop, EVRUN_ONCE);
-    ck_assert(watch_alive(known));
-    ck_assert(watch_alive(nameless));
-    ck_assert_uint_eq(watch_children(), 2);
+    ck_assert(watch_alive(known) && watch_alive(reaper) && watch_alive(future));
+    ck_assert_uint_eq(watch_children(), 3);
     // A later one is met as well: somebody's end brings the next look.
     strays_unknow(strays, &tree);
-    pid_t later = family_orphan(NULL);
+    pid_t later = family_orphan(TEST_CHILD);
     while (watch_state(later) != 0 || watch_state(known) != 0) {
-        kill(nameless, SIGCONT);
         raise(SIGCHLD);
         ev_run(loop, EVRUN_ONCE);
     }
-    ck_assert_uint_eq(watch_children(), 1);
-    kill(nameless, SIGKILL);
+    ck_assert_uint_eq(watch_children(), 2);
+    kill(reaper, SIGKILL);
+    kill(future, SIGKILL);
+    ev_unref(loop);
+    strays_free(strays);
+    ev_loop_destroy(loop);
+}
+END_TEST
+
+// Whoever is of one user with it may stop it: its parent lets it go on.
+START_TEST(a_reaper_that_is_stopped_goes_on) {
+    struct ev_loop *loop = ev_loop_new(EVFLAG_NOENV);
+    struct strays *strays = open_strays(loop);
+    pid_t reaper = family_holder(TEST_REAPER);
+    ev_ref(loop);
+    kill(reaper, SIGSTOP);
+    watch_until(reaper, 'T');
+    while (watch_state(reaper) == 'T')
+        ev_run(loop, EVRUN_ONCE);
+    ck_assert(watch_alive(reaper));
+    kill(reaper, SIGKILL);
     ev_unref(loop);
     strays_free(strays);
     ev_loop_destroy(loop);
@@ -43,8 +76,7 @@ END_TEST
 
 START_TEST(none_at_all_is_no_trouble) {
     struct ev_loop *loop = ev_loop_new(EVFLAG_NOENV);
-    struct strays *strays;
-    ck_assert_int_eq(strays_new(loop, getpid(), NULL, &strays), 0);
+    struct strays *strays = open_strays(loop);
     strays_sweep(strays);
     ev_run(loop, EVRUN_NOWAIT); // what is watched from now on does not keep a loop
     ck_assert_uint_eq(ev_pending_count(loop), 0);
@@ -112,6 +144,7 @@ int main(void) {
     Suite *suite = suite_create("os/strays");
     TCase *group = suite_case(suite, "strays", NULL, NULL);
     tcase_add_test(group, orphans_are_ended_and_reaped_and_reapers_left_alone);
+    tcase_add_test(group, a_reaper_that_is_stopped_goes_on);
     tcase_add_test(group, none_at_all_is_no_trouble);
     TCase *reaper = suite_case(suite, "reaper", NULL, NULL);
     tcase_add_loop_test(reaper, a_tree_whose_reaper_is_killed_is_unproven_and_ended, 0, 2);

@@ -210,7 +210,8 @@ START_TEST(trees_come_and_go_and_leave_nothing) {
             before = watch_descriptors();
     }
     ck_assert_int_eq(watch_descriptors(), before);
-    ck_assert_uint_eq(watch_children(), 0);
+    while (watch_children() > 0) // a reaper is reaped a little later than it says that it is through
+        ev_run(rig.loop, EVRUN_ONCE);
     rig_close(&rig);
 }
 END_TEST
