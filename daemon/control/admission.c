@@ -58,11 +58,14 @@ static void refuse(struct session *session, const char *why) {
     session_wake(session);
 }
 
-// Launches of one user together have a share, where one daemon serves many.
 static struct claimant *owner_claimant(const struct control *control, struct owner *owner) {
     if (control->is_shared && !owner->claimant)
         owner->claimant = claimant_new(NULL);
     return owner->claimant;
+}
+
+struct claimant *admission_claimant(const struct control *control, struct owner *owner) {
+    return claimant_new(owner_claimant(control, owner));
 }
 
 static void admit(struct session *session, struct identity *who) {
@@ -74,7 +77,7 @@ static void admit(struct session *session, struct identity *who) {
             "the access setting of the machine's daemon does not let this user in: supctl --user has one of their own");
         return;
     }
-    if (!session->claimant && !(session->claimant = claimant_new(owner_claimant(control, session->owner)))) {
+    if (!session->claimant && !(session->claimant = admission_claimant(control, session->owner))) {
         refuse(session, "out of memory");
         return;
     }

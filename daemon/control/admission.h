@@ -11,6 +11,9 @@ void admission_log(const struct control *control, struct owner *owner, pid_t pid
 // Finds out who the session's user is. Until that is known nothing is read from it, and then it may be refused.
 void admission_begin(struct session *session);
 void admission_end(struct session *session); // it is not waited for any more
+// Who asks for launches of that user: where one daemon serves many these have a share together. With one reference; NULL when
+// memory is out.
+struct claimant *admission_claimant(const struct control *control, struct owner *owner);
 // The rules or the user database have changed: whoever may not be a client any more is told, and closed.
 void admission_review(struct control *control);
 

@@ -65,15 +65,17 @@ static bool listener_admit(struct control *control, int fd) {
     struct owner *owner = owner_get(control->owners, uid);
     const struct owner_limits *shares = owners_limits(control->owners);
     bool may = owner && admission_may(control, uid, &why);
-    bool has_room = owner && owner_may(owner, owner->clients, 1, shares->clients) &&
-                    owner_may(owner, owner->descriptors, 1, shares->descriptors);
+    const char *limit = owner && !owner_may(owner, owner->descriptors, 1, shares->descriptors) ? "owner_descriptors"
+                                                                                               : NULL;
+    if (owner && !owner_may(owner, owner->clients, 1, shares->clients))
+        limit = "owner_clients";
     if (owner && !may)
         admission_log(control, owner, pid, why);
     owner_release(control->owners, owner);
-    if (!owner || !may || !has_room) {
-        listener_refuse(control, fd, may ? PROTO_LIMIT_REACHED : PROTO_PERMISSION_DENIED, may ? "owner_clients" : NULL,
+    if (!owner || !may || limit) {
+        listener_refuse(control, fd, may ? PROTO_LIMIT_REACHED : PROTO_PERMISSION_DENIED, may ? limit : NULL,
                         !owner ? "out of memory"
-                        : may  ? "this user has too many connections: close some first"
+                        : may  ? "this user has too many connections, or jobs with theirs: end some first"
                                : why);
         return false;
     }

@@ -3,6 +3,7 @@
 
 #include "common/parse.h"
 #include "common/util.h"
+#include "daemon/control/admission.h"
 #include "daemon/control/archive.h"
 #include "daemon/control/decode.h"
 #include "daemon/control/event.h"
@@ -82,6 +83,8 @@ static int identity_recover(struct control *control, const json_t *params, struc
 
 static int job_recover(struct control *control, void *record) {
     struct start start = {.owner = owner_get(control->owners, runner_record_owner(record))};
+    // What waited for its launch still has no more than its user's share of the launchers.
+    start.claimant = start.owner ? admission_claimant(control, start.owner) : NULL;
     struct identity *who = NULL;
     size_t size;
     struct spec spec;
@@ -105,6 +108,7 @@ static int job_recover(struct control *control, void *record) {
         owner_set_name(start.owner, start.owner->name ? NULL : json_string_value(json_object_get(params, "owner")));
         spec_done(&spec);
     }
+    claimant_release(start.claimant);
     identity_unref(who);
     owner_release(control->owners, start.owner);
     json_decref(params);
