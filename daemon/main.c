@@ -1,4 +1,5 @@
 // supd: the daemon.
+#include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -76,6 +77,7 @@ static int serve(const struct options *options, char **argv) {
     log_init(&log, options->log_level);
     if (options->system && geteuid() == 0) // a core would bring what users gave their jobs to the disk
         prctl(PR_SET_DUMPABLE, 0);
+    signal(SIGCHLD, SIG_DFL); // ignored, as whoever starts us may have it, no end of a child would come with its status
     int r = kept_open(&daemon.kept);
     if (r < 0) {
         log_error(&log, "memory that is kept: %s", strerror(-r));
