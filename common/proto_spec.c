@@ -157,7 +157,7 @@ const struct proto_field proto_spec_fields[] = {
     {"user", &user_type, 0, NULL,
      "as whom it runs, by name or number, in their own surroundings: another user for root only", "u,run-as", "USER"},
     {"umask", &umask_type, 0, "\"022\"", "file mode creation mask, octal", "umask", "OCTAL"},
-    {"nice", &nice_type, 0, "0", "scheduling priority, -20 to 19", "nice", "N"},
+    {"nice", &nice_type, 0, "0", "scheduling priority, -20 to 19: below 0 for whom the kernel lets", "nice", "N"},
     {"lease", &proto_bool, 0, "false", "the connection's end kills the job (job.run: true)"},
     {"retain", &proto_duration0, 0, "604800", "how long a final job is kept", "retain", "DURATION"},
     {"restart", &restart_type, PF_LATER, NULL, "starting it again"},

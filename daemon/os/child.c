@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
+#include <linux/ioprio.h>
 #include <linux/keyctl.h>
 #include <linux/securebits.h>
 #include <sys/ioctl.h>
@@ -21,6 +22,15 @@ struct kernel_sigaction {
     unsigned long flags;
     void (*restorer)(void);
     uint64_t mask;
+};
+
+// sched_setattr(2), which libc knows of late.
+struct kernel_sched_attr {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period;
 };
 
 CHILD static _Noreturn void child_fail(struct child_report *report, enum launch_stage stage, int error) {
@@ -49,6 +59,15 @@ CHILD static void child_limits(const struct plan *plan, const struct child_setup
     for (unsigned i = 0; i < RLIM_NLIMITS; i++)
         if ((setup->sets_limits & 1u << i) && syscall(SYS_prlimit64, 0, i, &setup->limits[i], NULL) < 0)
             child_fail(report, STAGE_LIMITS, errno);
+    if (setup->resets_schedule) { // who may not raise a priority (as in some containers) may always lower it
+        struct kernel_sched_attr standard = {.size = sizeof(standard)};
+        syscall(SYS_sched_setattr, 0, &standard, 0);
+        syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, 0);
+    }
+}
+
+// As the job's user, who may have as much as anybody: negative ones are for those whom the kernel lets.
+CHILD static void child_nice(const struct plan *plan, struct child_report *report) {
     if (plan->set_nice && syscall(SYS_setpriority, PRIO_PROCESS, 0, plan->nice) < 0)
         child_fail(report, STAGE_LIMITS, errno);
 }
@@ -164,6 +183,7 @@ CHILD _Noreturn void child_run(const struct plan *plan, const struct child_setup
         child_fail(report, STAGE_STDIO, errno);
     child_limits(plan, setup, report);
     child_identity(plan, setup, report);
+    child_nice(plan, report);
     if (syscall(SYS_chdir, plan->cwd) < 0)
         child_fail(report, STAGE_CWD, errno);
     child_file(&plan->out, 1, report);

@@ -19,6 +19,7 @@ struct child_setup {
     struct rlimit limits[RLIM_NLIMITS]; // of them, those to set: what is the daemon's own
     unsigned sets_limits;               // a bit each
     bool reset_oom;                     // its own oom_score_adj is not to be inherited
+    bool resets_schedule;               // nor its nice value, scheduling policy and priority of I/O
     bool drops_caps;                    // nor its inheritable and ambient capabilities
     bool resets_securebits;             // nor what keeps capabilities over a change of user
     bool leaves_keyring;                // nor its session keyring
@@ -28,6 +29,7 @@ struct child_setup {
 
 void child_setup_signals(struct child_setup *setup); // that are not at their defaults now
 bool child_setup_oom(void);                          // whether our oom_score_adj is not 0
+bool child_setup_schedule(void);                     // whether we have another place in the queues than a login
 // Limits as they are now. `standard`: not ours, but those that a machine's services are started with.
 int child_setup_limits(struct child_setup *setup, bool standard);
 void child_setup_privileges(struct child_setup *setup, bool shared); // what we have of capabilities and keys

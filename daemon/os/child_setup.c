@@ -1,7 +1,9 @@
 // What the daemon has and a child must not inherit.
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/ioprio.h>
 #include <linux/keyctl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -30,6 +32,12 @@ bool child_setup_oom(void) {
     ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
     fd_close(fd);
     return n > 0 && atoi(text) != 0;
+}
+
+bool child_setup_schedule(void) {
+    long io = syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, 0);
+    bool is_usual_io = io <= 0 || io == IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, IOPRIO_BE_NORM);
+    return sched_getscheduler(0) != SCHED_OTHER || getpriority(PRIO_PROCESS, 0) != 0 || !is_usual_io;
 }
 
 static bool may_raise_limits(void) {

@@ -226,6 +226,7 @@ int launcher_new(struct ev_loop *loop, enum spawn_way way, int threads, bool sha
     if (r == 0 && (l->null = open("/dev/null", O_RDWR | O_CLOEXEC)) < 0)
         r = -errno;
     l->setup.reset_oom = child_setup_oom();
+    l->setup.resets_schedule = shared && child_setup_schedule();
     child_setup_privileges(&l->setup, shared);
     ev_async_start(loop, &l->ready);
     ev_unref(loop);

@@ -78,10 +78,10 @@ START_TEST(the_first_wrong_step_is_the_one_told) {
     close(read_only);
     expect_failure(STAGE_RESOURCES, EBADF); // the cgroup cannot be joined
     stand.setup.join = false;
-    expect_failure(STAGE_LIMITS, EACCES);
-    plan.set_nice = false;
     expect_failure(STAGE_IDENTITY, EPERM);
     plan.set_identity = false;
+    expect_failure(STAGE_LIMITS, EACCES);
+    plan.set_nice = false;
     expect_failure(STAGE_CWD, ENOENT);
     plan.cwd[strlen(plan.cwd) - 1] ^= 1;
     expect_failure(STAGE_STDIO, ENOENT);
