@@ -95,6 +95,16 @@ int config_change(struct config *to, const struct config *from, const char **nam
     return count;
 }
 
+void config_keep(struct config_kept *kept, const struct config *config) {
+    int other = !kept->now;
+    kept->of[other] = *config;
+    __atomic_store_n(&kept->now, other, __ATOMIC_RELEASE);
+}
+
+const struct config *config_kept_now(const struct config_kept *kept) {
+    return &kept->of[kept->now];
+}
+
 void config_init(struct config *config) {
     config->access = (struct access){0};
     for (size_t i = 0; i < ARRAY_SIZE(settings); i++)

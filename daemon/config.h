@@ -24,6 +24,16 @@ struct config {
     struct access access;
 };
 
+// Settings in memory that outlives the worker: what was reloaded counts for the next one too, not what it was at the start.
+struct config_kept {
+    int now; // which of the two
+    struct config of[2];
+};
+
+// Puts them there as one: a worker that dies meanwhile leaves those before.
+void config_keep(struct config_kept *kept, const struct config *config);
+const struct config *config_kept_now(const struct config_kept *kept);
+
 void config_init(struct config *config);
 // Reads a file. One that is not there is an error only where `required`. On failure `why` says what is wrong, where.
 int config_read(struct config *config, const char *path, bool required, char why[256]);

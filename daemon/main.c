@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include "common/message.h"
@@ -23,12 +24,13 @@ static int describe(void) {
 
 struct daemon {
     const struct options *options;
+    struct config_kept *settings; // shared with the worker
     struct kept kept;
 };
 
 static int work(void *data) {
     struct daemon *daemon = data;
-    return worker_run(daemon->options, &daemon->kept);
+    return worker_run(daemon->options, daemon->settings, &daemon->kept);
 }
 
 // What the program before us left for us, as it turned into us; or nothing yet.
@@ -77,6 +79,12 @@ static int serve(const struct options *options, char **argv) {
     log_init(&log, options->log_level);
     if (options->system && geteuid() == 0) // a core would bring what users gave their jobs to the disk
         prctl(PR_SET_DUMPABLE, 0);
+    daemon.settings = mmap(NULL, sizeof(*daemon.settings), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (daemon.settings == MAP_FAILED) {
+        log_error(&log, "memory for settings: %s", strerror(errno));
+        return WORKER_FAILED;
+    }
+    config_keep(daemon.settings, &options->settings);
     signal(SIGCHLD, SIG_DFL); // ignored, as whoever starts us may have it, no end of a child would come with its status
     int r = kept_open(&daemon.kept);
     if (r < 0) {

@@ -13,6 +13,7 @@ struct listener;
 struct worker {
     const struct options *options;
     struct config settings; // those of the options, with what was reloaded
+    struct config_kept *settings_kept;
     struct kept *kept;
     bool resumed; // another worker was here before
     struct adopted *adopted;

@@ -42,6 +42,7 @@ int renewal_reload(void *worker, const char *later[CONTROL_LATER], char why[256]
     int count = options_reload(w->options, &config, why);
     if (count == 0) {
         count = config_change(&w->settings, &config, later, CONTROL_LATER);
+        config_keep(w->settings_kept, &w->settings);
         limits_apply(w);
     }
     kept_ask(w->kept->head, KEPT_ASK_READY);

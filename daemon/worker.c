@@ -139,9 +139,10 @@ static void worker_ready(const struct worker *w) {
         notify_send("READY=1");
 }
 
-int worker_run(const struct options *options, struct kept *kept) {
+int worker_run(const struct options *options, struct config_kept *settings, struct kept *kept) {
     struct worker w = {.options = options,
-                       .settings = options->settings,
+                       .settings = *config_kept_now(settings),
+                       .settings_kept = settings,
                        .kept = kept,
                        .resumed = kept->head->listener > 0,
                        .reaper_fd = -1,

@@ -7,4 +7,5 @@ struct kept;
 
 // Runs until it is told to stop. Goes on where another worker stopped, if `kept` says so. Returns the exit status: one of
 // keeper.h.
-int worker_run(const struct options *options, struct kept *kept);
+// `settings`: to begin with, and to note in what is reloaded.
+int worker_run(const struct options *options, struct config_kept *settings, struct kept *kept);
