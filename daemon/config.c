@@ -1,6 +1,7 @@
 // Settings, one row each.
 #include "daemon/config.h"
 
+#include <ctype.h>
 #include <jansson.h>
 #include <stdio.h>
 
@@ -135,14 +136,21 @@ static const struct access_word {
 
 static int access_item(struct access *access, const struct access_word *word, const json_t *item, char why[256]) {
     const char *text = json_string_value(item);
-    bool is_group = text && text[0] == '%' && word->group != word->kind;
+    bool is_group = text && text[0] == '%';
     int64_t id = json_is_integer(item) ? json_integer_value(item) : -1;
-    if (text ? !text[is_group] : id < 0 || id >= UINT32_MAX) {
+    text = text ? text + is_group : NULL;
+    if (is_group && isdigit((unsigned char)text[0]) &&
+        strlen(text) <= 10) { // no other way to write a group's number there
+        char *end;
+        id = strtoll(text, &end, 10);
+        text = *end ? text : NULL;
+    }
+    if ((is_group && word->group == word->kind) || (text ? !text[0] : id < 0 || id >= UINT32_MAX)) {
         snprintf(why, 256, "access.%s must hold names and numbers%s", word->name,
                  word->group != word->kind ? " of users, and \"%GROUP\"" : "");
         return -EINVAL;
     }
-    int r = access_add(access, is_group ? word->group : word->kind, text ? text + is_group : NULL, id);
+    int r = access_add(access, is_group ? word->group : word->kind, text, id);
     if (r == -ENOSPC)
         snprintf(why, 256, "access holds at most %d names", ACCESS_MAX);
     else if (r < 0)
