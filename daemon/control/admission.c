@@ -17,13 +17,21 @@ bool admission_may(const struct control *control, uid_t uid, const char **ret_wh
     return false;
 }
 
-void admission_log(const struct control *control, struct owner *owner, pid_t pid, const char *why) {
+void admission_log(struct control *control, uid_t uid, pid_t pid, const char *why) {
     double now = now_mono();
-    if (owner->refused_at > 0 && now - owner->refused_at < TOLD_AGAIN)
-        return;
-    owner->refused_at = now;
-    log_warning(control->log, "refused a client of uid %u (pid %d): %s; not told again for a minute",
-                (unsigned)owner->uid, (int)pid, why);
+    struct refused *oldest = &control->refused[0];
+    for (size_t i = 0; i < ARRAY_SIZE(control->refused); i++) {
+        struct refused *one = &control->refused[i];
+        if (one->told_at > 0 && one->uid == uid && now - one->told_at < TOLD_AGAIN)
+            return;
+        if (one->told_at < oldest->told_at)
+            oldest = one;
+    }
+    if (oldest->told_at > 0 && now - oldest->told_at < TOLD_AGAIN)
+        return; // whoever has many users' numbers
+    *oldest = (struct refused){uid, now};
+    log_warning(control->log, "refused a client of uid %u (pid %d): %s; not told again for a minute", (unsigned)uid,
+                (int)pid, why);
 }
 
 static struct access_subject subject_of(const struct identity *who) {
@@ -50,7 +58,7 @@ bool session_administers(const struct session *session) {
 
 static void refuse(struct session *session, const char *why) {
     json_t *message = message_error(NULL, PROTO_PERMISSION_DENIED, why, NULL);
-    admission_log(session->control, session->owner, session->pid, why);
+    admission_log(session->control, session->uid, session->pid, why);
     session->control->stats.refused++;
     session_send(session, message);
     json_decref(message);

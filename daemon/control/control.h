@@ -59,6 +59,10 @@ struct control {
     struct control_limits limits;
     struct control_info info;
     struct control_stats stats;
+    struct refused {
+        uid_t uid;
+        double told_at; // in the log; monotonic
+    } refused[16];      // the last ones
     struct stream_host *streams;
     struct stream_limits stream_limits;
     bool recovering;              // from what another worker left

@@ -70,7 +70,7 @@ static bool listener_admit(struct control *control, int fd) {
     if (owner && !owner_may(owner, owner->clients, 1, shares->clients))
         limit = "owner_clients";
     if (owner && !may)
-        admission_log(control, owner, pid, why);
+        admission_log(control, uid, pid, why);
     owner_release(control->owners, owner);
     if (!owner || !may || limit) {
         listener_refuse(control, fd, may ? PROTO_LIMIT_REACHED : PROTO_PERMISSION_DENIED, may ? limit : NULL,

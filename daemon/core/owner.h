@@ -35,7 +35,6 @@ struct owner {
     struct share output;  // bytes: stored of live jobs, and of final ones in memory
     // Ever:
     int64_t accepted, requests, connections, by_reason[REASON_COUNT];
-    double refused_at; // when a refusal was told in the log; monotonic
     UT_hash_handle by_uid;
 };
 
