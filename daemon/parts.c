@@ -8,6 +8,7 @@
 
 #include "common/unixsock.h"
 #include "common/util.h"
+#include "daemon/control/admission.h"
 #include "daemon/control/archive.h"
 #include "daemon/control/listener.h"
 #include "daemon/control/recovery.h"
@@ -93,7 +94,7 @@ static int worker_open_users(struct worker *w) {
     w->owners = owners_new(geteuid(), &shares);
     int r = w->owners ? identity_open(NULL, geteuid(), &w->identity) : -ENOMEM;
     if (r == 0)
-        r = identities_new(w->loop, &w->identities);
+        r = identities_new(w->loop, &(struct identities_listener){admission_looked_up, &w->control}, &w->identities);
     if (r == 0)
         identities_put(w->identities, w->identity);
     return r;

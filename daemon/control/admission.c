@@ -1,14 +1,18 @@
 // Users of the database, clients and jobs.
 #include "daemon/control/admission.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #include "common/message.h"
 #include "common/util.h"
 #include "daemon/control/dispatch.h"
+#include "daemon/control/follower.h"
 #include "daemon/control/keeping.h"
+#include "daemon/control/wait.h"
 
 #define TOLD_AGAIN 60.0 // seconds
+#define NAMED_OLD 600.0 // seconds: of whom root names. Longer than it takes to look up all that a batch can name
 
 bool admission_may(const struct control *control, uid_t uid, const char **ret_why) {
     if (control->is_shared || uid == control->info.uid)
@@ -93,6 +97,8 @@ static void admit(struct session *session, struct identity *who) {
     identity_unref(session->identity);
     session->identity = who;
     owner_set_name(session->owner, who->user);
+    if (waits_overstep(session) || followers_overstep(session))
+        refuse(session, "no administrator any more: this connection waits for jobs of others, or follows them");
 }
 
 static void on_identity(struct identity_ask *ask, struct identity *identity, int error) {
@@ -108,7 +114,9 @@ static void on_identity(struct identity_ask *ask, struct identity *identity, int
 
 void admission_begin(struct session *session) {
     struct control *control = session->control;
-    struct identity *who = control->is_shared ? identities_get(control->identities, NULL, session->uid)
+    // Those who may always don't wait for the database.
+    double age = is_own(control, session->uid) ? INFINITY : IDENTITIES_FRESH;
+    struct identity *who = control->is_shared ? identities_get(control->identities, NULL, session->uid, age)
                                               : control->identity;
     if (who) {
         admit(session, who);
@@ -134,10 +142,25 @@ void admission_end(struct session *session) {
     parked_close(session);
 }
 
-void admission_review(struct control *control) {
+void admission_looked_up(void *data, struct identity *identity) {
+    struct control *control = data;
     for (struct session *session = control->sessions; session; session = session->next)
-        if (session->identity && !session->closing)
+        if (session->uid == identity->uid && session->identity && session->identity != identity && !session->closing)
+            admit(session, identity);
+}
+
+// By what is known of them at once; and by what the database says now, once it has said it.
+void admission_review(struct control *control) {
+    if (!control->is_shared)
+        return;
+    identities_renew(control->identities);
+    for (struct session *session = control->sessions; session; session = session->next)
+        if (session->identity && !session->closing) {
             admit(session, session->identity);
+            int r = identities_look(control->identities, session->uid);
+            if (r < 0)
+                log_warning(control->log, "uid %u is not looked up anew: %s", (unsigned)session->uid, strerror(-r));
+        }
 }
 
 // Of a request that starts a job as somebody else; NULL: it doesn't.
@@ -154,7 +177,7 @@ static const char *user_unknown(const struct session *session, const json_t *val
     size_t count = json_is_array(value) ? json_array_size(value) : 1;
     for (size_t i = 0; i < count; i++) {
         const char *user = user_named(json_is_array(value) ? json_array_get(value, i) : value);
-        if (user && !identities_get(identities, user, 0))
+        if (user && !identities_get(identities, user, 0, NAMED_OLD))
             return user;
     }
     return NULL;
@@ -209,7 +232,8 @@ int admission_identity(struct call *call, const json_t *params, struct identity 
     struct session *session = call->session;
     struct control *control = session->control;
     const char *user = json_string_value(json_object_get(params, "user"));
-    struct identity *who = control->is_shared ? identities_get(control->identities, NULL, session->uid) : NULL;
+    struct identity *who = control->is_shared ? identities_get(control->identities, NULL, session->uid, INFINITY)
+                                              : NULL;
     if (who && who != session->identity) { // looked up anew meanwhile
         identity_unref(session->identity);
         session->identity = identity_ref(who);
@@ -221,7 +245,7 @@ int admission_identity(struct call *call, const json_t *params, struct identity 
         return refuse_user(call, "jobs of another user are for root to start", -EPERM);
     if (!control->is_shared)
         return refuse_user(call, "this daemon serves its own user only: the machine's (--system) can", -EOPNOTSUPP);
-    who = identities_get(control->identities, user, 0);
+    who = identities_get(control->identities, user, 0, INFINITY);
     if (!who)
         return refuse_user(call, "no such user is known here", -EINVAL);
     *ret_identity = who;

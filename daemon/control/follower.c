@@ -354,6 +354,15 @@ void followers_let_go(struct session *session, const struct job *job) {
     }
 }
 
+bool followers_overstep(const struct session *session) {
+    const struct follower *follower;
+    DL_FOREACH(session->followers, follower) {
+        if (!session_sees(session, follower->watch.job))
+            return true;
+    }
+    return false;
+}
+
 void followers_release(struct session *session) {
     struct follower *follower;
     DL_FOREACH(session->followers, follower) {

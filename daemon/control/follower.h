@@ -33,5 +33,6 @@ void followers_catch_up(struct control *control);
 void followers_lag(struct control *control);
 // The job's lease has gone to another session: this one holds nothing back any more, and is followed by chunks.
 void followers_let_go(struct session *session, const struct job *job);
+bool followers_overstep(const struct session *session); // some are of jobs that it does not see (any more)
 // The daemon is stopping: nobody holds a job's pipes back any more.
 void followers_release(struct session *session);

@@ -223,6 +223,16 @@ struct wait *wait_by_serial(struct session *session, int64_t serial) {
     return NULL;
 }
 
+bool waits_overstep(const struct session *session) {
+    const struct wait *const lists[] = {session->waits, session->ready};
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+        for (const struct wait *wait = lists[i]; wait; wait = wait->next)
+            for (size_t j = 0; j < wait->count; j++)
+                if (!session_sees(session, wait->jobs[j].watch.job))
+                    return true;
+    return false;
+}
+
 struct wait *wait_last(struct session *session) {
     return session->waits ? session->waits->prev : NULL;
 }

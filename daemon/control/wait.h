@@ -27,6 +27,7 @@ int64_t wait_serial(const struct wait *wait); // 0: it is not kept
 struct wait *wait_by_serial(struct session *session, int64_t serial);
 // A follower of the same job that must have sent everything before the answer.
 void wait_for_follower(struct wait *wait, bool pending);
-struct wait *wait_last(struct session *session); // the one made last
-void wait_answer(struct wait *wait);             // it is ready: answers and frees
-void wait_drop(struct wait *wait);               // no answer: the session is gone
+bool waits_overstep(const struct session *session); // some are for jobs that it does not see (any more)
+struct wait *wait_last(struct session *session);    // the one made last
+void wait_answer(struct wait *wait);                // it is ready: answers and frees
+void wait_drop(struct wait *wait);                  // no answer: the session is gone

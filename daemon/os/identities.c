@@ -1,6 +1,7 @@
 // A cache of users, and the thread that fills it.
 #include "daemon/os/identities.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,7 +17,6 @@ enum {
     ASKED_MAX = 1024,           // lookups that wait
     LOOKUP_STACK = 1024 * 1024, // modules of the name service are not ours, and not small
 };
-#define FRESH 30.0 // seconds
 
 struct lookup {
     char key[KEY_MAX];
@@ -32,6 +32,8 @@ struct lookup {
 
 struct identities {
     struct ev_loop *loop;
+    struct identities_listener listener;
+    double renewed; // what was looked up before is not fresh; monotonic seconds
     struct lookup *table, *used;
     size_t count, asked_count;
     struct ev_async ready;
@@ -147,8 +149,6 @@ static struct lookup *lookup_get(struct identities *host, const char *name, uid_
 static int lookup_begin(struct identities *host, struct lookup *lookup) {
     if (lookup->is_asked)
         return 0;
-    if (host->asked_count >= ASKED_MAX)
-        return -EAGAIN;
     int r = host->has_thread ? 0 : thread_start(host);
     if (r < 0)
         return r;
@@ -171,14 +171,20 @@ static void lookup_over(struct identities *host, struct lookup *lookup) {
     int error = lookup->error;
     lookup->is_asked = false;
     host->asked_count--;
+    if (answer && answer->since < host->renewed && lookup_begin(host, lookup) == 0) { // overtaken on its way
+        identity_unref(answer);
+        return;
+    }
     if (answer && answer->is_known) {
         identity_unref(lookup->identity);
         lookup->identity = identity_ref(answer);
-    } else if (error != -ENOMEM) { // gone from the database
+    } else if (answer || error == -ESRCH) { // gone from the database; else that does not answer
         identity_unref(TAKE_PTR(lookup->identity));
     }
     while (lookup->asks)
         ask_answer(lookup->asks, answer, answer ? 0 : error);
+    if (answer)
+        host->listener.looked_up(host->listener.data, answer);
     identity_unref(answer);
     if (!lookup->identity && !lookup->asks)
         lookup_free(host, lookup);
@@ -196,11 +202,13 @@ static void on_ready(struct ev_loop *loop, struct ev_async *async, int events) {
     }
 }
 
-int identities_new(struct ev_loop *loop, struct identities **ret_identities) {
+int identities_new(struct ev_loop *loop, const struct identities_listener *listener,
+                   struct identities **ret_identities) {
     struct identities *host = calloc(1, sizeof(*host));
     if (!host)
         return -ENOMEM;
     host->loop = loop;
+    host->listener = *listener;
     pthread_mutex_init(&host->lock, NULL);
     pthread_cond_init(&host->work, NULL);
     ev_async_init(&host->ready, on_ready);
@@ -246,18 +254,30 @@ void identities_put(struct identities *host, struct identity *identity) {
     lookup->identity = identity_ref(identity);
 }
 
-struct identity *identities_get(struct identities *host, const char *name, uid_t uid) {
+struct identity *identities_get(struct identities *host, const char *name, uid_t uid, double age) {
     struct lookup *lookup = lookup_find(host, name, uid);
     if (!lookup || !lookup->identity)
         return NULL;
-    if (now_mono() - lookup->identity->since > FRESH)
+    double since = lookup->identity->since, old = since < host->renewed ? INFINITY : now_mono() - since;
+    if (old > IDENTITIES_FRESH && host->asked_count < ASKED_MAX)
         lookup_begin(host, lookup);
-    return lookup->identity;
+    return old <= age ? lookup->identity : NULL;
+}
+
+void identities_renew(struct identities *host) {
+    host->renewed = now_mono();
+}
+
+int identities_look(struct identities *host, uid_t uid) {
+    struct lookup *lookup = lookup_get(host, NULL, uid);
+    return lookup ? lookup_begin(host, lookup) : -ENOMEM;
 }
 
 void identities_ask(struct identities *host, const char *name, uid_t uid, struct identity_ask *ask) {
     struct lookup *lookup = lookup_get(host, name, uid);
-    int r = lookup ? lookup_begin(host, lookup) : -ENOMEM;
+    int r = !lookup                                               ? -ENOMEM
+            : !lookup->is_asked && host->asked_count >= ASKED_MAX ? -EAGAIN
+                                                                  : lookup_begin(host, lookup);
     if (r < 0) {
         if (lookup && !lookup->identity && !lookup->asks)
             lookup_free(host, lookup);

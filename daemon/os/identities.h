@@ -17,13 +17,26 @@ struct identity_ask {
     struct identity_ask *prev, *next;
 };
 
-int identities_new(struct ev_loop *loop, struct identities **ret_identities);
+// What the database says now of a user, each time that it was asked: who is served by what it said before is judged anew.
+struct identities_listener {
+    void (*looked_up)(void *data, struct identity *identity); // borrowed; from the loop
+    void *data;
+};
+
+int identities_new(struct ev_loop *loop, const struct identities_listener *listener,
+                   struct identities **ret_identities);
 void identities_free(struct identities *identities); // nobody waits any more. NULL is allowed
 
 // Puts one in that is known already. Takes a reference of its own.
 void identities_put(struct identities *identities, struct identity *identity);
-// By name where one is given, else by uid: what is known now, borrowed, or NULL. One that is old is looked up anew
-// meanwhile, for the next one who asks. One that the database does not know is never known now.
-struct identity *identities_get(struct identities *identities, const char *name, uid_t uid);
+// By name where one is given, else by uid: what is known now and not older than `age` in seconds, borrowed, or NULL. One
+// that is no more fresh is looked up anew meanwhile, for the next one who asks. One that the database does not know is never
+// known now.
+#define IDENTITIES_FRESH 30.0
+struct identity *identities_get(struct identities *identities, const char *name, uid_t uid, double age);
+// The database has changed: nothing that is known is fresh any more, or of any age but infinite.
+void identities_renew(struct identities *identities);
+// Asks the database for the listener's sake. Returns 0 or a negative errno.
+int identities_look(struct identities *identities, uid_t uid);
 void identities_ask(struct identities *identities, const char *name, uid_t uid, struct identity_ask *ask);
 void identities_unask(struct identity_ask *ask); // it need not wait

@@ -29,6 +29,11 @@ void identity_unref(struct identity *identity) {
     free(identity);
 }
 
+// What else than "there is none" getpwnam(3) may mean: then nothing is known.
+static bool is_trouble(int error) {
+    return error == EAGAIN || error == EINTR || error == EIO || error == EMFILE || error == ENFILE || error == ENOMEM;
+}
+
 // Returns 1 where there is one, 0 where there is none, or a negative errno.
 static int passwd_find(const char *name, uid_t uid, struct passwd *record, char **ret_space) {
     for (size_t size = RECORD_FIRST; size <= RECORD_MOST; size *= 2) {
@@ -43,7 +48,7 @@ static int passwd_find(const char *name, uid_t uid, struct passwd *record, char 
         }
         free(space);
         if (r != ERANGE)
-            return 0;
+            return is_trouble(r) ? -r : 0;
     }
     return 0;
 }
@@ -115,6 +120,7 @@ static int identity_fill(struct identity *who, const struct passwd *found) {
 int identity_open(const char *name, uid_t uid, struct identity **ret_identity) {
     struct passwd record;
     _cleanup_free_ char *space = NULL;
+    double since = now_mono();
     int found = passwd_find(name, uid, &record, &space);
     if (found == 0 && name) {
         if (!name_number(name, &uid))
@@ -129,7 +135,7 @@ int identity_open(const char *name, uid_t uid, struct identity **ret_identity) {
     who->references = 1;
     who->is_known = found > 0;
     who->uid = found > 0 ? record.pw_uid : uid;
-    who->since = now_mono();
+    who->since = since;
     int r = identity_fill(who, found > 0 ? &record : NULL);
     if (r < 0) {
         identity_unref(who);

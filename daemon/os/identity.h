@@ -16,12 +16,13 @@ struct identity {
     gid_t *groups;             // owned: all of them, the primary one too (getgrouplist(3))
     char **group_names;        // owned: of each, NULL where it has none
     size_t group_count;
-    double since; // when it was looked up; monotonic seconds
+    double since; // when it began to be looked up; monotonic seconds
 };
 
 // Looks a user up, by name where one is given; a name of digits is a number where nobody is called so. A number that the
 // database does not know gets itself as name, / as home, /bin/sh, and itself as its one group. May read files, and ask
-// other machines: not on the loop's thread once it runs. Returns 0 with one reference, -ESRCH: no such name; or -ENOMEM.
+// other machines: not on the loop's thread once it runs. Returns 0 with one reference, -ESRCH: no such
+// name; or another negative errno: nobody can tell now.
 int identity_open(const char *name, uid_t uid, struct identity **ret_identity);
 struct identity *identity_ref(struct identity *identity);
 void identity_unref(struct identity *identity); // NULL is allowed

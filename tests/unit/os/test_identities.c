@@ -1,10 +1,13 @@
 // identities: asked for once, known from then on.
+#include <math.h>
+
 #include "common/util.h"
 #include "daemon/os/identities.h"
 #include "tests/unit/suite.h"
 
 static struct ev_loop *loop;
 static struct identities *host;
+static int looked_up;
 
 struct asked {
     struct identity_ask ask;
@@ -13,9 +16,21 @@ struct asked {
     bool is_known;
 };
 
+static void on_looked_up(void *data, struct identity *identity) {
+    ck_assert_ptr_eq(data, &host);
+    looked_up++;
+    ev_break(loop, EVBREAK_ONE);
+}
+
 static void setup(void) {
+    const struct identities_listener listener = {.looked_up = on_looked_up, .data = &host};
     loop = ev_loop_new(EVFLAG_NOENV);
-    ck_assert_int_eq(identities_new(loop, &host), 0);
+    looked_up = 0;
+    ck_assert_int_eq(identities_new(loop, &listener, &host), 0);
+}
+
+static struct identity *get(const char *name, uid_t uid) {
+    return identities_get(host, name, uid, INFINITY);
 }
 
 static void teardown(void) {
@@ -47,7 +62,7 @@ static void answered(const struct asked *asked) {
 
 START_TEST(what_was_looked_up_is_known) {
     struct asked one, two, by_name;
-    ck_assert_ptr_null(identities_get(host, NULL, 1));
+    ck_assert_ptr_null(get(NULL, 1));
     ask(&one, NULL, 1);
     ask(&two, NULL, 1);
     ask(&by_name, "root", 0);
@@ -56,11 +71,11 @@ START_TEST(what_was_looked_up_is_known) {
     answered(&by_name);
     ck_assert(one.is_known && two.is_known && by_name.is_known);
     ck_assert_uint_eq(one.uid, 1);
-    struct identity *known = identities_get(host, NULL, 1);
+    struct identity *known = get(NULL, 1);
     ck_assert_ptr_nonnull(known);
     ck_assert_uint_eq(known->uid, 1);
-    ck_assert_ptr_nonnull(identities_get(host, "root", 7));
-    ck_assert_ptr_null(identities_get(host, "1", 0)); // not asked for by this name
+    ck_assert_ptr_nonnull(get("root", 7));
+    ck_assert_ptr_null(get("1", 0)); // not asked for by this name
 }
 END_TEST
 
@@ -69,12 +84,12 @@ START_TEST(who_is_not_there_is_asked_for_each_time) {
     ask(&asked, "nobody has this name", 0);
     answered(&asked);
     ck_assert_int_eq(asked.error, -ESRCH);
-    ck_assert_ptr_null(identities_get(host, "nobody has this name", 0));
+    ck_assert_ptr_null(get("nobody has this name", 0));
     ask(&asked, NULL, 3999999999u);
     answered(&asked);
     ck_assert_int_eq(asked.error, 0);
     ck_assert(!asked.is_known);
-    ck_assert_ptr_null(identities_get(host, NULL, 3999999999u));
+    ck_assert_ptr_null(get(NULL, 3999999999u));
 }
 END_TEST
 
@@ -93,9 +108,52 @@ START_TEST(one_who_is_put_in_is_known) {
     struct identity *who;
     ck_assert_int_eq(identity_open(NULL, 0, &who), 0);
     identities_put(host, who);
-    ck_assert_ptr_eq(identities_get(host, NULL, 0), who);
+    ck_assert_ptr_eq(get(NULL, 0), who);
     identity_unref(who);
-    ck_assert_ptr_eq(identities_get(host, NULL, 0), who);
+    ck_assert_ptr_eq(get(NULL, 0), who);
+}
+END_TEST
+
+START_TEST(what_is_old_is_looked_up_anew) {
+    struct identity *who;
+    ck_assert_int_eq(identity_open(NULL, 1, &who), 0);
+    who->since -= 100;
+    identities_put(host, who);
+    ck_assert_ptr_eq(get(NULL, 1), who);
+    ck_assert_ptr_null(identities_get(host, NULL, 1, IDENTITIES_FRESH));
+    ck_assert_ptr_eq(identities_get(host, NULL, 1, 1000), who);
+    ev_ref(loop);
+    while (looked_up == 0) // the listener is told, though nobody has asked to be
+        ev_run(loop, 0);
+    ck_assert_ptr_ne(get(NULL, 1), who);
+    ck_assert_ptr_nonnull(identities_get(host, NULL, 1, IDENTITIES_FRESH));
+    ck_assert_int_eq(looked_up, 1);
+    ev_unref(loop);
+    identity_unref(who);
+}
+END_TEST
+
+START_TEST(once_the_database_has_changed_nothing_is_fresh) {
+    struct asked asked;
+    ask(&asked, NULL, 1);
+    answered(&asked);
+    struct identity *before = identity_ref(get(NULL, 1));
+    identities_renew(host);
+    ck_assert_ptr_null(identities_get(host, NULL, 1, 1e9));
+    ck_assert_ptr_eq(get(NULL, 1), before);
+    ask(&asked, NULL, 1);
+    identities_renew(host); // while it is asked for, which may have been before the change
+    answered(&asked);
+    ck_assert_int_eq(asked.answers, 1);
+    ck_assert_ptr_nonnull(identities_get(host, NULL, 1, IDENTITIES_FRESH));
+    looked_up = 0;
+    ck_assert_int_eq(identities_look(host, 2), 0);
+    ev_ref(loop);
+    while (looked_up == 0)
+        ev_run(loop, 0);
+    ev_unref(loop);
+    ck_assert_ptr_nonnull(identities_get(host, NULL, 2, IDENTITIES_FRESH));
+    identity_unref(before);
 }
 END_TEST
 
@@ -108,8 +166,8 @@ START_TEST(it_does_not_grow_without_end) {
         identities_put(host, who);
         identity_unref(who);
     }
-    ck_assert_ptr_null(identities_get(host, NULL, 0));
-    ck_assert_ptr_nonnull(identities_get(host, NULL, 4999));
+    ck_assert_ptr_null(get(NULL, 0));
+    ck_assert_ptr_nonnull(get(NULL, 4999));
     ask(&last, NULL, 0);
     answered(&last);
     ck_assert(last.is_known);
@@ -123,6 +181,8 @@ int main(void) {
     tcase_add_test(group, who_is_not_there_is_asked_for_each_time);
     tcase_add_test(group, whoever_does_not_wait_is_not_told);
     tcase_add_test(group, one_who_is_put_in_is_known);
+    tcase_add_test(group, what_is_old_is_looked_up_anew);
+    tcase_add_test(group, once_the_database_has_changed_nothing_is_fresh);
     tcase_add_test(group, it_does_not_grow_without_end);
     return suite_run(suite);
 }
