@@ -272,5 +272,5 @@ void config_help(void) {
          "or\n"
          "                      number (every user that the machine knows); \"admins\": [...]: users, and \"%GROUP\", "
          "who\n"
-         "                      see, end and forget everybody's jobs, reload and stop (root)");
+         "                      see, signal, end and forget everybody's jobs, reload and stop (root)");
 }

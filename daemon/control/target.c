@@ -70,7 +70,7 @@ int target_own(struct call *call, const json_t *params, struct job **ret_job) {
     if (r < 0 || session_owns(session, *ret_job))
         return r;
     snprintf(call->refusal.what, sizeof(call->refusal.what),
-             "job %lld is another user's: administrators see, end and forget it, nothing more",
+             "job %lld is another user's: administrators see, signal, end and forget it, nothing more",
              (long long)(*ret_job)->id);
     return -EPERM;
 }

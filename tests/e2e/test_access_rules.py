@@ -159,7 +159,8 @@ def refused_settings():
     return [(7, "access"), ([], "access"), ({"user": [ANN]}, "access.user"), ({"users": ANN}, "access.users"),
             ({"users": [""]}, "access.users"), ({"users": [-1]}, "access.users"), ({"users": [1 << 32]}, "access.users"),
             ({"users": [1.5]}, "access.users"), ({"users": [None]}, "access.users"), ({"groups": [True]}, "access.groups"),
-            ({"groups": [{}]}, "access.groups"), ({"admins": ["%"]}, "access.admins"), ({"admins": [[ANN]]}, "access.admins"),
+            ({"groups": [{}]}, "access.groups"), ({"admins": ["%"]}, "access.admins"),
+            ({"admins": [[ANN]]}, "access.admins"),
             ({"users": [f"%{GROUP[ANN]}"]}, "access.users"), ({"groups": [f"%{GROUP[ANN]}"]}, "access.groups"),
             ({"admins": [f"%{1 << 32}"]}, "access.admins"), ({"users": ["x" * 64]}, "access.users"),
             ({"users": list(range(1, 200))}, "access")]
