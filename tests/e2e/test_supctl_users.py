@@ -3,7 +3,8 @@
 import os
 import subprocess
 
-from harness import ANN, BOB, SETTINGS, Skip, SystemDaemon, acting_as, child
+import procs
+from harness import ANN, BOB, GUARD, SETTINGS, Skip, SystemDaemon, acting_as, child
 
 
 def system_daemon(**more):
@@ -54,3 +55,23 @@ def test_whoever_may_not_is_told():
         done = supctl_of(daemon, ANN, "daemon", "stop")
         assert done.returncode == 1 and "administrators" in done.stderr, done
         assert supctl_of(daemon, ANN, "run", "--", *child("exit", 7)).returncode == 7
+
+
+def test_whoever_may_no_longer_is_told_in_the_middle_of_it():
+    with system_daemon() as daemon:
+        root, bob = daemon.client(), daemon.client_of(BOB)
+        job = str(bob.start(child("sleep", 1000))["id"])
+        with acting_as(BOB) as record:
+            more = {"user": record.pw_uid, "group": record.pw_gid, "extra_groups": os.getgroups(), "cwd": "/", "text": True}
+        calls = [("run", "--", *child("sleep", 1000)), ("wait", job), ("logs", "-f", job), ("events",), ("attach", job)]
+        running = [daemon.supctl_start(*words, **more) for words in calls]
+        procs.eventually(lambda: root.call("daemon.stats")["clients"]["connected"] == 2 + len(calls), "all are there")
+        daemon.configure({"users": [ANN]})
+        root.call("daemon.reload")
+        for process, words in zip(running, calls, strict=True):
+            said = process.communicate(timeout=GUARD)[1]
+            assert process.returncode in (1, 125) and "permission_denied" in said and "access" in said, (words, said)
+        procs.eventually(lambda: [job_["id"] for job_ in root.call("job.list", states=["starting", "running", "stopping"])["jobs"]]
+                         == [int(job)], "what run was there for is gone")
+        root.call("job.kill", id=int(job), grace=0)
+        root.wait(int(job))
