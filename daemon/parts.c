@@ -31,13 +31,9 @@ static int reaper_open(void) {
     char *slash = strrchr(self, '/');
     if (slash)
         *slash = 0;
-    const char *const formats[] = {"%s/os/supd-reaper", "%s/supd-reaper", SUPD_LIBEXECDIR "/supd/supd-reaper"};
-    for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
+    for (int i = 0; i < 3; i++) { // as it is built, beside it, as it is installed
         char path[PATH_MAX + 32];
-        if (i < 2)
-            snprintf(path, sizeof(path), i == 0 ? "%s/os/supd-reaper" : "%s/supd-reaper", self);
-        else
-            snprintf(path, sizeof(path), "%s", formats[i]);
+        snprintf(path, sizeof(path), "%s%s/supd-reaper", i < 2 ? self : SUPD_LIBEXECDIR "/supd", i == 0 ? "/os" : "");
         int fd = open(path, O_PATH | O_CLOEXEC);
         if (fd >= 0)
             return fd;

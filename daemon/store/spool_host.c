@@ -57,7 +57,7 @@ static int spool_host_directory(struct spool_host *host, const struct spool_host
     } places[] = {{true, true}, {false, true}, {true, false}, {false, false}};
     bool in_memory = !on_tmpfs(parts->path) && on_tmpfs("/dev/shm");
     int r = -ENOENT;
-    for (size_t i = parts->resumed ? 0 : 2; r < 0 && i < ARRAY_SIZE(places); i++) {
+    for (size_t i = parts->resumed ? 0 : 2; r < 0 && r != -ENOMEM && i < ARRAY_SIZE(places); i++) {
         host->made = places[i].made;
         if (in_memory || !host->made)
             r = spool_host_make(host, parts, places[i].is_there);
