@@ -32,20 +32,56 @@ static int directory_make(const char *path, mode_t mode) {
     return directory_make_one(copy, mode);
 }
 
+// Whoever could rename a directory on the way to one of ours, or what is in it, could put another in its place, and be supd
+// to its clients. In a sticky directory nobody renames what is not theirs. Where users have a group each (umask 002) what
+// theirs may write to is their own.
+static bool is_safe(const struct stat *st) {
+    bool is_ours = st->st_uid == geteuid() || st->st_uid == 0;
+    bool is_own_group = geteuid() != 0 && st->st_gid == getegid();
+    return is_ours && (!(st->st_mode & (is_own_group ? 002 : 022)) || (st->st_mode & S_ISVTX));
+}
+
+// From `path` upwards, which is changed.
+static int way_check(char *path, const char *to, char why[400]) {
+    for (char *at = path; at && *at; at = streq(at, "/") ? NULL : dirname(at)) {
+        struct stat st;
+        if (stat(at, &st) < 0 || is_safe(&st))
+            continue;
+        snprintf(why, 400,
+                 "%.120s: %.120s belongs to another user or others can write to it, and so put something of theirs in "
+                 "place of this one: mend that, or name another",
+                 to, at);
+        return -EPERM;
+    }
+    return 0;
+}
+
+static const char *what_is_wrong(const struct stat *st) {
+    if (S_ISLNK(st->st_mode))
+        return "is a symbolic link: name the directory itself";
+    if (!S_ISDIR(st->st_mode))
+        return "is no directory";
+    if (st->st_uid != geteuid())
+        return "belongs to another user: remove it or name another directory";
+    return is_safe(st) && !(st->st_mode & 002)
+               ? NULL
+               : "others can write to it, and what is in it may be theirs: look at that, then make it 0700";
+}
+
 // A directory of supd's own must be this user's and no link: whoever could write to it could be supd.
 static int directory_own(const char *path, mode_t mode, struct stat *ret_stat, char why[400]) {
     int r = directory_make(path, mode);
     struct stat st;
-    if (r == 0 && lstat(path, &st) < 0)
+    _cleanup_free_ char *real = r == 0 ? realpath(path, NULL) : NULL;
+    if (r == 0 && (!real || lstat(path, &st) < 0))
         r = -errno;
     if (r < 0) {
         snprintf(why, 400, "%.200s: %s", path, strerror(-r));
         return r;
     }
-    if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid()) {
-        snprintf(why, 400, "%.200s: %s", path,
-                 S_ISDIR(st.st_mode) ? "belongs to another user: remove it or name another directory"
-                                     : "is no directory");
+    const char *wrong = what_is_wrong(&st);
+    if (wrong) {
+        snprintf(why, 400, "%.200s: %s", path, wrong);
         return -EPERM;
     }
     if ((st.st_mode & 0777) != mode && chmod(path, mode) < 0) {
@@ -53,7 +89,7 @@ static int directory_own(const char *path, mode_t mode, struct stat *ret_stat, c
         return -errno;
     }
     *ret_stat = st;
-    return 0;
+    return way_check(real, path, why);
 }
 
 static long lock_holder(int fd) {
@@ -117,13 +153,6 @@ static int lock_take(const char *dir, const struct instance_parts *parts, int *l
     return 0;
 }
 
-// Whoever could rename a directory on the way to the socket, or what is in it, could put another in its place, and be
-// supd to its clients. In a sticky directory nobody renames what is not theirs.
-static bool is_safe(const struct stat *st) {
-    bool is_ours = st->st_uid == geteuid() || st->st_uid == 0;
-    return is_ours && (!(st->st_mode & 022) || (st->st_mode & S_ISVTX));
-}
-
 static int socket_directory(const char *socket, mode_t mode, char why[400]) {
     _cleanup_free_ char *copy = strdup(socket);
     int r = copy ? directory_make(dirname(copy), mode) : -ENOMEM;
@@ -132,17 +161,7 @@ static int socket_directory(const char *socket, mode_t mode, char why[400]) {
         return r;
     }
     _cleanup_free_ char *path = realpath(copy, NULL);
-    for (char *at = path; at && *at; at = streq(at, "/") ? NULL : dirname(at)) {
-        struct stat st;
-        if (stat(at, &st) < 0 || is_safe(&st))
-            continue;
-        snprintf(why, 400,
-                 "%.120s: %.120s belongs to another user or others can write to it, and so put a socket of theirs in "
-                 "place of this one: mend that, or name another",
-                 socket, at);
-        return -EPERM;
-    }
-    return 0;
+    return way_check(path, socket, why);
 }
 
 int instance_open(struct instance *instance, const struct instance_parts *parts, char why[400]) {
