@@ -257,3 +257,50 @@ def test_thousands_of_waits_for_jobs_that_do_not_end(daemon, client):
         other.close()
     client.call("job.wait", ids=jobs)
     steady.check()
+
+
+@daemon_test
+def test_200_who_send_a_byte_at_a_time(daemon, client):
+    steady = Steady(daemon, client)
+    whole = line("job.run", 1, argv=["echo", "late"])
+    others = [raw(daemon) for _ in range(200)]
+    for n in range(len(whole)):
+        for other in others:
+            other.sendall(whole[n:n + 1])
+        if n % 20 == 0:
+            steady.serve()
+    for other in others:
+        with other, other.makefile("rb") as answers:
+            job = json.loads(answers.readline())["result"]["job"]
+            assert job["result"]["exit_code"] == 0 and text(job) == "late\n", job
+    steady.check()
+
+
+@daemon_test
+def test_half_closed_ones_still_have_their_answers(daemon, client):
+    steady = Steady(daemon, client)
+    others = [raw(daemon) for _ in range(100)]
+    for other in others:
+        other.sendall(line("daemon.info", 1) + line("job.status", 2, id=1 << 50) + line("job.run", 3, argv=["true"])[:-1])
+        other.shutdown(socket.SHUT_WR)
+    for other in others:
+        with other, other.makefile("rb") as answers:
+            got = [json.loads(answers.readline()) for _ in range(2)]
+        assert [answer["id"] for answer in got] == [1, 2] and "result" in got[0] and "error" in got[1], got
+    steady.check()
+
+
+@daemon_test
+def test_credentials_that_are_sent_are_nobodys(daemon, client):
+    """Who asks is who connected, whatever is said of it (unix(7), SCM_CREDENTIALS)."""
+    steady = Steady(daemon, client)
+    for uid in (0, 1, 65534):
+        with raw(daemon) as other, other.makefile("rb") as answers:
+            said = struct.pack("iII", os.getpid(), uid, uid)
+            data = line("job.run", 1, argv=["true"])
+            if os.geteuid() == 0:
+                other.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_CREDENTIALS, said)])
+            else:
+                other.sendall(data)
+            assert json.loads(answers.readline())["result"]["job"]["owner"]["uid"] == os.geteuid()
+    steady.check()
