@@ -139,7 +139,7 @@ def test_1000_who_may_not_cost_nothing():
         with knock(daemon, BOB) as connection:
             turned_away(connection)
         def held():
-            return len(os.listdir(f"/proc/{daemon.worker}/fd"))
+            return len(procs.descriptors(daemon.worker))
         before = held()
         for number in range(1000):
             with knock(daemon, BOB) as connection:
