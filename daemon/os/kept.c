@@ -10,6 +10,7 @@
 #define KEPT_MAGIC 0x7375706420313a6bull
 enum {
     HEAD_SIZE = 2 << 20, // with room for what is to come
+    PAGE = 4096,
     BLOCK_SIZE = 256,
     BLOCKS = 1 << 20,
     BLOCK_WORDS = BLOCKS / 64,
@@ -229,7 +230,7 @@ static void blocks_mark(struct kept *k, uint32_t block, uint32_t count, bool tak
 }
 
 static void memory_remove(char *from, const char *to) {
-    uintptr_t page = 4096, start = ((uintptr_t)from + page - 1) & ~(page - 1), end = (uintptr_t)to & ~(page - 1);
+    uintptr_t page = PAGE, start = ((uintptr_t)from + page - 1) & ~(page - 1), end = (uintptr_t)to & ~(page - 1);
     if (end > start)
         madvise((void *)start, end - start, MADV_REMOVE);
 }
@@ -316,11 +317,11 @@ static void table_trim(struct kept *k, enum kept_kind kind) {
         f->capacity = capacity;
     }
     k->head->used[kind] = used;
-    memory_remove(record_at(k, kind, used), record_at(k, kind, before));
+    memory_remove(record_at(k, kind, used), (char *)record_at(k, kind, before) + PAGE - 1); // there is none behind it
 }
 
 static void blocks_trim(struct kept *k) {
-    enum { A_PAGE = 4096 / BLOCK_SIZE };
+    enum { A_PAGE = PAGE / BLOCK_SIZE };
     uint32_t free_from = BLOCKS, top = (k->block_top + A_PAGE - 1) / A_PAGE * A_PAGE;
     k->block_top = 0;
     for (uint32_t page = 0; page < top; page += A_PAGE) {

@@ -66,6 +66,22 @@ START_TEST(what_is_empty_goes_back) {
 }
 END_TEST
 
+START_TEST(floods_of_all_sizes_leave_no_more_than_one) {
+    for (int kind = 0; kind < KEPT_KIND_COUNT; kind++) {
+        int64_t left = 0;
+        for (int most = MANY / 2; most < MANY; most += 37) {
+            for (int i = 0; i < most; i++)
+                ck_assert_ptr_nonnull(records[i] = kept_take(&kept, (enum kept_kind)kind, i + 1));
+            for (int i = 0; i < most; i++)
+                kept_drop(&kept, (enum kept_kind)kind, records[i]);
+            kept_trim(&kept);
+            left = left > 0 ? left : memory();
+        }
+        ck_assert_int_le(memory(), left);
+    }
+}
+END_TEST
+
 START_TEST(what_is_in_between_stays) {
     fill(0, MANY);
     drop(0, 700);
@@ -170,6 +186,7 @@ int main(void) {
     Suite *suite = suite_create("os/kept");
     TCase *group = suite_case(suite, "kept", setup, teardown);
     tcase_add_test(group, what_is_empty_goes_back);
+    tcase_add_test(group, floods_of_all_sizes_leave_no_more_than_one);
     tcase_add_test(group, what_is_in_between_stays);
     tcase_add_test(group, there_is_room_again_afterwards);
     tcase_add_test(group, the_next_worker_finds_what_stayed);
