@@ -71,7 +71,7 @@ static const char *what_is_wrong(const struct stat *st) {
 // A directory of supd's own must be this user's and no link: whoever could write to it could be supd.
 static int directory_own(const char *path, mode_t mode, struct stat *ret_stat, char why[400]) {
     int r = directory_make(path, mode);
-    struct stat st;
+    struct stat st = {0};
     _cleanup_free_ char *real = r == 0 ? realpath(path, NULL) : NULL;
     if (r == 0 && (!real || lstat(path, &st) < 0))
         r = -errno;

@@ -44,8 +44,9 @@ pid_t sweep_parent(pid_t pid) {
 }
 
 char sweep_state(pid_t pid) {
-    char state;
-    return state_of(pid, &state) < 0 ? 'X' : state;
+    char state = 'X';
+    state_of(pid, &state);
+    return state;
 }
 
 bool sweep_can(void) {
