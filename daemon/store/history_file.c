@@ -166,6 +166,7 @@ void history_file_close(struct history_file *f) {
 }
 
 void history_file_rest(struct history_file *f) {
+    sqlite3_finalize(TAKE_PTR(f->find)); // hundreds of small pieces, wherever there was room for them
     if (f->db)
         sqlite3_db_release_memory(f->db);
 }

@@ -19,7 +19,7 @@ struct history_file {
 // Opens, makes or migrates it; what it holds is not counted yet. Returns an SQLite result code.
 int history_file_open(struct history_file *file, const char *path, bool writes);
 void history_file_close(struct history_file *file);
-void history_file_rest(struct history_file *file); // gives back what it has cached
+void history_file_rest(struct history_file *file); // gives back what it has cached, and `find`
 // Looks all through it, which takes as long as it is large. Returns an SQLite result code.
 int history_file_check(struct history_file *file);
 // Counts what is there, as after a transaction that came to nothing. Returns an SQLite result code.
