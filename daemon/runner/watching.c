@@ -119,7 +119,9 @@ static void run_pipe_watch(struct run_pipe *pipe, int fd) {
     if (fd < 0)
         return;
     pipe->run->kept->pipes[pipe->stream] = fd;
-    ev_io_init(&pipe->io, on_pipe, fd, EV_READ);
+    // A pipe's end comes as EPOLLHUP, which libev takes for both: of one that it watches for reading alone it would tell the
+    // kernel once more what it wants. A pipe's reading end is never writable.
+    ev_io_init(&pipe->io, on_pipe, fd, pipe->run->job->spec.pty ? EV_READ : EV_READ | EV_WRITE);
     pipe->io.data = pipe;
     ev_set_priority(&pipe->io, 1); // before the exit that came with it, which would take both in one order
     ev_io_start(pipe->run->runner->parts.loop, &pipe->io);
