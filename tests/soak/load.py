@@ -9,7 +9,8 @@ from client import RpcError
 from harness import ANN, BOB, GUARD, SystemDaemon, acting_as, child, is_sanitized
 
 ROUND = 10000
-SMALL, SHELL, ODD = 9000, 700, 300  # of a round: made by the load client, and by the client of the tests
+SMALL, SHELL, ODD = 4500, 350, 150  # of a round, for each user: made by the load client, and by the client of the tests
+AT_ONCE = 96  # well over what libev's tables grow at, so that the first round makes them as large as they get
 REST = 8  # seconds after which what a flood has left of memory was given back
 GROWTH = 1.05  # of the worker's private memory, from the first round's to the last's
 
@@ -24,7 +25,7 @@ def private_bytes(pid):
 def by_load_client(daemon, program, user, count, *argv):
     with acting_as(user) as record:
         groups = os.getgrouplist(user, record.pw_gid)
-    subprocess.run([program, daemon.socket, str(count), "64", *argv], check=True, stdout=subprocess.DEVNULL, cwd="/",
+    subprocess.run([program, daemon.socket, str(count), str(AT_ONCE), *argv], check=True, stdout=subprocess.DEVNULL, cwd="/",
                    user=record.pw_uid, group=record.pw_gid, extra_groups=groups)
 
 
@@ -71,10 +72,10 @@ def day(build, count, say):
         root = daemon.client()
         first = last = None
         for number in range(max(2, count // ROUND)):
-            user = (ANN, BOB)[number % 2]
-            by_load_client(daemon, program, user, SMALL, tiny)
-            by_load_client(daemon, program, user, SHELL, "/bin/sh", "-c", "echo of stdout; echo of stderr >&2")
-            odd_jobs(daemon, user, ODD)
+            for user in (ANN, BOB):
+                by_load_client(daemon, program, user, SMALL, tiny)
+                by_load_client(daemon, program, user, SHELL, "/bin/sh", "-c", "echo of stdout; echo of stderr >&2")
+                odd_jobs(daemon, user, ODD)
             last = at_rest(daemon, root)
             first = first or last
             if number % 10 == 0:
