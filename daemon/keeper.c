@@ -14,6 +14,7 @@
 #include "common/util.h"
 #include "daemon/notify.h"
 #include "daemon/os/leader.h"
+#include "daemon/os/traced.h"
 #include "daemon/watchdog.h"
 
 enum {
@@ -97,6 +98,8 @@ static void reap(struct state *s) {
             s->status = status;
             return;
         }
+        if (traced_release(pid, status))
+            continue;
         const struct leader_exit end = leader_exit_from(status, &usage);
         kept_journal_put(s->head, pid, &end);
         const uint64_t one = 1;

@@ -293,6 +293,17 @@ static int do_bomb(int count) {
     bomb_live(bomb, seed);
 }
 
+// Makes its parent its tracer once it may read, and is told to it in a stop; then goes on.
+static int do_tracee(void) {
+    char byte;
+    signal(SIGUSR1, SIG_IGN);
+    say("read", read(0, &byte, 1));
+    say("traceme", ptrace(PTRACE_TRACEME, 0, 0, 0));
+    raise(SIGUSR1);
+    say("goes-on", 0);
+    return 7;
+}
+
 // The session keyring, and whether a key of that name is to be had.
 static int do_keys(const char *name) {
     say("search", syscall(SYS_keyctl, KEYCTL_SEARCH, KEY_SPEC_SESSION_KEYRING, "user", name, 0));
@@ -315,6 +326,8 @@ int main(int argc, char **argv) {
         return assail(argc > 2 ? argv[2] : "", atoi(argc > 3 ? argv[3] : "0"));
     if (strcmp(word, "traced") == 0)
         return do_traced();
+    if (strcmp(word, "tracee") == 0)
+        return do_tracee();
     if (strcmp(word, "bomb") == 0)
         return do_bomb(number);
     if (strcmp(word, "keys") == 0)

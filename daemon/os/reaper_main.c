@@ -18,6 +18,7 @@
 
 #include "daemon/os/reaper_wire.h"
 #include "daemon/os/sweep.h"
+#include "daemon/os/traced.h"
 
 enum {
     CONTROL = 3,
@@ -64,6 +65,8 @@ static bool reap(struct reaper *r) {
             return true;
         if (pid < 0)
             return errno != ECHILD;
+        if (traced_release(pid, status))
+            continue;
         r->round_ms = ROUND_MIN_MS;
         if (pid != r->leader || r->leader_ended)
             continue;

@@ -117,6 +117,18 @@ def test_leader_that_is_traced_from_within_holds_nobody_up(daemon, path, client)
 
 
 @escape_test
+def test_a_stop_of_one_that_asks_its_parent_to_trace_it_is_no_end(daemon, path, client):
+    """wait(2) tells the tracer of it as of an end. The parent is the reaper, or the keeper once a worker has died."""
+    for descendants in ("kill", "wait", "keep"):
+        job = client.start([path, "tracee"], stdin="stream", descendants=descendants)
+        daemon.kill_worker()
+        client.call("job.input", id=job["id"], data="x")
+        final = client.wait(job, inline_bytes=1000)
+        assert_reason(final, "exited", exit_code=7, survivors=[])
+        assert "traceme ok\ngoes-on ok\n" in text(final), text(final)
+
+
+@escape_test
 def test_children_that_are_given_to_the_daemon_are_reaped(daemon, path, client):
     """CLONE_PARENT makes them the leader's siblings: whoever is the parent of that must reap them."""
     lasting = client.start(["sleep", "1000"])
