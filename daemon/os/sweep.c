@@ -139,9 +139,29 @@ static bool descends(pid_t parent, pid_t listed, pid_t root) {
     return false;
 }
 
-// Where not all of them are wanted: not those that are stopped already, or are gone but for their end.
-static bool is_wanted(char state) {
+static bool runs(char state) {
     return !strchr("TtZX", state);
+}
+
+// Of one whose first thread has ended /proc says that it is gone, while its others go on and may fork.
+static bool others_run(pid_t pid) {
+    char path[64], state;
+    bool found = false;
+    snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+    DIR *dir = opendir(path);
+    for (struct dirent *e; dir && !found && (e = readdir(dir));) {
+        int thread = atoi(e->d_name);
+        found = thread > 0 && thread != pid && state_of(thread, &state) >= 0 && runs(state);
+    }
+    if (dir)
+        closedir(dir);
+    return found;
+}
+
+// Where not all of them are wanted: not those that are stopped already, or are gone but for their end.
+static bool is_wanted(pid_t pid) {
+    char state;
+    return state_of(pid, &state) >= 0 && (runs(state) || (state == 'Z' && others_run(pid)));
 }
 
 enum order { PARENTS_FIRST, CHILDREN_FIRST };
@@ -152,8 +172,7 @@ static size_t signal_all(pid_t root, int sig, bool running, enum order order, si
     size_t reached = 0, count = collect(root, pids, parents, max);
     for (size_t n = 0; n < count; n++) {
         size_t i = order == PARENTS_FIRST ? n : count - 1 - n;
-        char state = 'X';
-        if (running && (state_of(pids[i], &state) < 0 || !is_wanted(state)))
+        if (running && !is_wanted(pids[i]))
             continue;
         int pidfd = (int)syscall(SYS_pidfd_open, pids[i], 0);
         if (pidfd < 0)

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "common/util.h"
@@ -107,6 +108,30 @@ START_TEST(stops_those_that_run_and_says_how_many_did) {
 }
 END_TEST
 
+static _Noreturn void *thread_stand(void *data) {
+    for (;;)
+        pause();
+}
+
+START_TEST(stops_those_whose_first_thread_has_ended) {
+    pid_t pid = fork();
+    if (pid == 0) {
+        pthread_t thread;
+        if (pthread_create(&thread, NULL, thread_stand, NULL) == 0)
+            syscall(SYS_exit, 0); // the thread alone
+        _exit(1);
+    }
+    watch_until(pid, 'Z');
+    size_t first = sweep_freeze(getpid());
+    usleep(100000);
+    size_t then = sweep_freeze(getpid());
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    ck_assert_uint_eq(first, 1);
+    ck_assert_uint_eq(then, 0);
+}
+END_TEST
+
 START_TEST(counts_cpu_of_a_process_and_of_what_it_waited_for) {
     ck_assert_double_eq(sweep_cpu(-1), 0);
     pid_t pid = fork();
@@ -131,6 +156,7 @@ int main(void) {
     tcase_add_test(group, knows_a_parent_whatever_the_name);
     tcase_add_test(group, signals_all_below_and_nobody_else);
     tcase_add_test(group, stops_those_that_run_and_says_how_many_did);
+    tcase_add_test(group, stops_those_whose_first_thread_has_ended);
     tcase_add_test(group, counts_cpu_of_a_process_and_of_what_it_waited_for);
     return suite_run(suite);
 }
