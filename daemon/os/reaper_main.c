@@ -27,6 +27,7 @@ enum {
     MANY = 32,       // processes, which may be made faster than they are killed
     CALM_ROUNDS = 4, // of killing, after which it is clear that they are
     QUIET = 3,
+    ORDERS = 512, // more than the socket has room for
     FREEZES = 64, // looks for those that still run, in one round
 };
 
@@ -76,18 +77,31 @@ static bool reap(struct reaper *r) {
     }
 }
 
+static void carry_out(const struct reaper *r, const struct reaper_order *order) {
+    if (order->ask == REAPER_SIGNAL)
+        sweep_signal(getpid(), order->value);
+    else if (order->ask == REAPER_SIGNAL_LEADER && !r->leader_ended)
+        kill(r->leader, order->value); // our child, not reaped yet: nobody else can have its number
+}
+
+// All that is there: a kill does not wait for signals before it, each of which takes a look at the whole tree. Signals that
+// are the same and come together are one, as they are to the kernel.
 static void obey(struct reaper *r) {
-    struct reaper_order order;
-    ssize_t n;
-    while ((n = recv(CONTROL, &order, sizeof(order), MSG_DONTWAIT)) == (ssize_t)sizeof(order)) {
-        if (order.ask == REAPER_KILL)
-            r->killing = true;
-        else if (order.ask == REAPER_SIGNAL)
-            sweep_signal(getpid(), order.value);
-        else if (order.ask == REAPER_SIGNAL_LEADER && !r->leader_ended)
-            kill(r->leader, order.value); // our child, not reaped yet: nobody else can have its number
+    struct reaper_order order, orders[ORDERS];
+    size_t count = 0;
+    ssize_t n = (ssize_t)sizeof(order);
+    while (count < ORDERS && (n = recv(CONTROL, &order, sizeof(order), MSG_DONTWAIT)) == (ssize_t)sizeof(order)) {
+        bool is_known = false;
+        for (size_t i = 0; i < count; i++)
+            is_known |= orders[i].ask == order.ask && orders[i].value == order.value && order.value < SIGRTMIN;
+        r->killing |= order.ask == REAPER_KILL;
+        if (!is_known)
+            orders[count++] = order;
     }
-    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+    bool is_over = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+    for (size_t i = 0; i < count && !r->killing; i++)
+        carry_out(r, &orders[i]);
+    if (is_over) {
         r->alone = true;
         r->killing |= !r->keep;
         close(CONTROL);

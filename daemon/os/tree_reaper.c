@@ -234,6 +234,8 @@ static void on_look(struct ev_loop *loop, struct ev_timer *timer, int events) {
     }
     if (tree->frozen >= FROZEN_LOOKS)
         holder_end(tree);
+    if (tree->killing)
+        order(tree, REAPER_KILL, 0); // there may have been no room for it, behind a flood of signals
     look_after(tree, MIN(timer->repeat * 2, LOOK_MOST));
 }
 

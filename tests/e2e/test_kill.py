@@ -185,3 +185,17 @@ def test_kill_reaches_a_tree_whose_keeper_was_stopped(daemon, client):
         procs.kill(pid, signal.SIGSTOP)
     client.kill(job, grace=0)
     assert_reason(client.wait(job, limit=10), "killed", signal="SIGKILL", survivors=[])
+
+
+@daemon_test
+def test_a_flood_of_signals_does_not_hold_a_kill_up(daemon, client):
+    """Each of them takes a look at the whole tree, and there is only so much room for what a reaper is told."""
+    needs_tree()
+    job = ready(client, "bomb", 400, f"flooded-{daemon.pid}")
+    with daemon.client() as other:
+        for _ in range(1000):
+            other.notify("job.signal", id=job["id"], signal="SIGCONT")
+        client.kill(job, grace=0)
+        answer = client.call("job.wait", id=job["id"], limit=2)
+    assert answer["done"], "it waits for signals that nobody needs any more"
+    assert_reason(answer["jobs"][0], "killed", survivors=[])
