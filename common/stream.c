@@ -44,6 +44,23 @@ static bool stream_spent(struct stream *s) {
     return true;
 }
 
+// Whether others are to have their lines first.
+static bool stream_waits(struct stream *s) {
+    struct stream_host *host = s->host;
+    if (!s->listener->turn || s->input_ends || s->listener->turn(s->data))
+        return false;
+    if (s->is_dirty)
+        return true; // it is looked at again at the bottom of this one
+    stream_send(s);
+    if (s->is_dirty && s->lines == 0) { // it stands in front there
+        host->dirty = s->next_dirty;
+        s->next_dirty = NULL;
+        *(host->waiting ? &host->last_waiting->next_dirty : &host->waiting) = s;
+        host->last_waiting = s;
+    }
+    return true;
+}
+
 static void stream_overlong(struct stream *s) {
     s->input_over = true;
     ev_io_stop(s->host->loop, &s->reader);
@@ -67,7 +84,7 @@ static bool stream_lines(struct stream *s) {
             ev_timer_start(s->host->loop, &s->patience);
         if (!newline)
             return !stream_full(s);
-        if (stream_full(s) || stream_spent(s))
+        if (stream_full(s) || stream_spent(s) || stream_waits(s))
             return false;
         size_t size = s->scanned;
         s->scanned = 0;
@@ -151,6 +168,7 @@ static void stream_on_write(struct ev_loop *loop, struct ev_io *w, int events) {
 static void stream_end_input(struct stream *s) {
     // A last line without its newline is a line all the same: what was cut short says so by not being JSON.
     s->lines = 0;
+    s->input_ends = true;
     if (buffer_size(&s->in) > 0 && buffer_append(&s->in, "\n", 1) == 0)
         stream_lines(s);
     if (s->is_dead || s->told_closed)

@@ -10,6 +10,7 @@
 #include <ev.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/ancillary.h"
 #include "common/buffer.h"
@@ -30,6 +31,9 @@ struct stream_listener {
     int (*account)(void *data, int count);
     // Whether a line that is large already, and not whole yet, may be more; else it counts as over the cap. NULL: it may.
     bool (*grow)(void *data);
+    // Whether one more line may be handed out in this turn of the loop; else it is, before any that had one, in the next.
+    // NULL: it may.
+    bool (*turn)(void *data);
 };
 
 struct stream_limits {
@@ -43,7 +47,8 @@ struct stream_limits {
 
 // The shared part: a scratch buffer, the streams to flush and those to free. Returns 0 or a negative errno.
 int stream_host_new(struct ev_loop *loop, struct stream_host **ret_host);
-void stream_host_free(struct stream_host *host); // all streams are freed before
+void stream_host_free(struct stream_host *host);           // all streams are freed before
+uint64_t stream_host_turn(const struct stream_host *host); // the present one's number
 
 // Takes the descriptor over (closed on failure too) and makes it non-blocking. Borrows listener, limits and data.
 int stream_new(struct stream_host *host, int fd, const struct stream_listener *listener,

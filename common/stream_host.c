@@ -16,6 +16,10 @@ static void stream_on_hup(struct ev_loop *loop, struct ev_io *w, int events) {
 static void stream_host_prepare(struct ev_loop *loop, struct ev_prepare *w, int revents) {
     struct stream_host *host = w->data;
     struct stream *dirty = TAKE_PTR(host->dirty);
+    if (host->waiting) {
+        host->last_waiting->next_dirty = dirty;
+        dirty = TAKE_PTR(host->waiting);
+    }
     host->turn++;
     host->handed = false;
     while (dirty) {
@@ -39,7 +43,7 @@ static void stream_host_prepare(struct ev_loop *loop, struct ev_prepare *w, int 
         free(s);
     }
     // Who runs the loop for one turn is to see what came of a line before it sleeps.
-    if (host->dirty || host->handed)
+    if (host->dirty || host->waiting || host->handed)
         ev_idle_start(loop, &host->again);
     else
         ev_idle_stop(loop, &host->again);
@@ -72,10 +76,14 @@ int stream_host_new(struct ev_loop *loop, struct stream_host **ret_host) {
     return 0;
 }
 
+uint64_t stream_host_turn(const struct stream_host *host) {
+    return host->turn;
+}
+
 void stream_host_free(struct stream_host *host) {
     if (!host)
         return;
-    while (host->dirty || host->dead)
+    while (host->dirty || host->waiting || host->dead)
         stream_host_prepare(host->loop, &host->prepare, 0);
     ev_idle_stop(host->loop, &host->again);
     ev_ref(host->loop);

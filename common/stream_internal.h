@@ -20,7 +20,8 @@ struct stream_host {
     struct ev_io hup;          // of an epoll of its own: see stream_on_hup
     uint64_t turn;
     struct stream *dirty, *dead;
-    bool handed; // a line, since this was set to false
+    struct stream *waiting, *last_waiting; // dirty ones that had no line in this turn, in order
+    bool handed;                           // a line, since this was set to false
     char scratch[STREAM_READ_MAX];
 };
 
@@ -36,9 +37,10 @@ struct stream {
     struct passing passing;
     struct ev_timer patience; // while descriptors wait for the rest of their line
     bool above_low, is_dirty, is_dead, input_over, told_closed, watches_hup;
-    bool is_held;   // by its owner: see stream_read
-    size_t scanned; // of `in`: without a newline
-    uint64_t turn;  // in which `lines` were handed out
+    bool input_ends; // what comes last can not wait for another turn
+    bool is_held;    // by its owner: see stream_read
+    size_t scanned;  // of `in`: without a newline
+    uint64_t turn;   // in which `lines` were handed out
     int lines;
     double since; // the first of them
     int *mark;    // borrowed, or NULL

@@ -20,6 +20,7 @@ enum {
     LAUNCHES_MANY = 16, // of one session, waiting
     LAUNCHES_FEW = 8,
 };
+#define OWNER_TURN 0.005 // seconds of a turn of the loop for one user's requests; one that is begun is done
 
 int session_account(struct session *session, int count) {
     struct descriptors *descriptors = session->control->descriptors;
@@ -168,8 +169,23 @@ void sessions_read_on(struct control *control) {
     }
 }
 
+// However many connections they come by.
+static bool on_turn(void *data) {
+    const struct session *session = data;
+    const struct owner *owner = session->owner;
+    return owner->turn != stream_host_turn(session->control->streams) || owner->turn_used < OWNER_TURN;
+}
+
 static void on_line(struct stream *stream, const char *line, size_t size, void *data) {
-    dispatch_line(data, line, size);
+    struct session *session = data;
+    struct owner *owner = session->owner;
+    uint64_t turn = stream_host_turn(session->control->streams);
+    if (owner->turn != turn)
+        owner->turn_used = 0;
+    owner->turn = turn;
+    double since = now_mono();
+    dispatch_line(session, line, size); // no session ends within
+    owner->turn_used += now_mono() - since;
 }
 
 static void on_overlong(struct stream *stream, void *data) {
@@ -212,7 +228,8 @@ static const struct stream_listener session_listener = {.line = on_line,
                                                         .grow = on_grow,
                                                         .drained = on_drained,
                                                         .closed = on_closed,
-                                                        .account = on_account};
+                                                        .account = on_account,
+                                                        .turn = on_turn};
 
 static int session_open(struct control *control, int fd, uid_t uid, pid_t pid, struct session **ret_session) {
     struct session *session = calloc(1, sizeof(*session));
