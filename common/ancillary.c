@@ -3,13 +3,15 @@
 
 #include <sys/socket.h>
 
+#include "common/closing.h"
 #include "common/util.h"
 
-enum { ROOM = 16 }; // descriptors for which there is room; of more the kernel closes the rest
+// All that can come at once (SCM_MAX_FD, unix(7)): what has no room here the kernel closes, and that may wait.
+enum { ROOM = 253 };
 
 void ancillary_close(struct ancillary *a) {
     for (int i = 0; i < a->count; i++)
-        close(a->fds[i]);
+        closing_close(a->fds[i]);
     *a = (struct ancillary){0};
 }
 
@@ -19,7 +21,7 @@ static void ancillary_add(struct ancillary *a, const int *fds, size_t count) {
             a->fds[a->count++] = fds[i];
             continue;
         }
-        close(fds[i]);
+        closing_close(fds[i]);
         a->too_many = true;
     }
 }

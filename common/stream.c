@@ -4,6 +4,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "common/closing.h"
 #include "common/stream_internal.h"
 #include "common/util.h"
 
@@ -254,7 +255,8 @@ void stream_free(struct stream *stream) {
     if (!stream->told_closed)
         stream_write(stream);
     passing_done(&stream->passing); // its account goes with the owner
-    stream->fd = fd_close(stream->fd);
+    closing_connection(stream->fd);
+    stream->fd = -1;
     stream->is_dead = true;
     stream->next_dead = stream->host->dead;
     stream->host->dead = stream;

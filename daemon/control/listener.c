@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
+#include "common/closing.h"
 #include "common/message.h"
 #include "common/unixsock.h"
 #include "common/util.h"
@@ -49,7 +50,7 @@ static void listener_refuse(struct control *control, int fd, int code, const cha
         send(fd, buffer_head(&line), buffer_size(&line), MSG_NOSIGNAL | MSG_DONTWAIT);
     json_decref(message);
     buffer_done(&line);
-    fd_close(fd);
+    closing_connection(fd);
     control->stats.refused++;
 }
 

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "common/closing.h"
 #include "common/util.h"
 
 // What execvp(3) and the shell search without PATH.
@@ -25,9 +26,12 @@ void plan_done(struct plan *plan) {
     free(plan->cwd);
     free(plan->out.path);
     free(plan->err.path);
-    fd_close(plan->stdin_fd);
-    fd_close(plan->out.fd);
-    fd_close(plan->err.fd);
+    if (plan->stdin_is_ours)
+        plan->stdin_fd = fd_close(plan->stdin_fd);
+    const int passed[] = {plan->stdin_fd, plan->out.fd, plan->err.fd};
+    for (size_t i = 0; i < ARRAY_SIZE(passed); i++)
+        if (passed[i] >= 0)
+            closing_close(passed[i]);
     free(plan->groups);
     plan_init(plan);
 }
