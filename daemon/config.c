@@ -145,8 +145,9 @@ static int access_item(struct access *access, const struct access_word *word, co
         id = strtoll(text, &end, 10);
         text = *end ? text : NULL;
     }
-    if ((is_group && word->group == word->kind) || (text ? !text[0] : id < 0 || id >= UINT32_MAX)) {
-        snprintf(why, 256, "access.%s must hold names and numbers%s", word->name,
+    bool is_number = text && text[0] && !text[strspn(text, "0123456789")]; // of which nobody has it as a name
+    if (is_number || (is_group && word->group == word->kind) || (text ? !text[0] : id < 0 || id >= UINT32_MAX)) {
+        snprintf(why, 256, "access.%s must hold names, and numbers without quotes%s", word->name,
                  word->group != word->kind ? " of users, and \"%GROUP\"" : "");
         return -EINVAL;
     }

@@ -26,7 +26,6 @@ RULES = [
     ({"admins": []}, (ANN, BOB), ()),
     ({"users": [ANN]}, (ANN,), ()),
     ({"users": [UID[ANN]]}, (ANN,), ()),
-    ({"users": [str(UID[ANN])]}, (), ()),  # a string is a name
     ({"users": [GROUP[BOB], GID[ANN]]}, (), ()),  # a group is no user
     ({"groups": [GROUP[ANN]]}, (ANN,), ()),
     ({"groups": [GID[ANN]]}, (ANN,), ()),
@@ -162,7 +161,8 @@ def refused_settings():
             ({"groups": [{}]}, "access.groups"), ({"admins": ["%"]}, "access.admins"),
             ({"admins": [[ANN]]}, "access.admins"),
             ({"users": [f"%{GROUP[ANN]}"]}, "access.users"), ({"groups": [f"%{GROUP[ANN]}"]}, "access.groups"),
-            ({"admins": [f"%{1 << 32}"]}, "access.admins"), ({"users": ["x" * 64]}, "access.users"),
+            ({"admins": [f"%{1 << 32}"]}, "access.admins"), ({"users": ["1001"]}, "access.users"),
+            ({"groups": ["27"]}, "access.groups"), ({"admins": ["1001"]}, "access.admins"), ({"admins": ["%99999999999"]}, "access.admins"), ({"users": ["x" * 64]}, "access.users"),
             ({"users": list(range(1, 200))}, "access")]
 
 
