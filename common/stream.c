@@ -65,9 +65,9 @@ static bool stream_waits(struct stream *s) {
 static void stream_overlong(struct stream *s) {
     s->input_over = true;
     ev_io_stop(s->host->loop, &s->reader);
+    s->listener->overlong(s, s->data); // first: it looks at what is held
     buffer_done(&s->in);
     passing_leave(&s->passing);
-    s->listener->overlong(s, s->data);
 }
 
 // Hands out the whole lines that are there, as far as may be. Returns whether none is left and more can be read.

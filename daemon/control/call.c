@@ -8,9 +8,13 @@
 #include "daemon/control/keeping.h"
 #include "daemon/control/session.h"
 
+enum { CALL_SMALL = 4096 }; // bytes, of which there may be as many as calls
+
 struct batch {
     size_t open; // members without an answer yet
     json_t *answers;
+    struct owner *owner; // borrowed: its session's, which ends all its calls before it goes
+    size_t held;         // bytes of the answers, in the owner's account
 };
 
 static const struct {
@@ -27,6 +31,7 @@ struct batch *batch_new(struct session *session, size_t count) {
     if (!batch)
         return NULL;
     batch->open = count;
+    batch->owner = session->owner;
     keep_session_unkept(session, 1);
     batch->answers = json_array();
     return batch;
@@ -39,8 +44,32 @@ static void batch_settle(struct batch *batch, struct session *session) {
         keep_session_unkept(session, -1);
     if (session && json_array_size(batch->answers) > 0)
         session_send(session, batch->answers);
+    batch->owner->queued_bytes -= (int64_t)batch->held;
     json_decref(batch->answers);
     free(batch);
+}
+
+// Gathered until the last member is done, however long that waits.
+static bool batch_gather(struct batch *batch, json_t *message) {
+    size_t size = message ? json_dumpb(message, NULL, 0, JSON_COMPACT) : 0;
+    if (json_array_append(batch->answers, message) < 0)
+        return false;
+    batch->held += size;
+    batch->owner->queued_bytes += (int64_t)size;
+    return true;
+}
+
+// An id may be as long as a line.
+void call_hold(struct call *call) {
+    call->held = json_string_length(call->id);
+    call->session->owner->queued_bytes += (int64_t)call->held;
+}
+
+bool call_is_over(const struct call *call) {
+    const struct session *session = call->session;
+    bool large = call->held > CALL_SMALL || (call->batch && call->batch->held > CALL_SMALL);
+    return large && !owner_may(session->owner, session->owner->queued_bytes, 0,
+                               owners_limits(session->control->owners)->queued_bytes);
 }
 
 struct call *call_new(struct session *session, json_t *id) {
@@ -50,6 +79,7 @@ struct call *call_new(struct session *session, json_t *id) {
     call->session = session;
     session_hold(session, 1);
     call->id = json_incref(id);
+    call_hold(call);
     return call;
 }
 
@@ -63,8 +93,10 @@ static void call_close(struct call *call) {
 
 static void call_free(struct call *call) {
     call_close(call);
-    if (call->session)
+    if (call->session) {
         session_hold(call->session, -1);
+        call->session->owner->queued_bytes -= (int64_t)call->held;
+    }
     if (call->batch)
         batch_settle(call->batch, call->session);
     json_decref(call->id);
@@ -80,7 +112,7 @@ static void call_send_with(struct call *call, json_t *message) {
 // Sends the message as this call's answer; NULL, when memory is out, as the one error that needs none.
 static void call_finish(struct call *call, json_t *message) {
     if (call->id && call->session) {
-        bool gathered = call->batch && json_array_append(call->batch->answers, message) == 0;
+        bool gathered = call->batch && batch_gather(call->batch, message);
         if (call->batch && !gathered)
             session_send(call->session, NULL);
         else if (!call->batch && call->fd_count > 0)
@@ -144,6 +176,7 @@ void call_refuse(struct call *call, int error) {
 
 void call_drop(struct call *call) {
     session_hold(call->session, -1);
+    call->session->owner->queued_bytes -= (int64_t)call->held;
     call->session = NULL;
     call_free(call);
 }

@@ -23,6 +23,7 @@ struct call {
     struct session *session; // borrowed; ends all its calls before it goes
     const struct proto_method *method;
     json_t *id;          // owned; NULL: a notification, not answered
+    size_t held;         // bytes of it, in the owner's account
     struct batch *batch; // borrowed, or NULL; freed with its last answer
     int fds[3];          // owned: to be sent along with the answer, in the session's account; none in a batch
     int fd_count;
@@ -43,5 +44,10 @@ void call_refuse(struct call *call, int error); // negative errno, told by the o
 void call_drop(struct call *call);              // its session is gone
 // Takes over `error_code` as it is: for what is refused before a handler is found.
 void call_error(struct call *call, int code, const char *what);
+
+// Counts what the call keeps as long as it waits; once its id is set.
+void call_hold(struct call *call);
+// Whether what it keeps, or what its batch has gathered, is more than its user may have.
+bool call_is_over(const struct call *call);
 
 struct batch *batch_new(struct session *session, size_t count);

@@ -64,7 +64,7 @@ static int call_handle(struct call *call, json_t *params, json_t **ret_result) {
                  "%s is for administrators: root, and whom the daemon's access setting names", call->method->name);
         return -EPERM;
     }
-    if (session_fill(session)) {
+    if (session_fill(session) || call_is_over(call)) {
         call->refusal.limit = "owner_queued_bytes";
         return -EUSERS;
     }
@@ -96,6 +96,7 @@ static void dispatch_request(struct session *session, const json_t *value, struc
         json_decref(call->id);
         call->id = json_integer(id);
     }
+    call_hold(call);
     if (request.error == PROTO_INVALID_PARAMS) {
         snprintf(call->refusal.field, sizeof(call->refusal.field), "params");
         snprintf(call->refusal.why, sizeof(call->refusal.why), "%s", request.why);

@@ -101,6 +101,12 @@ static void follower_keep_begin(struct follower *follower) {
     follower_keep(follower);
 }
 
+// As a call, whose id it keeps.
+static void follower_account(const struct follower *follower, int sign) {
+    session_hold(follower->session, sign);
+    follower->session->owner->queued_bytes += sign * (int64_t)json_string_length(follower->request);
+}
+
 int follower_resume(struct session *session, struct kept_call *record, json_t *more) {
     struct job *job = registry_find(session->control->registry, record->job);
     if (!job)
@@ -131,7 +137,7 @@ int follower_resume(struct session *session, struct kept_call *record, json_t *m
         return -ENOMEM;
     }
     DL_APPEND(session->followers, follower);
-    session_hold(session, 1);
+    follower_account(follower, 1);
     if (follower->wait)
         wait_for_follower(follower->wait, true);
     if (follower->hold)
@@ -160,7 +166,7 @@ struct follower *follower_new(struct session *session, struct job *job, const st
         return NULL;
     }
     DL_APPEND(session->followers, follower);
-    session_hold(session, 1);
+    follower_account(follower, 1);
     follower_keep_begin(follower);
     if (hold)
         follower_set_hold(job, session->control->runner, NULL);
@@ -198,7 +204,7 @@ void follower_free(struct follower *follower) {
     watch_end(&follower->watch, session->control->runner);
     follower_lags_no_more(follower);
     DL_DELETE(session->followers, follower);
-    session_hold(session, -1);
+    follower_account(follower, -1);
     if (follower->wait)
         wait_for_follower(follower->wait, false);
     json_decref(follower->request);

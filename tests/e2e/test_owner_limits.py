@@ -248,3 +248,47 @@ def test_a_limit_that_is_read_again_counts_at_once():
                 refused_by(ann, "owner_live_jobs", argv=["true"])
         works(ann)
         ann.kill_and_wait(job)
+
+
+def test_ids_of_requests_that_wait():
+    """An id may be as long as a line, and is kept as long as its request waits."""
+    with Shares(owner_queued_bytes=1 << 20) as (daemon, root, ann, bob):
+        job = ann.start(child("sleep", 1000))["id"]
+        before = root.call("daemon.stats")["memory"]["private_bytes"]
+
+        def ask():
+            client = daemon.client_of(ANN)
+            client.send_raw(b'{"jsonrpc": "2.0", "id": "%s", "method": "job.wait", "params": {"id": %d}}\n'
+                            % (b"x" * 400_000, job))
+            return client
+
+        waiting = [ask() for _ in range(2)]
+        procs.eventually(lambda: ann.call("daemon.stats")["clients"]["requests"] > 4, "they are taken in")
+        for _ in range(30):
+            told = json.loads(ask().read_line())
+            assert told["error"]["data"].get("limit") == "owner_queued_bytes", str(told)[-300:]
+        works(bob)
+        assert root.call("daemon.stats")["memory"]["private_bytes"] - before < 20 << 20
+        daemon.kill_worker()
+        assert json.loads(ask().read_line())["error"]["data"]["limit"] == "owner_queued_bytes"
+        root.call("job.kill", id=job, grace=0)
+        assert [json.loads(client.read_line())["result"]["done"] for client in waiting] == [True, True]
+        works(ann)
+
+
+def test_answers_that_a_batch_gathers():
+    """They are kept until its last member is done."""
+    with Shares(owner_queued_bytes=1 << 20) as (_daemon, root, ann, bob):
+        live = ann.start(child("sleep", 1000))["id"]
+        job = ann.run(["head", "-c", "400000", "/dev/zero"])["id"]
+        before = root.call("daemon.stats")["memory"]["private_bytes"]
+        calls = [{"jsonrpc": "2.0", "id": number, "method": "job.status", "params": {"id": job, "inline_bytes": 1 << 22}}
+                 for number in range(100)]
+        wait = {"jsonrpc": "2.0", "id": 100, "method": "job.wait", "params": {"id": live}}
+        ann.send_raw(json.dumps([wait] + calls).encode() + b"\n")
+        works(bob)
+        assert root.call("daemon.stats")["memory"]["private_bytes"] - before < 20 << 20
+        root.call("job.kill", id=live, grace=0)
+        limits = [answer.get("error", {}).get("data", {}).get("limit") for answer in json.loads(ann.read_line())]
+        assert limits.count(None) in (3, 4) and limits.count("owner_queued_bytes") in (97, 98), limits
+        works(ann)
