@@ -6,40 +6,37 @@
 #include "common/closing.h"
 #include "common/util.h"
 
-// All that can come at once (SCM_MAX_FD, unix(7)): what has no room here the kernel closes, and that may wait.
-enum { ROOM = 253 };
-
 void ancillary_close(struct ancillary *a) {
     for (int i = 0; i < a->count; i++)
-        closing_close(a->fds[i]);
+        closing_close(a->fds[i], a->from);
     *a = (struct ancillary){0};
 }
 
-static void ancillary_add(struct ancillary *a, const int *fds, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        if (a->count < ANCILLARY_MAX && !a->too_many) {
-            a->fds[a->count++] = fds[i];
-            continue;
-        }
-        closing_close(fds[i]);
-        a->too_many = true;
-    }
-}
-
-static ssize_t receive(int fd, void *data, size_t size, int flags, struct ancillary *ret_ancillary) {
+// What has no room the kernel drops: that closes it as well, but asks no file system. `ret_ancillary` NULL: nothing has.
+// Returns as recvmsg(2).
+static ssize_t receive(int fd, void *data, size_t size, uid_t from, struct ancillary *ret_ancillary) {
     union {
-        char room[CMSG_SPACE(ROOM * sizeof(int))];
+        char room[CMSG_SPACE(ANCILLARY_MAX * sizeof(int))];
         struct cmsghdr align;
     } control;
     struct iovec piece = {.iov_base = data, .iov_len = size};
-    struct msghdr message = {
-        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof(control.room)};
-    struct ancillary a = {0};
-    ssize_t n = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | flags);
-    for (struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c))
-        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-            ancillary_add(&a, (const int *)(const void *)CMSG_DATA(c), (c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-    if (n >= 0 && (a.too_many || (message.msg_flags & MSG_CTRUNC))) {
+    struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
+    if (ret_ancillary) {
+        message.msg_control = control.room;
+        message.msg_controllen = CMSG_LEN(ANCILLARY_MAX * sizeof(int)); // with the padding there were room for one more
+    }
+    closing_clock_start(); // what is dropped may linger
+    ssize_t n = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    closing_clock_stop();
+    if (n < 0 || !ret_ancillary)
+        return n;
+    struct ancillary a = {.from = from};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+        a.count = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+        memcpy(a.fds, CMSG_DATA(c), (size_t)a.count * sizeof(int));
+    }
+    if (message.msg_flags & MSG_CTRUNC) {
         ancillary_close(&a);
         a.too_many = true;
     }
@@ -47,22 +44,31 @@ static ssize_t receive(int fd, void *data, size_t size, int flags, struct ancill
     return n;
 }
 
-ssize_t ancillary_recv(int fd, void *data, size_t size, bool begins, struct ancillary *ret_ancillary) {
-    struct ancillary seen;
-    ssize_t n = receive(fd, data, size, MSG_PEEK, &seen);
-    bool comes = n > 0 && (seen.count > 0 || seen.too_many);
-    ancillary_close(&seen);
+// Receives nothing yet: of descriptors that are there it is only told that they have no room.
+static ssize_t look(int fd, void *data, size_t size, bool *ret_comes) {
+    struct iovec piece = {.iov_base = data, .iov_len = size};
+    struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
+    ssize_t n = recvmsg(fd, &message, MSG_DONTWAIT | MSG_PEEK);
+    *ret_comes = n > 0 && (message.msg_flags & MSG_CTRUNC);
+    return n;
+}
+
+ssize_t ancillary_recv(int fd, void *data, size_t size, bool begins, uid_t from, struct ancillary *ret_ancillary) {
+    bool comes = false;
+    ssize_t n = look(fd, data, size, &comes);
     *ret_ancillary = (struct ancillary){0};
     if (n <= 0)
         return n;
     if (!comes)
         return recv(fd, data, (size_t)n, MSG_DONTWAIT);
-    if (begins)
-        return receive(fd, data, 1, 0, ret_ancillary);
+    if (begins && closing_may_take(from))
+        return receive(fd, data, 1, from, ret_ancillary);
+    if (begins) {
+        ret_ancillary->too_many = true;
+        return receive(fd, data, 1, from, NULL);
+    }
     const char *newline = memchr(data, '\n', (size_t)n);
-    n = receive(fd, data, newline ? (size_t)(newline - (char *)data) + 1 : (size_t)n, 0, &seen);
-    ancillary_close(&seen);
-    return n;
+    return receive(fd, data, newline ? (size_t)(newline - (char *)data) + 1 : (size_t)n, from, NULL);
 }
 
 ssize_t ancillary_send(int fd, const void *data, size_t size, const int *fds, int count) {

@@ -1,38 +1,83 @@
-// Closing under a clock.
+// Closing under a clock, or elsewhere.
 #include "common/closing.h"
 
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 
 #include "common/util.h"
 
 enum { MOMENT = 1000 }; // microseconds
 
+enum manner { AT_ONCE, MAY_LINGER, MAY_HANG };
+
+static const struct closing_host *host;
+
+void closing_set_host(const struct closing_host *new_host) {
+    host = new_host;
+}
+
+bool closing_may_take(uid_t from) {
+    return !host || host->may(from, host->data);
+}
+
 static void on_alarm(int signal) {
     // That it comes is all there is to it.
 }
 
-static void alarm_init(void) {
+void closing_clock_start(void) {
+    // Again and again, as the first one may come before there is a wait.
+    const struct itimerval soon = {{0, MOMENT}, {0, MOMENT}};
     struct sigaction now, ours = {.sa_handler = on_alarm};
     if (sigaction(SIGALRM, NULL, &now) == 0 && (now.sa_handler == SIG_DFL || now.sa_handler == SIG_IGN))
         sigaction(SIGALRM, &ours, NULL);
+    setitimer(ITIMER_REAL, &soon, NULL);
 }
 
-void closing_close(int fd) {
-    // Again and again, as the first one may come before there is a wait.
-    const struct itimerval soon = {{0, MOMENT}, {0, MOMENT}}, never = {{0, 0}, {0, 0}};
+void closing_clock_stop(void) {
+    const struct itimerval never = {{0, 0}, {0, 0}};
     int saved = errno;
-    bool is_pipe = fcntl(fd, F_GETPIPE_SZ) >= 0; // these are most, and never wait
-    if (!is_pipe)
-        alarm_init();
-    if (!is_pipe)
-        setitimer(ITIMER_REAL, &soon, NULL);
+    setitimer(ITIMER_REAL, &never, NULL);
+    errno = saved;
+}
+
+// What is known without asking whoever serves the file: fstat(2) and fstatfs(2) of a FUSE do ask.
+static int look(int fd, struct statx *ret) {
+    return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, ret);
+}
+
+bool closing_is_foreign(int fd) {
+    struct statx st;
+    return look(fd, &st) < 0 &&
+           errno == EACCES; // "FUSE access control": who is not asked for may not even look (fuse(4))
+}
+
+static enum manner manner_of(int fd) {
+    struct statx st;
+    if (fcntl(fd, F_GETPIPE_SZ) >= 0 || fcntl(fd, F_GET_SEALS) >= 0) // pipes, which are most, and files in memory
+        return AT_ONCE;
+    if (look(fd, &st) < 0)
+        return MAY_HANG;
+    if (!S_ISREG(st.stx_mode) && !S_ISDIR(st.stx_mode))
+        return MAY_LINGER;
+    return st.stx_dev_major == 0 ? MAY_HANG : AT_ONCE; // no disk: some other file system, or a server
+}
+
+void closing_close(int fd, uid_t from) {
+    int saved = errno;
+    enum manner manner = manner_of(fd);
+    if (manner == MAY_HANG && host && host->close(fd, from, host->data)) {
+        errno = saved;
+        return;
+    }
+    if (manner != AT_ONCE)
+        closing_clock_start();
     close(fd);
-    if (!is_pipe)
-        setitimer(ITIMER_REAL, &never, NULL);
+    if (manner != AT_ONCE)
+        closing_clock_stop();
     errno = saved;
 }
 
@@ -41,8 +86,10 @@ void closing_connection(int fd) {
     if (fd < 0)
         return;
     shutdown(fd, SHUT_RD); // from here on nothing comes
-    if (ioctl(fd, FIONREAD, &unread) < 0 || unread > 0)
-        closing_close(fd);
-    else
-        fd_close(fd);
+    bool may_linger = ioctl(fd, FIONREAD, &unread) < 0 || unread > 0;
+    if (may_linger)
+        closing_clock_start();
+    fd_close(fd);
+    if (may_linger)
+        closing_clock_stop();
 }

@@ -215,7 +215,7 @@ static void stream_on_read(struct ev_loop *loop, struct ev_io *w, int events) {
     }
     struct ancillary along;
     stream_send(s); // marks it, and has the mark taken back at the bottom of the turn
-    ssize_t n = ancillary_recv(s->fd, s->host->scratch, STREAM_READ_MAX, buffer_size(&s->in) == 0, &along);
+    ssize_t n = ancillary_recv(s->fd, s->host->scratch, STREAM_READ_MAX, buffer_size(&s->in) == 0, s->from, &along);
     if (n > 0 && (stream_append(s, (size_t)n, &along) < 0 || !stream_may_grow(s)))
         stream_overlong(s);
     else if (n > 0)
@@ -246,6 +246,10 @@ int stream_new(struct stream_host *host, int fd, const struct stream_listener *l
     ev_io_start(host->loop, &s->reader);
     *ret_stream = s;
     return 0;
+}
+
+void stream_set_from(struct stream *stream, uid_t from) {
+    stream->from = from;
 }
 
 void stream_free(struct stream *stream) {

@@ -53,6 +53,7 @@ uint64_t stream_host_turn(const struct stream_host *host); // the present one's 
 // Takes the descriptor over (closed on failure too) and makes it non-blocking. Borrows listener, limits and data.
 int stream_new(struct stream_host *host, int fd, const struct stream_listener *listener,
                const struct stream_limits *limits, void *data, struct stream **ret_stream);
+void stream_set_from(struct stream *stream, uid_t from); // who is held to account for descriptors that come (closing.h)
 // Sends what can be sent without blocking, then closes. NULL is allowed.
 void stream_free(struct stream *stream);
 

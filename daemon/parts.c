@@ -12,6 +12,7 @@
 #include "daemon/control/archive.h"
 #include "daemon/control/listener.h"
 #include "daemon/control/recovery.h"
+#include "daemon/os/closer.h"
 #include "daemon/os/leader.h"
 #include "daemon/renewal.h"
 #include "daemon/version.h"
@@ -373,6 +374,7 @@ void parts_close(struct worker *w) {
     free(w->store_trouble);
     registry_free(w->registry);
     launcher_free(w->launcher);
+    closer_free(w->closer);
     tree_host_free(w->trees);
     adopted_free(w->adopted);
     spool_host_free(w->spools);

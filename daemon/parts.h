@@ -8,6 +8,7 @@
 #include "daemon/rest.h"
 
 struct adopted;
+struct closer;
 struct listener;
 
 struct worker {
@@ -23,6 +24,7 @@ struct worker {
     struct identity *identity;     // the daemon's own
     struct identities *identities; // of those it serves
     struct owners *owners;
+    struct closer *closer;
     struct launcher *launcher;
     struct descriptors descriptors;
     struct tree_host *trees;

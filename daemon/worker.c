@@ -1,4 +1,5 @@
 // The daemon put together.
+#include "daemon/os/closer.h"
 #include "daemon/worker.h"
 
 #include <fcntl.h>
@@ -172,7 +173,9 @@ int worker_run(const struct options *options, struct config_kept *settings, stru
     watch_init(w.loop, &w.nudge);
     w.control.stop = on_stop_call;
     w.control.activity = on_activity;
-    r = parts_open(&w);
+    r = closer_new(w.loop, &w.closer);
+    if (r == 0)
+        r = parts_open(&w);
     if (r == 0)
         r = parts_go_on(&w);
     if (r < 0 && w.resumed)

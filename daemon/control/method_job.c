@@ -1,6 +1,7 @@
 // The methods that start, end and look at jobs.
 #include <stdio.h>
 
+#include "common/closing.h"
 #include "common/util.h"
 #include "daemon/control/admission.h"
 #include "daemon/control/archive.h"
@@ -74,6 +75,14 @@ static int start_wait(struct call *call, struct job *job, bool run, int64_t inli
     return wait_new(call, &job, 1, &spec);
 }
 
+// Whoever starts a job with it would wait for its file system's server, which is a program of the client's.
+static bool is_foreign(struct call *call, const struct ancillary *along) {
+    for (int i = 0; call->session->control->is_shared && i < along->count; i++)
+        if (closing_is_foreign(along->fds[i]))
+            return true;
+    return false;
+}
+
 // What the spec needs has come with the request's first byte, or not as much, or more.
 static int take_descriptors(struct call *call, const struct spec *spec, struct ancillary *ret_along) {
     struct refusal *refusal = &call->refusal;
@@ -84,7 +93,8 @@ static int take_descriptors(struct call *call, const struct spec *spec, struct a
     if (!call->batch)
         along = session_take(call->session);
     *ret_along = along;
-    if (along.count == wanted)
+    bool foreign = is_foreign(call, &along);
+    if (along.count == wanted && !foreign)
         return 0;
     const char *field = spec->stdin_from == STDIN_FD                ? "stdin"
                         : spec->streams[STREAM_OUT].sink == SINK_FD ? "stdout"
@@ -93,6 +103,10 @@ static int take_descriptors(struct call *call, const struct spec *spec, struct a
     const char *plural = wanted > 1 ? "s" : "";
     if (call->batch)
         snprintf(refusal->why, sizeof(refusal->why), "descriptors do not come with batches");
+    else if (foreign)
+        snprintf(refusal->why, sizeof(refusal->why),
+                 "a file of a file system that the daemon may not look into (FUSE) came; pass a pipe, or let supctl "
+                 "run copy");
     else if (along.too_many)
         snprintf(refusal->why, sizeof(refusal->why), "%d descriptor%s must come; more did, or none can be kept now",
                  wanted, plural);

@@ -251,6 +251,7 @@ static int session_open(struct control *control, int fd, uid_t uid, pid_t pid, s
         free(session);
         return r;
     }
+    stream_set_from(session->stream, uid);
     DL_APPEND(control->sessions, session);
     control->stats.connected++;
     session->owner->clients++;

@@ -31,7 +31,7 @@ void plan_done(struct plan *plan) {
     const int passed[] = {plan->stdin_fd, plan->out.fd, plan->err.fd};
     for (size_t i = 0; i < ARRAY_SIZE(passed); i++)
         if (passed[i] >= 0)
-            closing_close(passed[i]);
+            closing_close(passed[i], plan->from);
     free(plan->groups);
     plan_init(plan);
 }

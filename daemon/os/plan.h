@@ -40,6 +40,7 @@ struct plan {
     char *cwd;          // owned
     int stdin_fd;       // owned; -1: /dev/null
     bool stdin_is_ours; // it was made for the job, not given by its client
+    uid_t from;         // who has passed what was given
     struct plan_stream out, err;
     unsigned rows, cols; // PLAN_PTY: its size
 

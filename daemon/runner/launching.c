@@ -133,6 +133,7 @@ static void plan_limits(struct plan *plan, const struct spec *spec) {
 // What came along, in the order of the fields that asked for it.
 static void plan_take(struct plan *plan, bool takes_stdin, struct start *start) {
     int n = 0;
+    plan->from = start->owner->uid;
     if (takes_stdin)
         plan->stdin_fd = TAKE_FD(start->fds[n++]);
     if (plan->out.kind == PLAN_FD)

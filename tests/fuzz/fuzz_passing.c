@@ -86,7 +86,7 @@ static void turn(struct ev_loop *loop, int peer) {
     char answer[64];
     struct ancillary back;
     ev_run(loop, EVRUN_NOWAIT);
-    while (ancillary_recv(peer, answer, sizeof(answer), true, &back) > 0)
+    while (ancillary_recv(peer, answer, sizeof(answer), true, 0, &back) > 0)
         ancillary_close(&back);
 }
 

@@ -118,9 +118,9 @@ START_TEST(they_go_with_their_byte) {
     channel_say("ab", 2);
     ck_assert_int_eq(stream_give(channel.stream, 1, &ends[1], 1), 0);
     channel_turn();
-    ck_assert_int_eq(ancillary_recv(channel.peer, &byte, 1, true, &got), 1);
+    ck_assert_int_eq(ancillary_recv(channel.peer, &byte, 1, true, 0, &got), 1);
     ck_assert(byte == 'a' && got.count == 0);
-    ck_assert_int_eq(ancillary_recv(channel.peer, &byte, 1, true, &got), 1);
+    ck_assert_int_eq(ancillary_recv(channel.peer, &byte, 1, true, 0, &got), 1);
     ck_assert(byte == 'b' && got.count == 1);
     ancillary_close(&got);
     ck_assert_int_eq(read(ends[0], &byte, 1), 0); // the stream's own is closed

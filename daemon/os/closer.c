@@ -1,0 +1,114 @@
+// One process a descriptor.
+#include "daemon/os/closer.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <utlist.h>
+
+#include "common/closing.h"
+#include "common/util.h"
+#include "common/watch.h"
+
+struct pending {
+    struct closer *closer;
+    uid_t from;
+    int fd;    // -1: it is being closed. Else there was no process to be had, and it is tried again
+    int pidfd; // of the process that does
+    struct ev_io io;
+    struct pending *prev, *next;
+};
+
+struct closer {
+    struct ev_loop *loop;
+    struct closing_host host;
+    struct pending *all; // list
+};
+
+// System calls alone: it is a copy of a process with threads.
+__attribute__((no_sanitize("address", "undefined", "thread"))) static pid_t closing_process(int fd, int *ret_pidfd) {
+    long pid = syscall(SYS_clone, CLONE_FILES | CLONE_PIDFD, 0, ret_pidfd, 0, 0); // no signal tells of its end
+    if (pid != 0)
+        return (pid_t)pid;
+    syscall(SYS_prctl, PR_SET_NAME, "supd-closer", 0, 0, 0);
+    syscall(SYS_close, fd);
+    for (;;)
+        syscall(SYS_exit_group, 0);
+}
+
+static void pending_free(struct pending *p) {
+    DL_DELETE(p->closer->all, p);
+    ev_io_stop(p->closer->loop, &p->io);
+    fd_close(p->pidfd);
+    free(p);
+}
+
+static void pending_begin(struct pending *p);
+
+static void on_over(struct ev_loop *loop, struct ev_io *io, int events) {
+    struct pending *p = io->data, *next, *last;
+    struct closer *closer = p->closer;
+    siginfo_t info;
+    if (watch_failed(loop, io, events))
+        return;
+    waitid(P_PIDFD, (id_t)p->pidfd, &info, WEXITED | WNOHANG | __WALL);
+    pending_free(p);
+    DL_FOREACH_SAFE(closer->all, last, next)
+        if (last->fd >= 0)
+            pending_begin(last);
+}
+
+static void pending_begin(struct pending *p) {
+    if (closing_process(p->fd, &p->pidfd) < 0) {
+        p->pidfd = -1;
+        return;
+    }
+    p->fd = -1;
+    ev_io_set(&p->io, p->pidfd, EV_READ);
+    ev_io_start(p->closer->loop, &p->io);
+}
+
+static bool host_may(uid_t from, void *data) {
+    const struct closer *closer = data;
+    const struct pending *p;
+    int count = 0;
+    DL_FOREACH(closer->all, p)
+        count += p->from == from;
+    return count < CLOSER_EACH;
+}
+
+static bool host_close(int fd, uid_t from, void *data) {
+    struct closer *closer = data;
+    struct pending *p = calloc(1, sizeof(*p));
+    if (!p)
+        return false;
+    *p = (struct pending){.closer = closer, .from = from, .fd = fd, .pidfd = -1};
+    ev_io_init(&p->io, on_over, -1, EV_READ);
+    p->io.data = p;
+    DL_APPEND(closer->all, p);
+    pending_begin(p);
+    return true;
+}
+
+int closer_new(struct ev_loop *loop, struct closer **ret_closer) {
+    struct closer *closer = calloc(1, sizeof(*closer));
+    if (!closer)
+        return -ENOMEM;
+    closer->loop = loop;
+    closer->host = (struct closing_host){host_may, host_close, closer};
+    closing_set_host(&closer->host);
+    *ret_closer = closer;
+    return 0;
+}
+
+void closer_free(struct closer *closer) {
+    struct pending *p, *next;
+    if (!closer)
+        return;
+    closing_set_host(NULL);
+    DL_FOREACH_SAFE(closer->all, p, next)
+        pending_free(p);
+    free(closer);
+}
