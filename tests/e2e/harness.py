@@ -38,20 +38,24 @@ class Skip(Exception):
     """This test says nothing here, and why."""
 
 
-def public(program):
-    """The program where every user may execute it: a checkout may stand below a directory of one user alone."""
+def public(program, beside=None):
+    """The program where every user may execute it: a checkout may stand below a directory of one user alone. `beside`: a
+    file that it looks for below its own directory."""
     place = os.path.realpath(program) if os.path.exists(program) else "/"
     while place != "/":
         if not os.stat(place).st_mode & 0o001:
             directory = tempfile.mkdtemp(prefix="supd-child-")
             atexit.register(shutil.rmtree, directory, ignore_errors=True)
             os.chmod(directory, 0o755)
+            if beside:
+                os.mkdir(os.path.join(directory, os.path.dirname(beside)))
+                shutil.copy(os.path.join(os.path.dirname(program), beside), os.path.join(directory, beside))
             return shutil.copy(program, directory)
         place = os.path.dirname(place)
     return program
 
 
-PUBLIC_CHILD, PUBLIC_SUPCTL = public(CHILD), public(SUPCTL)
+PUBLIC_CHILD, PUBLIC_SUPCTL, PUBLIC_SUPD = public(CHILD), public(SUPCTL), public(SUPD, "os/supd-reaper")
 
 
 def child(*arguments):
@@ -132,6 +136,8 @@ class Daemon:
 
     def spawn(self, **more):
         """Starts the process alone; for daemons that must refuse to start."""
+        if "user" in more:
+            self.program = PUBLIC_SUPD
         if not os.path.exists(self.config):
             with open(self.config, "w", encoding="utf-8") as file:
                 file.write("{}\n")

@@ -4,7 +4,7 @@ import os
 import pwd
 
 from client import data_of
-from harness import CHILD, Daemon, assert_reason, child, daemon_test, is_sanitized, needs_root, text
+from harness import PUBLIC_CHILD, Daemon, assert_reason, child, daemon_test, is_sanitized, needs_root, text
 
 BASE = {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "SUPD_JOB_ID"}
 
@@ -20,7 +20,7 @@ def test_start_answers_with_a_running_job(daemon, client):
     assert job["attempt"] == 1
     assert job["owner"]["uid"] == os.getuid()
     assert job["owner"]["user"] == pwd.getpwuid(os.getuid()).pw_name
-    assert os.readlink(f"/proc/{job['pid']}/exe") == os.path.realpath(CHILD)
+    assert os.readlink(f"/proc/{job['pid']}/exe") == os.path.realpath(PUBLIC_CHILD)
     assert "data" not in job["stdout"]
 
 

@@ -1,0 +1,125 @@
+"""Descriptors of a user's own file system whose server never says that they may be closed: nobody else waits for it."""
+
+import json
+import os
+import pwd
+import queue
+import shutil
+import stat
+import subprocess
+import sys
+import threading
+
+import procs
+from harness import ANN, BOB, GUARD, Skip, SystemDaemon, text
+
+SETS = "any"
+FUSE = os.makedev(10, 229)  # devices.txt
+EACH = 16  # closes of a user under way: CLOSER_EACH
+
+
+class Silent:
+    def __init__(self, daemon):
+        user, place = pwd.getpwnam(ANN), os.path.join(daemon.directory, "silent")
+        os.mkdir(place)
+        os.chown(place, user.pw_uid, user.pw_gid)
+        self.device = os.path.join(daemon.directory, "fuse")
+        script = shutil.copy(os.path.join(os.path.dirname(os.path.abspath(__file__)), "silent_files.py"), daemon.directory)
+        os.chmod(script, 0o644)
+        try:
+            os.mknod(self.device, stat.S_IFCHR | 0o600, FUSE)
+            os.chmod(self.device, 0o666)  # as udev has it
+        except OSError as error:
+            raise Skip(f"no device of FUSE: {error}") from error
+        interpreter = shutil.which("python3", path="/usr/bin") or sys.executable  # that the user may run
+        self.process = subprocess.Popen([interpreter, "-B", script, daemon.socket, self.device, place], user=user.pw_uid,
+                                        group=user.pw_gid, extra_groups=[], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True)
+        self.flushes, self.lines = 0, queue.Queue()
+        threading.Thread(target=self.read, daemon=True).start()
+        if self.lines.get(timeout=GUARD) != "ready\n":
+            raise Skip(f"no file system of a user's own: {self.process.stderr.read()[-200:]}")
+
+    def read(self):
+        for line in self.process.stdout:
+            if line == "flush\n":
+                self.flushes += 1
+            else:
+                self.lines.put(line)
+        self.lines.put("")
+
+    def ask(self, method, **params):
+        """With a descriptor of its file beside. The answer."""
+        request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.lines.get(timeout=GUARD))
+
+    def let_go(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def hang(self, count):
+        procs.eventually(lambda: self.flushes == count, f"{count} closes wait")
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def silent_test(function):
+    def test():
+        with SystemDaemon() as daemon:
+            silent = Silent(daemon)
+            try:
+                function(daemon, silent, daemon.client_of(BOB))
+            finally:
+                silent.end()
+    test.__name__ = function.__name__
+    test.__doc__ = function.__doc__
+    test.__module__ = function.__module__
+    return test
+
+
+@silent_test
+def test_others_are_served(daemon, silent, bob):
+    assert "result" in silent.ask("daemon.info")
+    silent.hang(1)
+    assert text(bob.run(["echo", "served"])) == "served\n"
+    procs.eventually(lambda: procs.in_epoll_wait(daemon.worker), "the loop is at rest")
+
+
+@silent_test
+def test_worker_can_be_killed(daemon, silent, bob):
+    silent.ask("daemon.info")
+    silent.hang(1)
+    daemon.kill_worker()
+    with daemon.client_of(BOB) as again:
+        assert text(again.run(["echo", "served"])) == "served\n"
+
+
+@silent_test
+def test_no_job_gets_it(daemon, silent, bob):
+    for field in ("stdin", "stdout"):
+        error = silent.ask("job.start", argv=["true"], **{field: "fd"})["error"]
+        assert error["data"]["field"] == field and "FUSE" in error["message"], error
+
+
+@silent_test
+def test_no_more_are_taken(daemon, silent, bob):
+    """While as many as may be are under way; then they are."""
+    def refusal():
+        return silent.ask("job.start", argv=["true"], stdin="fd")["error"]["message"]
+
+    for _ in range(EACH):
+        silent.ask("daemon.info")
+    silent.hang(EACH)
+    assert "can be kept now" in refusal() and "can be kept now" in refusal()
+    assert silent.flushes == EACH
+    with open("/dev/null", "rb") as null:  # another user's are
+        job = bob.result(bob.request_with([null.fileno()], "job.run", argv=["cat"], stdin="fd"))["job"]
+    assert job["result"]["exit_code"] == 0
+    silent.let_go()
+    procs.eventually(lambda: "FUSE" in refusal(), "they are taken again")
+    procs.eventually(lambda: procs.in_epoll_wait(daemon.worker), "the loop is at rest")
+    silent.let_go()
