@@ -15,7 +15,7 @@ int run_keep_begin(struct run *run, const struct start *start) {
     struct kept *kept = run->runner->parts.kept;
     struct kept_job *record = kept_take(kept, KEPT_JOB, run->job->id);
     if (!record)
-        return -ENOMEM;
+        return -EUSERS;
     const struct spec *spec = &run->job->spec;
     run->kept = record;
     for (int s = 0; s < STREAM_COUNT; s++) {
@@ -31,7 +31,7 @@ int run_keep_begin(struct run *run, const struct start *start) {
     record->state.reason = REASON_NONE;
     // Without its spec a job is as good as unknown to the next worker; without its secrets it can't be launched by it.
     if (start->spec_text && kept_blob_put(kept, &record->spec, start->spec_text, start->spec_size) < 0)
-        return -ENOMEM;
+        return -EUSERS;
     if (start->secrets_text)
         kept_blob_put(kept, &record->secrets, start->secrets_text, start->secrets_size);
     return 0;

@@ -42,7 +42,7 @@ struct kept_job {
     struct spool spools[STREAM_COUNT];
 };
 
-// On failure the job can't be taken: -ENOMEM.
+// On failure the job can't be taken: -EUSERS, as all records, or all blocks for what has no fixed size, are in use.
 int run_keep_begin(struct run *run, const struct start *start);
 void run_keep(struct run *run);       // after whatever happened to it
 void run_keep_order(struct run *run); // after something was read

@@ -233,6 +233,8 @@ int runner_start(struct runner *runner, struct spec *spec, struct start *start, 
         return r;
     struct job *job;
     r = job_new(runner, spec, start, &job);
+    if (r == -EUSERS)
+        start->limit = "records";
     if (r < 0) {
         descriptors_give(runner->parts.descriptors, descriptors);
         return r;
