@@ -35,7 +35,7 @@ static const struct proto_field info_fields[] = {
     {"started_at", &proto_instant, 0, NULL, "of the daemon"},
     {"socket", &proto_string, 0, NULL, "path"},
     {"capabilities", &capabilities_type, 0, NULL, "what is in force here"},
-    {"limits", &limit_map, 0, NULL, "every cap and default"},
+    {"limits", &limit_map, 0, NULL, "every cap that a client can come to, and every default"},
     {NULL},
 };
 const struct proto_type proto_info = {PK_OBJECT, .name = "Info", .fields = info_fields};

@@ -8,8 +8,7 @@
 #include "daemon/runner/keeping.h"
 
 enum {
-    FEED_TURN = 256 * 1024,     // at most written to one job in one turn of the loop
-    FEED_MAX = 8 * 1024 * 1024, // waiting for one job: what one request can hold
+    FEED_TURN = 256 * 1024, // at most written to one job in one turn of the loop
 };
 
 struct input {
@@ -155,7 +154,7 @@ int runner_input(struct job *job, char **bytes, size_t size, bool eof, input_ove
     struct run *run = run_of(job);
     if (run->in_over)
         return -EPIPE;
-    if (run->input_bytes + size > FEED_MAX)
+    if (run->input_bytes + size > RUNNER_INPUT_MAX)
         return -EDQUOT;
     const struct owner *owner = job->account;
     if (!owner_may(owner, owner->queued_bytes, (int64_t)size, owners_limits(run->runner->parts.owners)->queued_bytes))

@@ -85,6 +85,7 @@ int runner_signal(struct runner *runner, struct job *job, int signal, bool leade
 // will (-EPIPE: the job has closed its stdin, or ended); `taken` says how many went. Takes *bytes over on success.
 // Returns 0; -EPIPE: stdin is no stream or closed; -EDQUOT: too much waits already, -EUSERS: of all
 // that is its owner's; -ENOMEM.
+enum { RUNNER_INPUT_MAX = 8 * 1024 * 1024 }; // waiting for one job: what one request can hold
 struct input;
 typedef void (*input_over)(struct input *input, int error, size_t taken, void *data);
 int runner_input(struct job *job, char **bytes, size_t size, bool eof, input_over over, void *data,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import socket
 import stat
@@ -21,7 +22,9 @@ def test_info(daemon, client):
     assert info["pid"] == daemon.pid and info["uid"] == os.getuid()
     assert abs(info["started_at"] - time.time()) < 60
     assert info["socket"] == daemon.socket
-    assert info["limits"]["max_request_bytes"] == 8 << 20
+    limits = info["limits"]
+    assert limits["max_request_bytes"] == limits["input_bytes"] == 8 << 20 and limits["records"] == 131072, limits
+    assert limits["descriptors"] == resource.prlimit(daemon.worker, resource.RLIMIT_NOFILE)[0], limits
     for name in ("tree", "spawn"):
         if SETTINGS.get(name, "auto") != "auto":
             assert info["capabilities"][name] == SETTINGS[name], info["capabilities"]
