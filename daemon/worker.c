@@ -22,9 +22,6 @@
 #include "daemon/version.h"
 #include "daemon/watchdog.h"
 
-// Larger allocations are the kernel's at once when they are freed. Without this the C library learns from the first
-// large one to keep them.
-
 static void worker_stop(struct worker *w) {
     double grace = w->stopping ? 0 : -1; // told twice, it hurries
     if (!w->stopping)
