@@ -79,6 +79,10 @@ static void on_bottom(struct ev_loop *loop, struct ev_prepare *w, int events) {
     ev_idle_stop(loop, &control->again);
 }
 
+static void on_flushed(struct ev_loop *loop, struct ev_prepare *w, int events) {
+    subscriptions_go_on(w->data);
+}
+
 static void on_again(struct ev_loop *loop, struct ev_idle *w, int events) {
     // The turn that this makes is all there is to it.
 }
@@ -103,6 +107,11 @@ int control_start(struct control *control) {
     control->spare.data = control;
     ev_prepare_start(control->loop, &control->bottom); // after the runner's bottom, before the streams'
     ev_unref(control->loop);
+    ev_prepare_init(&control->flushed, on_flushed);
+    ev_set_priority(&control->flushed, EV_MINPRI);
+    control->flushed.data = control;
+    ev_prepare_start(control->loop, &control->flushed);
+    ev_unref(control->loop);
     return 0;
 }
 
@@ -121,6 +130,8 @@ void control_finish(struct control *control) {
         session_end(control->sessions);
     ev_ref(control->loop);
     ev_prepare_stop(control->loop, &control->bottom);
+    ev_ref(control->loop);
+    ev_prepare_stop(control->loop, &control->flushed);
     ev_idle_stop(control->loop, &control->again);
     stream_host_free(control->streams);
     control->streams = NULL;

@@ -65,17 +65,19 @@ struct control {
     } refused[16];      // the last ones
     struct stream_host *streams;
     struct stream_limits stream_limits;
-    bool recovering;              // from what another worker left
-    struct session *sessions;     // list
-    struct session *busy;         // list: sessions with answers or output to send at the bottom of the turn
-    struct session *held;         // list: sessions that are not read while many launches wait
-    struct follower *lagging;     // list: those without a hold that have something to be sent
-    struct ev_idle spare;         // while there are such: what nobody else needs of the loop's time is theirs
+    bool recovering;          // from what another worker left
+    struct session *sessions; // list
+    struct session *busy;     // list: sessions with answers or output to send at the bottom of the turn
+    struct session *held;     // list: sessions that are not read while many launches wait
+    struct session *aside;    // list: sessions with events that wait for their user's part of a turn, or of the memory
+    struct follower *lagging; // list: those without a hold that have something to be sent
+    struct ev_idle spare;     // while there are such: what nobody else needs of the loop's time is theirs
     double lag_credit, lag_since; // seconds of it that are theirs in any case, as of then
     struct ev_prepare bottom;
-    struct ev_idle again;     // what came up at the bottom itself is done before the loop sleeps
-    bool stopping;            // no new work is taken
-    void (*stop)(void *data); // daemon.stop was called
+    struct ev_prepare flushed; // after the streams' bottom: what is unsent then stays so until something happens
+    struct ev_idle again;      // what came up at the bottom itself is done before the loop sleeps
+    bool stopping;             // no new work is taken
+    void (*stop)(void *data);  // daemon.stop was called
     // daemon.reload was called: settings that count later into `later`, their number; or -EINVAL with `why`.
     int (*reload)(void *data, const char *later[CONTROL_LATER], char why[256]);
     int (*reexec)(void *data);    // daemon.reexec was called: 0, -EOPNOTSUPP, or -EINVAL: the program would not start

@@ -116,10 +116,19 @@ int subscription_resume(struct session *session, struct kept_call *record, json_
     return 0;
 }
 
+static void aside_leave(struct session *session) {
+    if (!session->is_aside)
+        return;
+    session->is_aside = false;
+    DL_DELETE2(session->control->aside, session, prev_aside, next_aside);
+}
+
 void subscription_free(struct subscription *s) {
     DL_DELETE2(s->session->subscriptions, s, prev, next_one);
     keep_call_end(s->session, s->kept, false);
     session_hold(s->session, -1 - (int64_t)s->filter.job_count);
+    if (!s->session->subscriptions)
+        aside_leave(s->session);
     free(s->filter.jobs);
     free(s);
 }
@@ -195,22 +204,75 @@ static void subscription_send_gap(struct subscription *s, int64_t to) {
         s->kept->next_event = s->next;
 }
 
-void subscriptions_pump(struct session *session) {
+enum pumped { PUMPED_ALL, PUMPED_TURN, PUMPED_OVER };
+
+// The next event of a subscription. One in each turn is told in any case, lest a user's requests keep their events away.
+static enum pumped subscription_step(struct subscription *s) {
+    struct session *session = s->session;
     const struct kept_head *head = session->control->kept->head;
+    uint64_t turn = stream_host_turn(session->control->streams);
+    if (!session_has_turn(session) && session->owner->told_turn == turn)
+        return PUMPED_TURN;
+    double since = now_mono();
+    bool is_gap = s->next < head->first_event;
+    const struct kept_event *event = event_at(session->control, s->next);
+    bool wanted = is_gap || subscription_wants(s, event);
+    if (wanted && session_others_are_over(session))
+        return PUMPED_OVER;
+    if (is_gap) {
+        subscription_send_gap(s, head->first_event - 1);
+    } else {
+        if (wanted)
+            subscription_send_event(s, event);
+        s->next++;
+        if (s->kept)
+            s->kept->next_event = s->next;
+    }
+    session->owner->told_turn = turn;
+    session_worked(session, since);
+    return PUMPED_ALL;
+}
+
+// Whoever goes without its turn is the next to have it: those that had it stand behind.
+static enum pumped pump(struct session *session) {
+    int64_t last = session->control->kept->head->last_event;
+    enum pumped pumped = PUMPED_ALL;
+    bool had = false;
     struct subscription *s;
     DL_FOREACH2(session->subscriptions, s, next_one) {
-        while (s->next <= head->last_event && !session_congested(session)) {
-            if (s->next < head->first_event) {
-                subscription_send_gap(s, head->first_event - 1);
-                continue;
-            }
-            const struct kept_event *event = event_at(session->control, s->next);
-            if (subscription_wants(s, event))
-                subscription_send_event(s, event);
-            s->next++;
-            if (s->kept)
-                s->kept->next_event = s->next;
+        while (pumped == PUMPED_ALL && s->next <= last && !session_congested(session)) {
+            pumped = subscription_step(s);
+            had |= pumped == PUMPED_ALL;
         }
+    }
+    if (had || pumped == PUMPED_ALL)
+        aside_leave(session);
+    if (pumped != PUMPED_ALL && !session->is_aside) {
+        session->is_aside = true;
+        DL_APPEND2(session->control->aside, session, prev_aside, next_aside);
+    }
+    return pumped;
+}
+
+void subscriptions_pump(struct session *session) {
+    pump(session);
+}
+
+void subscriptions_go_on(struct control *control) {
+    const struct session *last = control->aside ? control->aside->prev_aside : NULL;
+    const struct owner *over = NULL; // lest each of many connections sums up all of them
+    struct session *next;
+    for (struct session *session = control->aside; session; session = next) {
+        next = session == last ? NULL : session->next_aside;
+        if (session->owner == over)
+            continue;
+        enum pumped pumped = session->identity ? pump(session) : PUMPED_ALL;
+        if (!session->identity)
+            aside_leave(session); // it is woken with it
+        if (pumped == PUMPED_OVER)
+            over = session->owner;
+        if (pumped == PUMPED_TURN)
+            ev_idle_start(control->loop, &control->again);
     }
 }
 

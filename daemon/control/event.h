@@ -47,6 +47,8 @@ int subscription_resume(struct session *session, struct kept_call *record, json_
 void subscription_free(struct subscription *subscription);
 struct subscription *subscription_find(struct session *session, int64_t id);
 int64_t subscription_id(const struct subscription *subscription);
-// Sends what there is until the session is congested.
+// Sends what there is until the session is congested, or its user has had their part of this turn, or too much is unsent
+// to their connections: then it is set aside.
 void subscriptions_pump(struct session *session);
-void events_pump(struct control *control); // the same to all
+void subscriptions_go_on(struct control *control); // those that were set aside, when the streams have been flushed
+void events_pump(struct control *control);         // the same to all

@@ -20,7 +20,7 @@ enum {
     LAUNCHES_MANY = 16, // of one session, waiting
     LAUNCHES_FEW = 8,
 };
-#define OWNER_TURN 0.005 // seconds of a turn of the loop for one user's requests; one that is begun is done
+#define OWNER_TURN 0.005 // seconds of a turn of the loop for one user's requests and events; one that is begun is done
 
 int session_account(struct session *session, int count) {
     struct descriptors *descriptors = session->control->descriptors;
@@ -116,8 +116,7 @@ bool session_is_over(const struct session *session) {
     return sum > owners_limits(control->owners)->queued_bytes;
 }
 
-// Many connections with an answer each that is not read: what this one asks would come to that.
-static bool others_are_over(const struct session *session) {
+bool session_others_are_over(const struct session *session) {
     const struct owner *owner = session->owner;
     int64_t sum = 0;
     if (owner->is_exempt || owner->clients < 2)
@@ -130,7 +129,7 @@ static bool others_are_over(const struct session *session) {
 
 bool session_fill(struct session *session) {
     if (!session_congested(session))
-        return others_are_over(session);
+        return session_others_are_over(session);
     if (!session_is_over(session))
         return false;
     session->is_full = true;
@@ -170,22 +169,28 @@ void sessions_read_on(struct control *control) {
 }
 
 // However many connections they come by.
-static bool on_turn(void *data) {
-    const struct session *session = data;
+bool session_has_turn(const struct session *session) {
     const struct owner *owner = session->owner;
     return owner->turn != stream_host_turn(session->control->streams) || owner->turn_used < OWNER_TURN;
 }
 
-static void on_line(struct stream *stream, const char *line, size_t size, void *data) {
-    struct session *session = data;
+void session_worked(struct session *session, double since) {
     struct owner *owner = session->owner;
     uint64_t turn = stream_host_turn(session->control->streams);
     if (owner->turn != turn)
         owner->turn_used = 0;
     owner->turn = turn;
-    double since = now_mono();
-    dispatch_line(session, line, size); // no session ends within
     owner->turn_used += now_mono() - since;
+}
+
+static bool on_turn(void *data) {
+    return session_has_turn(data);
+}
+
+static void on_line(struct stream *stream, const char *line, size_t size, void *data) {
+    double since = now_mono();
+    dispatch_line(data, line, size); // no session ends within
+    session_worked(data, since);
 }
 
 static void on_overlong(struct stream *stream, void *data) {

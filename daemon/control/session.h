@@ -28,7 +28,8 @@ struct session {
     struct ancillary parked_along; // what came with it
     bool is_busy, is_held, is_full, closing;
     struct kept_session *kept; // what the next worker would know of it, or NULL
-    struct session *prev, *next, *next_busy, *prev_held, *next_held;
+    bool is_aside;
+    struct session *prev, *next, *next_busy, *prev_held, *next_held, *prev_aside, *next_aside;
 };
 
 // Takes the descriptor over, and one of the budget that the caller has taken for it. Returns 0 or a negative errno;
@@ -50,6 +51,8 @@ bool session_congested(const struct session *session);
 
 // Whether all that waits for this user, in either direction and for jobs, is more than their share.
 bool session_is_over(const struct session *session);
+// Many connections with something each that is not read: what this one is told would come to that.
+bool session_others_are_over(const struct session *session);
 // That, with much of it unsent here: then nothing more is read until some of it has gone. Or more is unsent to this user's
 // connections together.
 bool session_fill(struct session *session);
@@ -73,3 +76,6 @@ bool session_sees(const struct session *session, const struct job *job);
 void session_launches(struct session *session);
 void sessions_read_on(struct control *control); // for the loop's bottom
 void session_work(struct session *session);     // for the loop's bottom
+// Whether something is left of its user's part of this turn, and that it has worked since then.
+bool session_has_turn(const struct session *session);
+void session_worked(struct session *session, double since);

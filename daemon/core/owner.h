@@ -33,7 +33,8 @@ struct owner {
     int64_t clients, calls, live_jobs, descriptors;
     int64_t queued_bytes; // what live jobs were started with, and what waits for their stdin
     uint64_t turn;        // of the loop in which
-    double turn_used;     // so many seconds went to requests
+    double turn_used;     // so many seconds went to requests and events
+    uint64_t told_turn;   // in which an event was told last
     struct share output;  // bytes: stored of live jobs, and of final ones in memory
     // Ever:
     int64_t accepted, requests, connections, by_reason[REASON_COUNT];

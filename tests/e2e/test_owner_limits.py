@@ -1,5 +1,6 @@
 """What one user may use of the machine's daemon: at each limit they are told which, and nobody else notices."""
 
+import concurrent.futures
 import json
 import os
 
@@ -291,4 +292,32 @@ def test_answers_that_a_batch_gathers():
         root.call("job.kill", id=live, grace=0)
         limits = [answer.get("error", {}).get("data", {}).get("limit") for answer in json.loads(ann.read_line())]
         assert limits.count(None) in (3, 4) and limits.count("owner_queued_bytes") in (97, 98), limits
+        works(ann)
+
+
+def test_events_that_nobody_reads():
+    """An event has all of its job. Those that would be too much wait, and are told when others are read, or end."""
+    with Shares(owner_queued_bytes=4 << 20) as (daemon, root, ann, bob):
+        watching = [daemon.client_of(ANN) for _ in range(24)]
+        for client in watching:
+            client.call("event.subscribe")
+        root.call("event.subscribe", types=["job.final", "job.forgotten"])
+        job = ann.start(["true"] + ["x" * 100_000] * 10)
+        while root.notification("event")["type"] != "job.final":
+            pass
+        works(bob)
+        root.call("job.forget", ids=[job["id"]])
+        for client in watching[:4]:
+            client.close()
+
+        def told(client):
+            whole, event = 0, client.notification("event")
+            while event["type"] != "job.forgotten" or event["id"] != job["id"]:
+                whole += event["id"] == job["id"] and event["job"] is not None
+                event = client.notification("event")
+            return whole
+
+        with concurrent.futures.ThreadPoolExecutor(20) as readers:  # one that is read waits for those that are not
+            whole = sum(readers.map(told, watching[4:]))
+        assert whole <= 8, whole  # some 800 kB each are left when a socket has taken what it can
         works(ann)
