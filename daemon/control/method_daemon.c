@@ -9,6 +9,7 @@
 #include "daemon/control/keeping.h"
 #include "daemon/control/methods.h"
 #include "daemon/control/session.h"
+#include "daemon/control/wait.h"
 #include "daemon/os/kept.h"
 #include "daemon/store/history.h"
 
@@ -78,6 +79,7 @@ static json_t *limits(const struct control *control) {
         {"output_bytes", l->output_bytes},
         {"owner_clients", shares->clients},
         {"owner_calls", shares->calls},
+        {"owner_until_waits", WAIT_UNTIL_MAX},
         {"owner_live_jobs", shares->live_jobs},
         {"owner_queued_jobs", shares->queued_jobs},
         {"owner_queued_bytes", shares->queued_bytes},

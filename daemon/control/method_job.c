@@ -243,6 +243,11 @@ static int wait_matcher(struct call *call, const json_t *params, size_t count, s
         snprintf(call->refusal.why, sizeof(call->refusal.why), "is for one job only");
         return -EINVAL;
     }
+    const struct owner *owner = call->session->owner;
+    if (!owner_may(owner, owner->until_waits, 1, WAIT_UNTIL_MAX)) {
+        call->refusal.limit = "owner_until_waits";
+        return -EUSERS;
+    }
     const char *stream = json_string_value(json_object_get(until, "stream"));
     unsigned mask = !stream || streq(stream, "both") ? 3 : streq(stream, "stdout") ? 1 : 2;
     const json_t *text = json_object_get(until, "text");

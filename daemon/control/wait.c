@@ -22,6 +22,7 @@ struct wait {
     size_t missing;
     struct kept_call *kept; // or NULL: its session is busy meanwhile, or its batch's is
     bool was_kept;
+    bool looks; // for a text: counted with its owner
     bool matched, ready, follower_pending;
     struct wait *prev, *next; // of the session's waits, or its ready ones
     size_t count;
@@ -72,6 +73,7 @@ static void wait_free(struct wait *wait) {
     struct session *session = wait->call->session;
     ev_timer_stop(session->control->loop, &wait->limit);
     session_hold(session, 1 - (int64_t)wait->count);
+    session->owner->until_waits -= wait->looks;
     for (size_t i = 0; i < wait->count; i++)
         watch_end(&wait->jobs[i].watch, session->control->runner);
     if (wait->ready)
@@ -127,6 +129,8 @@ static int wait_begin(struct call *call, struct job *const *jobs, size_t count, 
     wait->spec = *spec;
     wait->count = wait->missing = count;
     session_hold(session, (int64_t)count - 1);
+    wait->looks = spec->matcher != NULL;
+    session->owner->until_waits += wait->looks;
     ev_timer_init(&wait->limit, on_limit, MAX(spec->limit, 0), 0);
     wait->limit.data = wait;
     DL_APPEND(session->waits, wait);

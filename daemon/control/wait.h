@@ -8,6 +8,9 @@
 struct session;
 struct wait;
 
+// Of one user, waiting for a text: each looks at each byte as it comes, and holds its text some times over.
+enum { WAIT_UNTIL_MAX = 64 };
+
 struct wait_spec {
     bool any;                // one of the jobs is enough
     bool started;            // having started is enough (job.start)

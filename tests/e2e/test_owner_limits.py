@@ -321,3 +321,25 @@ def test_events_that_nobody_reads():
             whole = sum(readers.map(told, watching[4:]))
         assert whole <= 8, whole  # some 800 kB each are left when a socket has taken what it can
         works(ann)
+
+
+def test_waits_until_a_text():
+    with Shares() as (daemon, root, ann, bob):
+        job = ann.start(["sh", "-c", "read x; echo $x; exec sleep 1000"], stdin="stream")
+        other = daemon.client_of(ANN)
+        until = {"text": "here"}
+        waits = [(client, client.request("job.wait", id=job["id"], until=until)) for client in [ann, other] * 32]
+        limits = root.call("daemon.info")["limits"]
+        assert limits["owner_until_waits"] == len(waits), limits
+        works(ann)
+        works(other)  # those before it were taken in
+        refused_by(ann, "owner_until_waits", "job.wait", id=job["id"], until=until)
+        daemon.kill_worker()
+        refused_by(other, "owner_until_waits", "job.wait", id=job["id"], until=until)
+        for _ in range(70):
+            root.request("job.wait", id=job["id"], until=until)
+        own = bob.start(["sh", "-c", "echo here; exec sleep 1000"])
+        assert bob.call("job.wait", id=own["id"], until=until)["matched"]
+        ann.call("job.input", id=job["id"], data="here\n")
+        assert all(client.result(request)["matched"] for client, request in waits)
+        assert ann.call("job.wait", id=job["id"], until=until)["matched"]
