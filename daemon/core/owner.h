@@ -18,6 +18,9 @@ struct share {
     const int64_t *limit; // borrowed; NULL: none
 };
 
+// Pipes of one owner's jobs, whoever it is, that may be larger than they come.
+enum { OWNER_LARGE_PIPES = 64 };
+
 // The bounds of one owner. All are counts or bytes.
 struct owner_limits {
     int64_t clients, calls, live_jobs, queued_jobs, queued_bytes, output_bytes, descriptors;
@@ -37,6 +40,7 @@ struct owner {
     double turn_used;     // so many seconds went to requests and events
     uint64_t told_turn;   // in which an event was told last
     struct share output;  // bytes: stored of live jobs, and of final ones in memory
+    int64_t large_pipes;  // of live jobs, that were made larger
     // Ever:
     int64_t accepted, requests, connections, by_reason[REASON_COUNT];
     UT_hash_handle by_uid;

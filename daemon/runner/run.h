@@ -26,7 +26,8 @@ struct run_pipe {
     int fd; // -1: closed or not captured
     struct ev_io io;
     bool paused; // a follower holds it back
-    bool grown;  // the pipe's buffer was made larger
+    bool grown;  // the pipe's buffer was to be made larger,
+    bool large;  // and it is: one of its owner's large pipes
     int64_t hold;
     struct spool *spool; // owned, or in the job's record
 };

@@ -13,6 +13,21 @@ enum {
     PIPE_LARGE = 1024 * 1024 // up to what every user may have (/proc/sys/fs/pipe-max-size)
 };
 
+// What every user may have of large pipes in all (pipe-user-pages-soft) does not bind root: here each owner has as much.
+static void run_pipe_grow(struct run_pipe *pipe) {
+    struct owner *owner = pipe->run->job->account;
+    pipe->grown = true;
+    if (owner->large_pipes >= OWNER_LARGE_PIPES)
+        return; // it costs speed only, as a refusal does
+    pipe->large = fcntl(pipe->fd, F_SETPIPE_SZ, PIPE_LARGE) > PIPE_FULL;
+    owner->large_pipes += pipe->large;
+}
+
+static void run_pipe_grown_end(struct run_pipe *pipe) {
+    pipe->run->job->account->large_pipes -= pipe->large;
+    pipe->large = false;
+}
+
 static void run_pipe_hold(struct run_pipe *pipe, bool held) {
     struct run *run = pipe->run;
     pipe->paused = held;
@@ -45,6 +60,7 @@ void run_pipe_close(struct run_pipe *pipe) {
     ev_io_stop(pipe->run->runner->parts.loop, &pipe->io);
     if (pipe->run->kept)
         pipe->run->kept->pipes[pipe->stream] = 0; // first: the number may be another's at once
+    run_pipe_grown_end(pipe);
     if (pipe->run->in_fd >= 0 && pipe->run->job->spec.pty)
         pipe->run->read_master = TAKE_FD(pipe->fd);
     pipe->fd = fd_close(pipe->fd);
@@ -93,10 +109,8 @@ void run_pipe_read(struct run_pipe *pipe) {
         }
         run_pipe_took(pipe, to, (size_t)n);
         turn += (size_t)n;
-        if ((size_t)n >= PIPE_FULL && !pipe->grown) {
-            pipe->grown = true;
-            fcntl(pipe->fd, F_SETPIPE_SZ, PIPE_LARGE); // a refusal costs speed only
-        }
+        if ((size_t)n >= PIPE_FULL && !pipe->grown)
+            run_pipe_grow(pipe);
         if (n > 1 && (size_t)n < room)
             return;
     }
@@ -119,6 +133,9 @@ static void run_pipe_watch(struct run_pipe *pipe, int fd) {
     if (fd < 0)
         return;
     pipe->run->kept->pipes[pipe->stream] = fd;
+    // The worker before us may have made it larger.
+    pipe->grown = pipe->large = fcntl(fd, F_GETPIPE_SZ) > PIPE_FULL;
+    pipe->run->job->account->large_pipes += pipe->large;
     // A pipe's end comes as EPOLLHUP, which libev takes for both: of one that it watches for reading alone it would tell the
     // kernel once more what it wants. A pipe's reading end is never writable.
     ev_io_init(&pipe->io, on_pipe, fd, pipe->run->job->spec.pty ? EV_READ : EV_READ | EV_WRITE);
