@@ -68,7 +68,7 @@ static const struct proto_field list_params[] = {
     {"name", &proto_name, 0, NULL, "only this"},
     {"labels", &proto_filter_labels, 0, NULL, "all must match"},
     {"group", &proto_name, 0, NULL, "only this"},
-    {"limit", &page_type, 0, "100", "jobs in one answer"},
+    {"limit", &page_type, 0, "100", "jobs in one answer; fewer may come, with `next`"},
     {"before", &proto_id, 0, NULL, "cursor: next of the page before"},
     {NULL},
 };

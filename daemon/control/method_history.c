@@ -30,6 +30,7 @@ struct listing {
     struct history_filter archived; // what is asked of the history
     int64_t ids[1001];              // the history's, a page
     size_t id_count, id_next, page; // page 0: it is not asked, or has no more
+    int64_t end;                    // 0, or the oldest job that it had time to look at: here the list ends
     int error;                      // it did not answer
     json_t *jobs;
 };
@@ -59,7 +60,7 @@ static void listing_filter(struct listing *l, const json_t *params) {
 // The history's next ones. Some may be passed over, so that a page of the answer may take several of it.
 static void listing_page(struct listing *l) {
     l->id_next = 0;
-    l->id_count = history_list(l->control->history, &l->archived, l->ids, l->page);
+    l->id_count = history_list(l->control->history, &l->archived, l->ids, l->page, &l->end);
     l->error = target_answered(l->call);
     if (l->id_count < l->page)
         l->page = 0;
@@ -101,7 +102,7 @@ static struct job *listing_next(struct listing *l) {
             continue;
         }
         int64_t id = l->id_next < l->id_count ? l->ids[l->id_next] : 0;
-        if (!l->job && id == 0)
+        if (id == 0 && (!l->job || l->job->id <= l->end))
             return NULL;
         if (l->job && l->job->id >= id) {
             found = l->job;
@@ -145,6 +146,8 @@ int method_job_list(struct call *call, json_t *params, json_t **ret_result) {
         record_add(&jobs, record_job(l->control, job, -1, now));
     }
     int r = l->error;
+    if (r == 0 && !next && l->end > 0 && !(next = json_integer(l->end)))
+        r = -ENOMEM;
     free(l);
     if (r < 0) {
         json_decref(jobs);
@@ -159,12 +162,12 @@ int method_job_list(struct call *call, json_t *params, json_t **ret_result) {
 static int forget_history(struct call *call, int64_t *ret_count) {
     struct control *control = call->session->control;
     enum { PIECE = 1000 };
-    int64_t ids[PIECE];
+    int64_t ids[PIECE], end;
     struct history_filter filter = {.by_owner = true, .owner = call->session->uid};
     if (!control->history)
         return 0;
     for (size_t count = PIECE; count == PIECE;) {
-        count = history_list(control->history, &filter, ids, PIECE);
+        count = history_list(control->history, &filter, ids, PIECE, &end);
         int r = target_answered(call);
         if (r < 0)
             return r;

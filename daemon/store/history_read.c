@@ -147,42 +147,57 @@ struct history_job *history_find_key(struct history *h, uid_t owner, const char 
 }
 
 // From the newest on, so that a page costs what it holds: through the job's first label, where there is one, in the order of
-// ids (each label's jobs stand in it).
+// ids (each label's jobs stand in it). Whether it has the others as well is a second column.
 static sqlite3_stmt *list_ask(struct history *h, const struct history_filter *f) {
     char sql[8192]; // for as many labels as a filter may have
     char *const *labels = f->labels && f->labels[0] ? f->labels : NULL;
-    int n = snprintf(sql, sizeof(sql), "SELECT job.id FROM %s WHERE final AND expires > ?%s%s",
-                     labels ? "label l CROSS JOIN job ON job.id = l.job" : "job", f->by_owner ? " AND owner = ?" : "",
-                     f->name ? " AND job.name = ?" : "");
-    for (char *const *l = labels ? labels + 2 : NULL; l && *l && n < (int)sizeof(sql) - 200; l += 2)
-        n += snprintf(sql + n, sizeof(sql) - (size_t)n,
-                      " AND EXISTS (SELECT 1 FROM label o WHERE o.name = ? AND o.value = ? AND o.job = job.id)");
+    int n = snprintf(sql, sizeof(sql), "SELECT job.id, CASE WHEN job.id IS NULL THEN 0");
+    for (char *const *l = labels ? labels + 2 : NULL; l && *l && n < (int)sizeof(sql) - 400; l += 2)
+        n += snprintf(
+            sql + n, sizeof(sql) - (size_t)n,
+            " WHEN NOT EXISTS (SELECT 1 FROM label o WHERE o.name = ? AND o.value = ? AND o.job = job.id) THEN 0");
+    n += snprintf(sql + n, sizeof(sql) - (size_t)n, " ELSE 1 END FROM %s WHERE final AND expires > ?%s%s",
+                  labels ? "label l CROSS JOIN job ON job.id = l.job" : "job", f->by_owner ? " AND owner = ?" : "",
+                  f->name ? " AND job.name = ?" : "");
     if (labels)
         snprintf(sql + n, sizeof(sql) - (size_t)n, " AND l.name = ? AND l.value = ? AND l.job < ? ORDER BY l.job DESC");
     else
         snprintf(sql + n, sizeof(sql) - (size_t)n, " AND job.id < ? ORDER BY job.id DESC");
     sqlite3_stmt *s = ask(h, sql);
     int at = 0;
+    for (char *const *l = labels ? labels + 2 : NULL; l && *l; l++)
+        sqlite3_bind_text(s, ++at, *l, -1, SQLITE_STATIC);
     sqlite3_bind_double(s, ++at, now_wall());
     if (f->by_owner)
         sqlite3_bind_int64(s, ++at, f->owner);
     if (f->name)
         sqlite3_bind_text(s, ++at, f->name, -1, SQLITE_STATIC);
-    for (char *const *l = labels ? labels + 2 : NULL; l && *l; l++)
-        sqlite3_bind_text(s, ++at, *l, -1, SQLITE_STATIC);
     for (int i = 0; labels && i < 2; i++)
         sqlite3_bind_text(s, ++at, labels[i], -1, SQLITE_STATIC);
     sqlite3_bind_int64(s, ++at, f->before > 0 ? f->before : INT64_MAX);
     return s;
 }
 
-size_t history_list(struct history *h, const struct history_filter *f, int64_t *ids, size_t max) {
+// Jobs that may be looked at: each takes a look at each of its labels.
+static size_t list_looks(const struct history_filter *f) {
+    size_t labels = 0;
+    while (f->labels && f->labels[2 * labels])
+        labels++;
+    return labels > 1 ? HISTORY_LOOKS / labels : SIZE_MAX;
+}
+
+size_t history_list(struct history *h, const struct history_filter *f, int64_t *ids, size_t max, int64_t *ret_end) {
     sqlite3_stmt *s = list_ask(h, f);
-    size_t count = 0;
+    size_t count = 0, looks = list_looks(f);
+    *ret_end = 0;
     while (s && count < max && sqlite3_step(s) == SQLITE_ROW) {
         int64_t id = sqlite3_column_int64(s, 0);
-        if (!history_is_forgotten(h, id))
+        if (sqlite3_column_int(s, 1) && !history_is_forgotten(h, id))
             ids[count++] = id;
+        if (--looks == 0 && count < max) {
+            *ret_end = id;
+            break;
+        }
     }
     note_code(h, sqlite3_finalize(s));
     return count;

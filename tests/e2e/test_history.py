@@ -116,6 +116,26 @@ def pages(client, between, **filters):
 
 
 @daemon_test
+def test_a_page_looks_at_so_many_labels_and_no_more(daemon, client):
+    """A list of many labels, each of which many jobs have, goes on where it had no more time."""
+    common, count = {f"label-{i}": "of all" for i in range(62)}, 300
+    requests = [client.request("job.run", argv=["true"], labels={**common, "rare": str(i < 2)}) for i in range(count)]
+    rare = [client.result(request)["job"]["id"] for request in requests][:2]
+    daemon.terminate()
+    with again(daemon.directory) as second:
+        known, found, calls, before = second.client(), [], 0, {}
+        while True:
+            page = known.call("job.list", labels={**common, "rare": "True"}, **before)
+            found, calls = found + [job["id"] for job in page["jobs"]], calls + 1
+            if page["next"] is None:
+                break
+            before = {"before": page["next"]}
+        assert sorted(found) == sorted(rare) and calls > 2, (found, rare, calls)
+        filters = [word for name, value in {**common, "rare": "True"}.items() for word in ("-l", f"{name}={value}")]
+        assert len(second.supctl("status", "--json", *filters).stdout.splitlines()) == 2
+
+
+@daemon_test
 def test_pages_of_what_was_are_whole_while_jobs_are_forgotten(daemon, client):
     ids = [client.call("job.run", argv=["true"], labels={"all": "1", "third": str(i % 3), "parity": str(i % 2)},
                        name=f"n{i % 2}")["job"]["id"] for i in range(24)]
