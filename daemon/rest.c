@@ -60,9 +60,12 @@ static bool siblings_reap(const struct worker *w) {
     if (tree_host_way(w->trees) == TREE_REAPER)
         return true;
     while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid > 0) {
-        if (may_be_leader(w, info.si_pid))
+        // One that has made us its tracer (ptrace(2), PTRACE_TRACEME) would be told again and again, ahead of all behind it,
+        // until its stop is read. Only the thread that made it could let it go: it stands until it is killed.
+        bool is_stop = info.si_code == CLD_TRAPPED;
+        if (!is_stop && may_be_leader(w, info.si_pid))
             return false;
-        waitid(P_PID, (id_t)info.si_pid, &info, WEXITED | WNOHANG);
+        waitid(P_PID, (id_t)info.si_pid, &info, (is_stop ? WSTOPPED : WEXITED) | WNOHANG);
         info.si_pid = 0;
     }
     return true;

@@ -142,6 +142,22 @@ def test_children_that_are_given_to_the_daemon_are_reaped(daemon, path, client):
 
 
 @escape_test
+def test_leaders_that_stand_for_their_tracer_hide_nobody(daemon, path, client):
+    """The daemon is the tracer where it is their parent. What it is told of them comes ahead of others' ends, until it is read."""
+    standing = [client.start([path, "tracee"], stdin="stream") for _ in range(8)]
+    for job in standing:
+        client.call("job.input", id=job["id"], data="x")
+        procs.eventually(lambda: (procs.stat(job["pid"]) or [b"Z"])[0] in (b"t", b"Z"), "it stands, or is over")
+    before = len(procs.children(daemon.worker))
+    assert text(client.run([path, "siblings", "30"])) == "siblings ok\n"
+    for _ in range(16):  # so few jobs leave nothing worth a look
+        client.run(["true"])
+    procs.eventually(lambda: len(procs.children(daemon.worker)) <= before, "they are reaped")
+    for job in standing:
+        client.kill_and_wait(job)
+
+
+@escape_test
 def test_parent_of_a_leader_is_out_of_its_reach(daemon, path, client):
     signals = [["signal", "0", str(int(number))] for number in (signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM)]
     for words in (["probe"], *signals):
