@@ -35,6 +35,7 @@ def the_socket_starts_it(machine):
     assert machine.run("systemctl", "is-active", "supd").stdout.strip() == "active"
     info = json.loads(supctl(machine, "info", "--json").stdout)
     assert info["pid"] == machine.main_pid() and info["capabilities"]["store"] == "sqlite", info
+    assert info["capabilities"]["tree"] == "cgroup", info["capabilities"]
 
 
 def a_restart_loses_nothing(machine):
@@ -141,6 +142,8 @@ def a_user_has_his_own(machine):
     done = supctl(machine, "run", "--", "sh", "-c", "id -u; grep ^0:: /proc/self/cgroup", user=USER)
     uid, cgroup = done.stdout.split()
     assert uid == str(USER) and f"user@{USER}.service" in cgroup, done.stdout
+    capabilities = json.loads(supctl(machine, "info", "--json", user=USER).stdout)["capabilities"]
+    assert capabilities["tree"] == "cgroup", capabilities
     job = supctl(machine, "run", "-d", "--", *lines_job(20, 5), user=USER).stdout.strip()
     machine.run("systemctl", "--user", "restart", "supd", user=USER)
     assert supctl(machine, "wait", job, user=USER, check=False).returncode == 5, machine.run(
