@@ -1,7 +1,7 @@
 """silent_files.py SOCKET DEVICE DIRECTORY: a user's own file system (FUSE) whose server does not say that a file may be closed.
 
-For each line of stdin a request is sent with a descriptor of its file; the answer is printed. "flush" is printed for each close
-that waits. For an empty line all of them are let go, and at the end of stdin the server is killed.
+For each line of stdin a request is sent with a descriptor of its file; the answer is printed. On stderr "flush" is said for each
+close that waits. For an empty line all of them are let go, and at the end of stdin the server is killed.
 """
 
 import ctypes
@@ -61,7 +61,7 @@ def serve(fd):
         _, code, unique, node = struct.unpack_from("<IIQQ", os.read(fd, 1 << 17))
         if code == FLUSH:
             closes.append(unique)
-            print("flush", flush=True)
+            os.write(sys.stderr.fileno(), b"flush\n")
         elif code in answers:
             answer(fd, unique, answers[code](node))
         elif code not in (FORGET, INTERRUPT, BATCH_FORGET):

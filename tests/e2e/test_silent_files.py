@@ -3,7 +3,6 @@
 import json
 import os
 import pwd
-import queue
 import shutil
 import stat
 import subprocess
@@ -11,7 +10,7 @@ import sys
 import threading
 
 import procs
-from harness import ANN, BOB, GUARD, Skip, SystemDaemon, text
+from harness import ANN, BOB, Skip, SystemDaemon, text
 
 SETS = "any"
 FUSE = os.makedev(10, 229)  # devices.txt
@@ -35,25 +34,25 @@ class Silent:
         self.process = subprocess.Popen([interpreter, "-B", script, daemon.socket, self.device, place], user=user.pw_uid,
                                         group=user.pw_gid, extra_groups=[], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True)
-        self.flushes, self.lines = 0, queue.Queue()
-        threading.Thread(target=self.read, daemon=True).start()
-        if self.lines.get(timeout=GUARD) != "ready\n":
-            raise Skip(f"no file system of a user's own: {self.process.stderr.read()[-200:]}")
+        self.flushes, self.trouble = 0, ""
+        threading.Thread(target=self.count, daemon=True).start()
+        if self.process.stdout.readline() != "ready\n":
+            self.process.wait()
+            raise Skip(f"no file system of a user's own: {self.trouble[-200:]}")
 
-    def read(self):
-        for line in self.process.stdout:
+    def count(self):
+        for line in self.process.stderr:
             if line == "flush\n":
                 self.flushes += 1
             else:
-                self.lines.put(line)
-        self.lines.put("")
+                self.trouble += line
 
     def ask(self, method, **params):
         """With a descriptor of its file beside. The answer."""
         request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
-        return json.loads(self.lines.get(timeout=GUARD))
+        return json.loads(self.process.stdout.readline())
 
     def let_go(self):
         self.process.stdin.write("\n")
