@@ -290,7 +290,7 @@ int parts_go_on(struct worker *w) {
     if (w->resumed)
         recovery_run(&w->control);
     tree_host_settle(w->trees);
-    spool_host_settle(w->spools);
+    spool_host_settle(w->spools, w->owners);
     return listener_new(&w->control, w->kept->head->listener, &w->listener);
 }
 

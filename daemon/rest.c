@@ -77,7 +77,8 @@ static void on_rest(struct ev_loop *loop, struct ev_timer *timer, int events) {
     bool is_over = now == w->rest.ended && is_written(w);
     w->rest.ended = now;
     memory_return(w, now, is_over);
-    if (!siblings_reap(w) || !is_over)
+    bool is_more = spool_host_look(w->spools, NULL) && spool_host_lingers(w->spools);
+    if (!siblings_reap(w) || !is_over || is_more)
         rest_arm(w);
 }
 
@@ -87,6 +88,7 @@ void rest_init(struct worker *w) {
 }
 
 void rest_later(struct worker *w) {
-    if (!ev_is_active(&w->rest.timer) && ended(w) - w->rest.ended >= FLOOD)
+    bool is_due = ended(w) - w->rest.ended >= FLOOD || spool_host_lingers(w->spools);
+    if (!ev_is_active(&w->rest.timer) && is_due)
         rest_arm(w);
 }

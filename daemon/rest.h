@@ -1,4 +1,5 @@
-// rest: what jobs have left behind goes once they are over: memory of a flood of them, and children that they made ours.
+// rest: what jobs have left behind goes once they are over: memory of a flood of them, children that they made ours, and
+// output that others had open.
 // For worker.c.
 #pragma once
 

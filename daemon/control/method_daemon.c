@@ -12,6 +12,7 @@
 #include "daemon/control/wait.h"
 #include "daemon/os/kept.h"
 #include "daemon/store/history.h"
+#include "daemon/store/lingering.h"
 
 // Words of a field that are refused, such as stdin "stream".
 static void list_later_words(json_t *list, const char *name, const struct proto_type *type) {
@@ -84,6 +85,7 @@ static json_t *limits(const struct control *control) {
         {"owner_queued_jobs", shares->queued_jobs},
         {"owner_queued_bytes", shares->queued_bytes},
         {"owner_output_bytes", shares->output_bytes},
+        {"owner_lingering_outputs", LINGERING_MOST},
         {"owner_descriptors", shares->descriptors},
         {"owner_history_jobs", l->owner_history_jobs},
         {"owner_history_bytes", l->owner_history_bytes},

@@ -58,6 +58,8 @@ static int fd_refuse(struct call *call, int error) {
     struct refusal *refusal = &call->refusal;
     if (error == -EMFILE)
         refusal->limit = "descriptors";
+    if (error == -EUSERS)
+        refusal->limit = "owner_lingering_outputs";
     if (error == -EFBIG || error == -EOPNOTSUPP)
         snprintf(refusal->field, sizeof(refusal->field), "fd");
     snprintf(refusal->what, sizeof(refusal->what),

@@ -57,6 +57,7 @@ struct owner *owner_get(struct owners *owners, uid_t uid) {
             return NULL;
         owner->uid = uid;
         owner->is_exempt = uid == 0 || uid == owners->own;
+        owner->output.uid = uid;
         owner->output.limit = owner->is_exempt ? NULL : &owners->limits.output_bytes;
         if (uid == 0)
             owner_set_name(owner, "root");
@@ -76,7 +77,7 @@ void owner_hold(struct owner *owner) {
 }
 
 void owner_release(struct owners *owners, struct owner *owner) {
-    if (owner && --owner->references == 0 && owner->accepted == 0 && !owner->claimant)
+    if (owner && --owner->references == 0 && owner->accepted == 0 && owner->output.used == 0 && !owner->claimant)
         owner_forget(owners, owner);
 }
 

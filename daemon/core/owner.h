@@ -16,6 +16,8 @@ struct owners;
 struct share {
     int64_t used, ever;
     const int64_t *limit; // borrowed; NULL: none
+    uid_t uid;            // whose it is
+    int64_t lingering;    // of what is used: files that others have open
 };
 
 // Pipes of one owner's jobs, whoever it is, that may be larger than they come.
@@ -52,7 +54,7 @@ void owners_free(struct owners *owners, void (*release)(struct claimant *)); // 
 void owners_set_limits(struct owners *owners, const struct owner_limits *limits);
 const struct owner_limits *owners_limits(const struct owners *owners);
 
-// With one more reference; NULL when memory is out. Whoever was served once is remembered.
+// With one more reference; NULL when memory is out. Whoever was served once, or has output stored, is remembered.
 struct owner *owner_get(struct owners *owners, uid_t uid);
 struct owner *owner_find(const struct owners *owners, uid_t uid); // without a reference, or NULL
 void owner_hold(struct owner *owner);

@@ -27,21 +27,25 @@ static void spool_account(struct spool *s, int64_t bytes) {
 }
 
 static int spool_reserve(struct spool *s, int64_t bytes) {
-    const struct share *share = s->share;
+    struct share *share = s->share;
+    if (share && share->limit && bytes > *share->limit - share->used)
+        spool_host_look(s->host, share);
     if (share && share->limit && bytes > *share->limit - share->used)
         return -ENOSPC;
     int r = spool_host_reserve(s->host, bytes);
     if (r == 0 && share)
-        s->share->used += bytes;
+        share->used += bytes;
     return r;
 }
 
 static void spool_drop_file(struct spool *s) {
     if (s->map)
         munmap(s->map, s->map_size);
-    if (s->file)
+    bool lingers = s->file && s->shared && spool_host_linger(s->host, s->file, s->share, (int64_t)s->allocated);
+    if (s->file && !s->shared)
         spool_host_remove(s->host, s->file);
-    spool_account(s, -(int64_t)s->allocated);
+    if (!lingers)
+        spool_account(s, -(int64_t)s->allocated);
     s->map = NULL;
     s->allocated = 0;
     s->file = 0;
@@ -247,17 +251,11 @@ char *spool_place(const struct spool *s) {
 int spool_share(struct spool *s) {
     if (s->head_bytes + s->ring_bytes == 0 || s->sealed || (!s->map && s->total > 0))
         return -EOPNOTSUPP;
-    int r = s->map ? 0 : spool_create(s, 0);
-    s->shared = r == 0;
+    int r = s->shared ? 0 : spool_host_may_share(s->host, s->share);
+    if (r == 0 && !s->map)
+        r = spool_create(s, 0);
+    s->shared |= r == 0;
     return r;
-}
-
-void spool_stop(struct spool *s) {
-    s->limit_bytes = s->stored;
-}
-
-int spool_open(const struct spool *s) {
-    return s->file ? spool_host_open(s->host, s->file, O_RDONLY) : -ENOENT;
 }
 
 static int spool_begin(struct spool *s, size_t size) {

@@ -28,7 +28,7 @@ struct spool {
     size_t map_size, allocated;
     uint64_t file; // number of the file, 0: none
     bool sealed;
-    bool shared;        // somebody reads the file: its layout stays as it is
+    bool shared;        // somebody may have the file open: its layout stays as it is
     bool is_unreadable; // its `path` did not give what should be there: all of it is a gap
     bool is_refused;    // the last read came to nothing for want of a descriptor or memory: it is there all the same
     char *small;        // owned: the file's bytes in memory, of a sealed log that is short
@@ -47,7 +47,12 @@ struct spool_host_parts {
     bool resumed;
 };
 int spool_host_new(const struct spool_host_parts *parts, struct spool_host **ret_host);
-void spool_host_settle(struct spool_host *host);
+// What others still have open of those that are not wanted stays on its owner's account.
+void spool_host_settle(struct spool_host *host, struct owners *owners);
+// Files that others had open when their logs went, and have no more, go: of one share or, for NULL, of all. `lingers`: there
+// are some. Returns whether any went.
+bool spool_host_look(struct spool_host *host, const struct share *share);
+bool spool_host_lingers(const struct spool_host *host);
 void spool_host_free(struct spool_host *host); // all logs freed before; removes a directory it made
 const char *spool_host_path(const struct spool_host *host);
 int64_t spool_host_stored(const struct spool_host *host);   // bytes taken now
@@ -91,13 +96,14 @@ size_t spool_peek(struct spool *spool, int64_t offset, char piece[SPOOL_PIECE], 
 size_t spool_read(struct spool *spool, int64_t offset, char *data, size_t max);
 
 // Makes the file now, whose layout (head_bytes, ring_bytes) stays as it is from here on: where no more is to be had the
-// log ends. For those who read it by spool_open. Returns 0 or a negative errno; -EOPNOTSUPP: nothing is kept at all.
+// log ends. For those who read it by spool_open. Returns 0 or a negative errno; -EOPNOTSUPP: nothing is kept at all;
+// -EUSERS: its owner has too many that are no more, and still open.
 int spool_share(struct spool *spool);
 void spool_stop(struct spool *spool); // nothing more is stored: what comes is a gap
 // A read-only descriptor of a shared log's file, or a negative errno.
 int spool_open(const struct spool *spool);
 // A read-only descriptor of what a sealed log keeps, one range after another: *ret_count extents [start, end).
-// Or a negative errno; -EFBIG: its ring, which must be copied, is larger than SPOOL_COPY_MAX.
+// Or a negative errno; -EUSERS: as spool_share; -EFBIG: its ring, which must be copied, is larger than SPOOL_COPY_MAX.
 enum { SPOOL_COPY_MAX = 16 * 1024 * 1024 };
 int spool_export(struct spool *spool, int64_t extents[2][2], int *ret_count);
 

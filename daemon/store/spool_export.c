@@ -1,10 +1,18 @@
-// What a sealed log keeps, as a descriptor.
+// Logs as descriptors.
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
 
 #include "common/util.h"
 #include "daemon/store/spool_host.h"
+
+void spool_stop(struct spool *s) {
+    s->limit_bytes = s->stored;
+}
+
+int spool_open(const struct spool *s) {
+    return s->file ? spool_host_open(s->host, s->file, O_RDONLY) : -ENOENT;
+}
 
 // What is kept as a file of its own, in order. Returns its descriptor, written and still writable.
 static int spool_extract(struct spool *s, int64_t extents[2][2], int count) {
@@ -26,6 +34,14 @@ static int spool_extract(struct spool *s, int64_t extents[2][2], int count) {
     return TAKE_FD(fd);
 }
 
+static int spool_export_file(struct spool *s) {
+    int r = s->shared ? 0 : spool_host_may_share(s->host, s->share);
+    if (r < 0)
+        return r;
+    s->shared = true;
+    return spool_host_open(s->host, s->file, O_RDONLY);
+}
+
 int spool_export(struct spool *s, int64_t extents[2][2], int *ret_count) {
     int count = 0;
     int64_t kept = 0;
@@ -37,7 +53,7 @@ int spool_export(struct spool *s, int64_t extents[2][2], int *ret_count) {
     }
     *ret_count = count;
     if ((s->map || s->path) && count == 1 && extents[0][0] == 0) // head and first lap of the ring: places are offsets
-        return s->path ? open(s->path, O_RDONLY | O_CLOEXEC) : spool_host_open(s->host, s->file, O_RDONLY);
+        return s->path ? open(s->path, O_RDONLY | O_CLOEXEC) : spool_export_file(s);
     if (kept > SPOOL_COPY_MAX)
         return -EFBIG;
     _cleanup_close_ int fd = spool_extract(s, extents, count);

@@ -9,6 +9,7 @@
 #include <sys/vfs.h>
 
 #include "common/util.h"
+#include "daemon/store/lingering.h"
 
 struct spool_host {
     char *path; // owned
@@ -16,7 +17,8 @@ struct spool_host {
     int fd;     // of the directory
     uint64_t next_file;
     int64_t cap, taken, captured;
-    char *scratch;     // borrowed
+    char *scratch; // borrowed
+    struct lingering lingering;
     bool is_resuming;  // until it is settled
     uint64_t *claimed; // owned: files of resumed logs, until they are settled
     size_t claimed_count, claimed_capacity;
@@ -88,16 +90,20 @@ void spool_host_claim(struct spool_host *host, uint64_t file) {
     host->claimed[host->claimed_count++] = file;
 }
 
-static void spool_host_sweep(struct spool_host *host, bool remove) {
+// `owners`: of what an earlier worker of this daemon left; NULL: an earlier daemon did.
+static void spool_host_sweep(struct spool_host *host, bool remove, struct owners *owners) {
     int fd = dup(host->fd);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     if (!dir) {
         fd_close(fd);
         return;
     }
+    rewinddir(dir); // a duplicate goes on where the last one ended
     for (struct dirent *e; (e = readdir(dir));)
         if (e->d_name[0] != '.') {
-            if (remove && !is_claimed(host, e->d_name))
+            if (remove && owners && !is_claimed(host, e->d_name))
+                host->taken += lingering_adopt(&host->lingering, e->d_name, owners);
+            else if (remove && !is_claimed(host, e->d_name))
                 unlinkat(host->fd, e->d_name, 0);
             else
                 host->next_file = MAX(host->next_file, strtoull(e->d_name, NULL, 10));
@@ -118,19 +124,20 @@ int spool_host_new(const struct spool_host_parts *parts, struct spool_host **ret
         spool_host_free(host);
         return r;
     }
-    spool_host_sweep(host, !parts->resumed);
+    host->lingering.directory = host->fd;
+    spool_host_sweep(host, !parts->resumed, NULL);
     host->is_resuming = parts->resumed;
     *ret_host = host;
     return 0;
 }
 
-void spool_host_settle(struct spool_host *host) {
+void spool_host_settle(struct spool_host *host, struct owners *owners) {
     if (!host->is_resuming)
         return;
     host->is_resuming = false;
     if (host->claimed)
         qsort(host->claimed, host->claimed_count, sizeof(*host->claimed), compare);
-    spool_host_sweep(host, true);
+    spool_host_sweep(host, true, owners);
     free(TAKE_PTR(host->claimed));
     host->claimed_count = host->claimed_capacity = 0;
 }
@@ -138,6 +145,7 @@ void spool_host_settle(struct spool_host *host) {
 void spool_host_free(struct spool_host *host) {
     if (!host)
         return;
+    lingering_done(&host->lingering);
     if (host->fd >= 0)
         rmdir(host->path);
     fd_close(host->fd);
@@ -191,7 +199,29 @@ void spool_host_remove(struct spool_host *host, uint64_t file) {
     unlinkat(host->fd, file_name(file, name), 0);
 }
 
+bool spool_host_look(struct spool_host *host, const struct share *share) {
+    int64_t freed = lingering_look(&host->lingering, share);
+    host->taken -= freed;
+    return freed > 0;
+}
+
+bool spool_host_lingers(const struct spool_host *host) {
+    return host->lingering.files != NULL;
+}
+
+bool spool_host_linger(struct spool_host *host, uint64_t file, struct share *share, int64_t bytes) {
+    return lingering_add(&host->lingering, file, share, bytes);
+}
+
+int spool_host_may_share(struct spool_host *host, const struct share *share) {
+    if (share && share->lingering >= LINGERING_MOST)
+        spool_host_look(host, share);
+    return share && share->lingering >= LINGERING_MOST ? -EUSERS : 0;
+}
+
 int spool_host_reserve(struct spool_host *host, int64_t bytes) {
+    if (bytes > host->cap - host->taken)
+        spool_host_look(host, NULL);
     if (bytes > host->cap - host->taken)
         return -ENOSPC;
     host->taken += bytes;
