@@ -49,6 +49,11 @@ static void batch_settle(struct batch *batch, struct session *session) {
     free(batch);
 }
 
+void batch_drop(struct batch *batch, size_t count) {
+    for (; count > 0; count--)
+        batch_settle(batch, NULL);
+}
+
 // Gathered until the last member is done, however long that waits.
 static bool batch_gather(struct batch *batch, json_t *message) {
     size_t size = message ? json_dumpb(message, NULL, 0, JSON_COMPACT) : 0;

@@ -51,3 +51,5 @@ void call_hold(struct call *call);
 bool call_is_over(const struct call *call);
 
 struct batch *batch_new(struct session *session, size_t count);
+// Its session is gone, and its last `count` members will not be calls.
+void batch_drop(struct batch *batch, size_t count);

@@ -1,4 +1,5 @@
 // The control floor as a whole: what the runner tells goes to those who watch, once a turn.
+#include "daemon/control/dispatch.h"
 #include "daemon/control/control.h"
 
 #include "common/util.h"
@@ -80,6 +81,7 @@ static void on_bottom(struct ev_loop *loop, struct ev_prepare *w, int events) {
 }
 
 static void on_flushed(struct ev_loop *loop, struct ev_prepare *w, int events) {
+    dispatch_go_on(w->data);
     subscriptions_go_on(w->data);
 }
 
@@ -126,6 +128,7 @@ void control_stop(struct control *control) {
 void control_finish(struct control *control) {
     if (!control->streams)
         return;
+    dispatch_finish(control);
     while (control->sessions)
         session_end(control->sessions);
     ev_ref(control->loop);

@@ -65,10 +65,11 @@ struct control {
     } refused[16];      // the last ones
     struct stream_host *streams;
     struct stream_limits stream_limits;
-    bool recovering;          // from what another worker left
-    struct session *sessions; // list
-    struct session *busy;     // list: sessions with answers or output to send at the bottom of the turn
-    struct session *held;     // list: sessions that are not read while many launches wait
+    bool recovering;            // from what another worker left
+    struct session *sessions;   // list
+    struct session *busy;       // list: sessions with answers or output to send at the bottom of the turn
+    struct session *held;       // list: sessions that are not read while many launches wait
+    struct session *unfinished; // list: sessions with a batch that goes on in the next turn
     struct session *aside;    // list: sessions with events that wait for their user's part of a turn, or of the memory
     struct follower *lagging; // list: those without a hold that have something to be sent
     struct ev_idle spare;     // while there are such: what nobody else needs of the loop's time is theirs

@@ -2,6 +2,7 @@
 #include "daemon/control/dispatch.h"
 
 #include <stdio.h>
+#include <utlist.h>
 
 #include "common/bytes.h"
 #include "common/schema.h"
@@ -132,6 +133,34 @@ static void dispatch_refuse(struct session *session, int code, const char *why) 
     json_decref(message);
 }
 
+static void rest_leave(struct session *session) {
+    DL_DELETE2(session->control->unfinished, session, rest.prev, rest.next_session);
+    session->owner->unfinished--;
+}
+
+// What is left of its batch, for as long as its user has something of this turn; one member in any case. Among those that go on
+// it stands behind the others.
+static void rest_run(struct session *session, bool to_the_end) {
+    size_t count = json_array_size(session->rest.members);
+    bool more = true;
+    if (session->rest.next > 0)
+        rest_leave(session);
+    for (bool first = true; more && (first || to_the_end || session_has_turn(session)); first = false) {
+        double since = now_mono();
+        const json_t *member = json_array_get(session->rest.members, session->rest.next++);
+        more = session->rest.next < count; // the last one's answer may be the batch's end
+        dispatch_request(session, member, session->rest.batch);
+        session_worked(session, since);
+    }
+    if (more) {
+        DL_APPEND2(session->control->unfinished, session, rest.prev, rest.next_session);
+        session->owner->unfinished++;
+    } else {
+        json_decref(TAKE_PTR(session->rest.members));
+    }
+    session_read(session);
+}
+
 static void dispatch_batch(struct session *session, const json_t *value) {
     size_t count = json_array_size(value);
     if (count == 0 || count > PROTO_BATCH_MAX) {
@@ -143,8 +172,38 @@ static void dispatch_batch(struct session *session, const json_t *value) {
         session_send(session, NULL);
         return;
     }
-    for (size_t i = 0; i < count; i++)
-        dispatch_request(session, json_array_get(value, i), batch);
+    session->rest.members = json_incref((json_t *)(uintptr_t)value);
+    session->rest.next = 0;
+    session->rest.batch = batch;
+    rest_run(session, false);
+}
+
+void dispatch_go_on(struct control *control) {
+    const struct session *last = control->unfinished ? control->unfinished->rest.prev : NULL;
+    struct session *next;
+    for (struct session *session = control->unfinished; session; session = next) {
+        next = session == last ? NULL : session->rest.next_session;
+        if (session->closing)
+            dispatch_end(session);
+        else if (session_has_turn(session))
+            rest_run(session, false);
+    }
+    if (control->unfinished)
+        ev_idle_start(control->loop, &control->again);
+}
+
+void dispatch_finish(struct control *control) {
+    while (control->unfinished)
+        rest_run(control->unfinished, true);
+}
+
+void dispatch_end(struct session *session) {
+    if (!session->rest.members)
+        return;
+    size_t left = json_array_size(session->rest.members) - session->rest.next;
+    rest_leave(session);
+    batch_drop(session->rest.batch, left);
+    json_decref(TAKE_PTR(session->rest.members));
 }
 
 void dispatch_value(struct session *session, json_t *value) {

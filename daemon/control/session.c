@@ -100,8 +100,8 @@ void session_launches(struct session *session) {
 }
 
 void session_read(struct session *session) {
-    stream_read(session->stream,
-                session->identity && !session->parked && !session->is_held && !session->is_full && !session->closing);
+    stream_read(session->stream, session->identity && !session->parked && !session->rest.members && !session->is_held &&
+                                     !session->is_full && !session->closing);
 }
 
 bool session_is_over(const struct session *session) {
@@ -183,8 +183,10 @@ void session_worked(struct session *session, double since) {
     owner->turn_used += now_mono() - since;
 }
 
+// One unfinished batch is enough for a user.
 static bool on_turn(void *data) {
-    return session_has_turn(data);
+    const struct session *session = data;
+    return session->owner->unfinished == 0 && session_has_turn(session);
 }
 
 static void on_line(struct stream *stream, const char *line, size_t size, void *data) {
@@ -321,6 +323,7 @@ void session_end(struct session *session) {
         feed_drop(session->feeds);
     session_drop_leases(session);
     session_let_go(session);
+    dispatch_end(session);
     admission_end(session);
     keep_session_end(session);
     stream_free(session->stream);

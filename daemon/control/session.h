@@ -29,6 +29,12 @@ struct session {
     bool is_busy, is_held, is_full, closing;
     struct kept_session *kept; // what the next worker would know of it, or NULL
     bool is_aside;
+    struct {
+        json_t *members; // owned: of a batch that has more than one turn's worth of work, or NULL
+        size_t next;
+        struct batch *batch;
+        struct session *prev, *next_session;
+    } rest; // dispatch's
     struct session *prev, *next, *next_busy, *prev_held, *next_held, *prev_aside, *next_aside;
 };
 

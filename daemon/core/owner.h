@@ -40,6 +40,7 @@ struct owner {
     int64_t queued_bytes; // what live jobs were started with, and what waits for their stdin
     uint64_t turn;        // of the loop in which
     double turn_used;     // so many seconds went to requests and events
+    int unfinished;       // batches that go on in the next turn
     uint64_t told_turn;   // in which an event was told last
     struct share output;  // bytes: stored of live jobs, and of final ones in memory
     int64_t large_pipes;  // of live jobs, that were made larger

@@ -1,0 +1,99 @@
+"""Batches that are a lot of work: they go on turn after turn of the loop, and others are served meanwhile."""
+
+import select
+import signal
+
+import procs
+from harness import ANN, BOB, SystemDaemon, text
+
+SETS = "any"
+MEMBERS, JOBS = 256, 300
+
+
+def batch(client, method="job.list", **params):
+    client.send([{"jsonrpc": "2.0", "id": n, "method": method, "params": params} for n in range(MEMBERS)])
+
+
+def answered(client):
+    return bool(client.buffer or client.batches or select.select([client.socket], [], [], 0)[0])
+
+
+def answers_of(client):
+    while not client.batches:
+        client.pump()
+    return client.batches.popleft()
+
+
+def some_jobs(client):
+    for request in [client.request("job.run", argv=["true"]) for _ in range(JOBS)]:
+        client.result(request)
+
+
+def with_a_long_one(function):
+    """The daemon, one of Ann's connections with many jobs, and another of hers that has sent a long batch."""
+    def test():
+        with SystemDaemon() as daemon:
+            ann, bob = daemon.client_of(ANN), daemon.client_of(BOB)
+            some_jobs(ann)
+            function(daemon, ann, bob)
+    test.__name__ = function.__name__
+    test.__doc__ = function.__doc__
+    test.__module__ = function.__module__
+    return test
+
+
+@with_a_long_one
+def test_others_are_served_meanwhile(daemon, ann, bob):
+    procs.kill(daemon.worker, signal.SIGSTOP)  # so that all of it is there at once
+    batch(ann, limit=1000)
+    request = bob.request("daemon.info")
+    procs.kill(daemon.worker, signal.SIGCONT)
+    assert bob.result(request)["name"] == "supd"
+    assert not answered(ann), "the batch was done first"
+    assert text(bob.run(["echo", "served"])) == "served\n"
+    answers = answers_of(ann)
+    assert sorted(answer["id"] for answer in answers) == list(range(MEMBERS))
+    assert all(len(answer["result"]["jobs"]) == JOBS for answer in answers if "result" in answer)
+
+
+@with_a_long_one
+def test_what_comes_behind_it_is_answered_behind_it(daemon, ann, bob):
+    batch(ann)
+    late = ann.request("job.run", argv=["echo", "late"])
+    assert len(answers_of(ann)) == MEMBERS
+    assert text(ann.result(late)["job"]) == "late\n"
+
+
+@with_a_long_one
+def test_whoever_leaves_in_the_middle_leaves_nothing(daemon, ann, bob):
+    for _ in range(3):
+        with daemon.client_of(ANN) as other:
+            batch(other)
+        assert text(bob.run(["echo", "served"])) == "served\n"
+    procs.eventually(lambda: bob.call("daemon.stats")["clients"]["connected"] == 1, "they are gone")
+    batch(ann)
+    assert len(answers_of(ann)) == MEMBERS
+    procs.eventually(lambda: procs.in_epoll_wait(daemon.worker), "the loop is at rest")
+
+
+@with_a_long_one
+def test_a_worker_that_dies_in_the_middle_closes_the_connection(daemon, ann, bob):
+    procs.kill(daemon.worker, signal.SIGSTOP)
+    batch(ann, limit=1000)
+    request = bob.request("daemon.info")
+    procs.kill(daemon.worker, signal.SIGCONT)
+    bob.result(request)
+    daemon.kill_worker(at_rest=False)
+    ann.expect_closed()
+    with daemon.client_of(ANN) as again:
+        assert len(again.call("job.list", limit=1000)["jobs"]) == JOBS
+
+
+@with_a_long_one
+def test_the_end_of_the_daemon_finishes_it(daemon, ann, bob):
+    root, count = daemon.client(), 100  # whose answers the socket has room for
+    members = [{"jsonrpc": "2.0", "id": n, "method": "job.list", "params": {"limit": 1}} for n in range(count)]
+    members[10] = {"jsonrpc": "2.0", "id": 10, "method": "daemon.stop"}
+    root.send(members)
+    assert len(answers_of(root)) == count
+    daemon.process.wait()
