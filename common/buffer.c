@@ -43,6 +43,20 @@ int buffer_append(struct buffer *buffer, const void *data, size_t size) {
     return 0;
 }
 
+int buffer_move(struct buffer *buffer, struct buffer *from) {
+    if (buffer_size(buffer) > 0) {
+        int r = buffer_append(buffer, buffer_head(from), buffer_size(from));
+        if (r < 0)
+            return r;
+    } else {
+        struct buffer emptied = *buffer;
+        *buffer = *from;
+        *from = emptied;
+    }
+    buffer_done(from);
+    return 0;
+}
+
 void buffer_consume(struct buffer *buffer, size_t size) {
     buffer->start += size;
     if (buffer->start < buffer->end)

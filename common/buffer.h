@@ -21,5 +21,7 @@ static inline char *buffer_head(const struct buffer *buffer) {
 // Room for `size` more bytes at data + end. Returns 0 or -ENOMEM.
 int buffer_reserve(struct buffer *buffer, size_t size);
 int buffer_append(struct buffer *buffer, const void *data, size_t size);
+// Moves all of `from` to the end, or leaves both as they were. Returns 0 or -ENOMEM.
+int buffer_move(struct buffer *buffer, struct buffer *from);
 // Drops `size` bytes from the front. An emptied buffer larger than a page or so gives its memory back.
 void buffer_consume(struct buffer *buffer, size_t size);

@@ -171,11 +171,21 @@ static int message_dump(const char *data, size_t size, void *arg) {
     return dump->result;
 }
 
-int message_append(struct buffer *buffer, const json_t *value) {
+int message_append_text(struct buffer *buffer, const json_t *value) {
     struct dump dump = {.buffer = buffer};
+    size_t before = buffer_size(buffer);
     // 16 digits: an instant of 10 digits keeps its microseconds, and 0.1 stays 0.1.
-    if (json_dump_callback(value, message_dump, &dump, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(16)) < 0 ||
-        dump.result < 0)
-        return -ENOMEM;
-    return buffer_append(buffer, "\n", 1);
+    int r = json_dump_callback(value, message_dump, &dump, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(16));
+    if (r == 0 && dump.result == 0)
+        return 0;
+    buffer->end = buffer->start + before; // half of it must not go out
+    return -ENOMEM;
+}
+
+int message_append(struct buffer *buffer, const json_t *value) {
+    size_t before = buffer_size(buffer);
+    if (message_append_text(buffer, value) == 0 && buffer_append(buffer, "\n", 1) == 0)
+        return 0;
+    buffer->end = buffer->start + before;
+    return -ENOMEM;
 }

@@ -28,5 +28,6 @@ json_t *message_result(json_t *id, json_t *result);
 json_t *message_error(json_t *id, int code, const char *what, json_t *data);
 json_t *message_notification(const char *method, json_t *params);
 
-// Appends the value as one line. Returns 0 or -ENOMEM.
+// Both append the value as text, the second as one line. They return 0, or -ENOMEM with the buffer as it was.
+int message_append_text(struct buffer *buffer, const json_t *value);
 int message_append(struct buffer *buffer, const json_t *value);

@@ -11,10 +11,10 @@
 enum { CALL_SMALL = 4096 }; // bytes, of which there may be as many as calls
 
 struct batch {
-    size_t open; // members without an answer yet
-    json_t *answers;
+    size_t open;         // members without an answer yet
+    struct buffer text;  // of the answers that are there; as values they would be ten times as large
     struct owner *owner; // borrowed: its session's, which ends all its calls before it goes
-    size_t held;         // bytes of the answers, in the owner's account
+    size_t held;         // bytes of the text, in the owner's account
 };
 
 static const struct {
@@ -33,8 +33,14 @@ struct batch *batch_new(struct session *session, size_t count) {
     batch->open = count;
     batch->owner = session->owner;
     keep_session_unkept(session, 1);
-    batch->answers = json_array();
     return batch;
+}
+
+static void batch_send(struct batch *batch, struct session *session) {
+    if (buffer_append(&batch->text, "]\n", 2) == 0)
+        session_send_text(session, &batch->text);
+    else
+        session_send(session, NULL);
 }
 
 static void batch_settle(struct batch *batch, struct session *session) {
@@ -42,10 +48,10 @@ static void batch_settle(struct batch *batch, struct session *session) {
         return;
     if (session)
         keep_session_unkept(session, -1);
-    if (session && json_array_size(batch->answers) > 0)
-        session_send(session, batch->answers);
+    if (session && batch->held > 0)
+        batch_send(batch, session);
     batch->owner->queued_bytes -= (int64_t)batch->held;
-    json_decref(batch->answers);
+    buffer_done(&batch->text);
     free(batch);
 }
 
@@ -56,12 +62,14 @@ void batch_drop(struct batch *batch, size_t count) {
 
 // Gathered until the last member is done, however long that waits.
 static bool batch_gather(struct batch *batch, json_t *message) {
-    size_t size = message ? json_dumpb(message, NULL, 0, JSON_COMPACT) : 0;
-    if (json_array_append(batch->answers, message) < 0)
+    if (!message || buffer_append(&batch->text, batch->held ? "," : "[", 1) < 0)
         return false;
-    batch->held += size;
-    batch->owner->queued_bytes += (int64_t)size;
-    return true;
+    bool gathered = message_append_text(&batch->text, message) == 0;
+    if (!gathered)
+        batch->text.end--;
+    batch->owner->queued_bytes += (int64_t)(buffer_size(&batch->text) - batch->held);
+    batch->held = buffer_size(&batch->text);
+    return gathered;
 }
 
 // An id may be as long as a line.

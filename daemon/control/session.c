@@ -48,20 +48,25 @@ void session_send_with(struct session *session, const json_t *message, int *fds,
     session_send(session, NULL);
 }
 
-void session_send(struct session *session, const json_t *message) {
-    struct buffer *out = stream_out(session->stream);
-    size_t before = buffer_size(out);
-    json_t *fallback = NULL;
-    if (!message || message_append(out, message) < 0) {
-        out->end = out->start + before; // half a line must not go out
-        fallback = message_error(NULL, PROTO_INTERNAL_ERROR, "out of memory", NULL);
-        if (!fallback || message_append(out, fallback) < 0)
-            session->closing = true; // never silence: the connection ends instead
+// Never silence: where memory is out that is said, and where it is out for that the connection ends.
+static void session_sent(struct session *session, bool appended) {
+    if (!appended) {
+        json_t *fallback = message_error(NULL, PROTO_INTERNAL_ERROR, "out of memory", NULL);
+        if (!fallback || message_append(stream_out(session->stream), fallback) < 0)
+            session->closing = true;
         json_decref(fallback);
     }
     if (session->closing)
         session_wake(session);
     stream_send(session->stream);
+}
+
+void session_send(struct session *session, const json_t *message) {
+    session_sent(session, message && message_append(stream_out(session->stream), message) == 0);
+}
+
+void session_send_text(struct session *session, struct buffer *text) {
+    session_sent(session, buffer_move(stream_out(session->stream), text) == 0);
 }
 
 void session_wake(struct session *session) {

@@ -4,10 +4,11 @@ import select
 import signal
 
 import procs
-from harness import ANN, BOB, SystemDaemon, text
+from harness import ANN, BOB, Skip, SystemDaemon, is_sanitized, text
 
 SETS = "any"
 MEMBERS, JOBS = 256, 300
+MIB = 1 << 20
 
 
 def batch(client, method="job.list", **params):
@@ -97,3 +98,20 @@ def test_the_end_of_the_daemon_finishes_it(daemon, ann, bob):
     root.send(members)
     assert len(answers_of(root)) == count
     daemon.process.wait()
+
+
+@with_a_long_one
+def test_its_answers_take_what_is_counted(daemon, ann, bob):
+    if is_sanitized():
+        raise Skip("sanitizers keep memory")
+    root = daemon.client()
+    held = lambda: root.call("daemon.stats")["memory"]["private_bytes"]
+    before = most = held()
+    batch(ann, limit=1000)
+    while not answered(ann):
+        most = max(most, held())
+    limit = 64 * MIB  # owner_queued_bytes: of text, which grows into twice its room
+    assert most < before + 3 * limit, f"{most - before} bytes for one batch"
+    answers = answers_of(ann)
+    assert sum(len(answer["result"]["jobs"]) for answer in answers if "result" in answer) > MEMBERS * JOBS / 2
+    procs.eventually(lambda: held() < before + 8 * MIB, "what it took is given back")

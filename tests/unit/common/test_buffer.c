@@ -129,6 +129,24 @@ START_TEST(holds_what_a_model_holds) {
 }
 END_TEST
 
+// Into one that holds nothing the memory itself goes over.
+START_TEST(all_of_another_is_moved) {
+    struct buffer to = {0}, from = {0};
+    ck_assert_int_eq(buffer_append(&from, "one ", 4), 0);
+    const char *memory = from.data;
+    ck_assert_int_eq(buffer_move(&to, &from), 0);
+    ck_assert_ptr_eq(to.data, memory);
+    ck_assert_ptr_null(from.data);
+    ck_assert_int_eq(buffer_append(&from, ".two", 4), 0);
+    buffer_consume(&from, 1);
+    ck_assert_int_eq(buffer_move(&to, &from), 0);
+    ck_assert_ptr_null(from.data);
+    ck_assert_uint_eq(buffer_size(&to), 7);
+    ck_assert_mem_eq(buffer_head(&to), "one two", 7);
+    buffer_done(&to);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("buffer");
     TCase *all = suite_case(suite, "buffer", NULL, NULL);
@@ -138,6 +156,7 @@ int main(void) {
     tcase_add_test(all, an_impossible_size_is_refused_and_changes_nothing);
     tcase_add_test(all, consumed_room_is_used_again);
     tcase_add_test(all, a_large_emptied_buffer_gives_its_memory_back);
+    tcase_add_test(all, all_of_another_is_moved);
     tcase_add_test(all, holds_what_a_model_holds);
     return suite_run(suite);
 }
