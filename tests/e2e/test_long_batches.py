@@ -7,12 +7,12 @@ import procs
 from harness import ANN, BOB, Skip, SystemDaemon, is_sanitized, text
 
 SETS = "any"
-MEMBERS, JOBS = 256, 300
+MEMBERS, JOBS = 256, 60 if is_sanitized() else 300
 MIB = 1 << 20
 
 
 def batch(client, method="job.list", **params):
-    client.send([{"jsonrpc": "2.0", "id": n, "method": method, "params": params} for n in range(MEMBERS)])
+    client.send([{"jsonrpc": "2.0", "id": f"m{n:03}", "method": method, "params": params} for n in range(MEMBERS)])
 
 
 def answered(client):
@@ -53,7 +53,7 @@ def test_others_are_served_meanwhile(daemon, ann, bob):
     assert not answered(ann), "the batch was done first"
     assert text(bob.run(["echo", "served"])) == "served\n"
     answers = answers_of(ann)
-    assert sorted(answer["id"] for answer in answers) == list(range(MEMBERS))
+    assert sorted(answer["id"] for answer in answers) == [f"m{n:03}" for n in range(MEMBERS)]
     assert all(len(answer["result"]["jobs"]) == JOBS for answer in answers if "result" in answer)
 
 
