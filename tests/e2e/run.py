@@ -16,7 +16,7 @@ import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FOLDERS = [HERE, os.path.join(os.path.dirname(HERE), "wire")]
-GUARD = 60  # seconds for one test
+GUARD = 180  # seconds for one test
 SKIPPED = 77
 
 

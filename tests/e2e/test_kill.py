@@ -4,7 +4,7 @@ import os
 import signal
 
 import procs
-from harness import NOT_FOUND, assert_reason, assert_refused, child, daemon_test, needs_tree, text
+from harness import NOT_FOUND, SETTINGS, Skip, assert_reason, assert_refused, child, daemon_test, needs_tree, text
 
 
 def ready(client, *arguments, **spec):
@@ -190,7 +190,8 @@ def test_kill_reaches_a_tree_whose_keeper_was_stopped(daemon, client):
 @daemon_test
 def test_a_flood_of_signals_does_not_hold_a_kill_up(daemon, client):
     """Each of them takes a look at the whole tree, and there is only so much room for what a reaper is told."""
-    needs_tree()
+    if SETTINGS.get("tree") != "reaper":
+        raise Skip("nobody but a reaper is told of signals")
     job = ready(client, "bomb", 400, f"flooded-{daemon.pid}")
     with daemon.client() as other:
         for _ in range(1000):

@@ -3,8 +3,10 @@
 import json
 
 import procs
-from harness import GUARD, LIMIT_REACHED, Daemon, RpcError, Skip, assert_reason, child, daemon_test, is_sanitized, text
+from harness import (GUARD, LIMIT_REACHED, Daemon, RpcError, Skip, assert_reason, child, daemon_test, every_set, is_sanitized,
+                     text)
 
+SETS = "any"
 MIB = 1 << 20
 
 
@@ -36,6 +38,7 @@ def test_500_connections(daemon, client):
     procs.eventually(lambda: client.call("daemon.stats")["clients"]["connected"] == 1, "they are gone")
 
 
+@every_set
 @daemon_test
 def test_1000_live_jobs(daemon, client):
     requests = [client.request("job.start", argv=child("sleep", 1000)) for _ in range(1000)]
@@ -46,6 +49,7 @@ def test_1000_live_jobs(daemon, client):
     client.call("job.wait", ids=[job["id"] for job in jobs])
 
 
+@every_set
 def test_out_of_descriptors_refuses_new_work_and_recovers():
     with Daemon(nofile=160) as daemon:
         client = daemon.client()
@@ -84,6 +88,7 @@ def test_out_of_descriptors_by_connections_recovers():
         assert text(client.run(["echo", "fine"])) == "fine\n"
 
 
+@every_set
 def test_jobs_pipelined_beyond_the_descriptors_are_refused_or_run():
     with Daemon(nofile=128) as daemon:
         client = daemon.client()
@@ -151,6 +156,7 @@ def test_connections_that_come_and_go_leave_nothing(daemon, client):
     procs.eventually(lambda: client.call("daemon.stats")["clients"]["connected"] == 1, "they are gone")
 
 
+@every_set
 @daemon_test
 def test_jobs_leave_no_descriptors_and_no_processes(daemon, client):
     def used():
