@@ -92,6 +92,14 @@ static void request_refuse(struct request *request, int code, const char *why) {
     request->why = why;
 }
 
+bool message_is_batch(const char *line, size_t size) {
+    while (size > 0 && strchr(" \t\r", *line) && *line) {
+        line++;
+        size--;
+    }
+    return size > 0 && *line == '[';
+}
+
 void message_request(const json_t *value, struct request *ret_request) {
     *ret_request = (struct request){0};
     if (!json_is_object(value)) {

@@ -19,6 +19,9 @@ struct request {
 // (PROTO_PARSE_ERROR, PROTO_INVALID_REQUEST, PROTO_INTERNAL_ERROR), with `why` (at least 200 bytes) saying what is wrong.
 int message_parse(const char *line, size_t size, json_t **ret_value, char why[200]);
 
+// Whether it is a batch, if it is JSON. Costs next to nothing.
+bool message_is_batch(const char *line, size_t size);
+
 // Reads one request from a parsed value (not an array). The request's id is refused unless it is a string, a number or null.
 void message_request(const json_t *value, struct request *ret_request);
 

@@ -46,9 +46,9 @@ static bool stream_spent(struct stream *s) {
 }
 
 // Whether others are to have their lines first.
-static bool stream_waits(struct stream *s) {
+static bool stream_waits(struct stream *s, size_t size) {
     struct stream_host *host = s->host;
-    if (!s->listener->turn || s->input_ends || s->listener->turn(s->data))
+    if (!s->listener->turn || s->input_ends || s->listener->turn(buffer_head(&s->in), size, s->data))
         return false;
     if (s->is_dirty)
         return true; // it is looked at again at the bottom of this one
@@ -85,9 +85,9 @@ static bool stream_lines(struct stream *s) {
             ev_timer_start(s->host->loop, &s->patience);
         if (!newline)
             return !stream_full(s);
-        if (stream_full(s) || stream_spent(s) || stream_waits(s))
-            return false;
         size_t size = s->scanned;
+        if (stream_full(s) || stream_spent(s) || stream_waits(s, size))
+            return false;
         s->scanned = 0;
         s->lines++;
         s->host->handed = true;

@@ -31,9 +31,9 @@ struct stream_listener {
     int (*account)(void *data, int count);
     // Whether a line that is large already, and not whole yet, may be more; else it counts as over the cap. NULL: it may.
     bool (*grow)(void *data);
-    // Whether one more line may be handed out in this turn of the loop; else it is, before any that had one, in the next.
-    // NULL: it may.
-    bool (*turn)(void *data);
+    // Whether one more line, this one, may be handed out in this turn of the loop; else it is, before any that had one, in
+    // the next. NULL: it may.
+    bool (*turn)(const char *line, size_t size, void *data);
 };
 
 struct stream_limits {

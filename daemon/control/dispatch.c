@@ -185,8 +185,8 @@ void dispatch_go_on(struct control *control) {
         next = session == last ? NULL : session->rest.next_session;
         if (session->closing)
             dispatch_end(session);
-        else if (session_has_turn(session))
-            rest_run(session, false);
+        else
+            rest_run(session, false); // one member in any case, whatever their other connections ask for
     }
     if (control->unfinished)
         ev_idle_start(control->loop, &control->again);

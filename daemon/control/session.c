@@ -188,10 +188,11 @@ void session_worked(struct session *session, double since) {
     owner->turn_used += now_mono() - since;
 }
 
-// One unfinished batch is enough for a user.
-static bool on_turn(void *data) {
+// One unfinished batch is enough for a user: the values of all that they could send are a multiple of the lines.
+static bool on_turn(const char *line, size_t size, void *data) {
     const struct session *session = data;
-    return session->owner->unfinished == 0 && session_has_turn(session);
+    bool waits = session->owner->unfinished > 0 && message_is_batch(line, size);
+    return !waits && session_has_turn(session);
 }
 
 static void on_line(struct stream *stream, const char *line, size_t size, void *data) {

@@ -260,6 +260,18 @@ START_TEST(what_is_no_request_is_refused) {
 }
 END_TEST
 
+START_TEST(a_batch_is_known_by_its_beginning) {
+    static const char *const batches[] = {"[]", " \t\r[1", "["}, *const others[] = {"",   " ",  "{}", " {\"a\":[]}",
+                                                                                    "x[", "\v["};
+    for (size_t i = 0; i < ARRAY_SIZE(batches); i++)
+        ck_assert(message_is_batch(batches[i], strlen(batches[i])));
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+        ck_assert(!message_is_batch(others[i], strlen(others[i])));
+    ck_assert(!message_is_batch("\0[", 2));
+    ck_assert(!message_is_batch(" [", 1));
+}
+END_TEST
+
 // Takes the value over: its one line must be the text.
 static void expect_line(json_t *value, const char *text) {
     struct buffer buffer = {0};
@@ -335,6 +347,7 @@ int main(void) {
     tcase_add_test(requests, ids_are_strings_numbers_or_null);
     tcase_add_test(requests, what_is_no_request_is_refused);
     TCase *answers = suite_case(suite, "answers", NULL, NULL);
+    tcase_add_test(answers, a_batch_is_known_by_its_beginning);
     tcase_add_test(answers, answers_are_json_rpc);
     tcase_add_test(answers, an_error_always_has_code_message_and_name);
     tcase_add_test(answers, a_message_is_one_line_of_plain_numbers);

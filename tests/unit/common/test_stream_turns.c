@@ -22,7 +22,7 @@ static void on_line(struct stream *stream, const char *line, size_t size, void *
     all.most--;
 }
 
-static bool on_turn(void *data) {
+static bool on_turn(const char *line, size_t size, void *data) {
     return all.most > 0;
 }
 
