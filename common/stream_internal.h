@@ -35,7 +35,7 @@ struct stream {
     struct buffer in, out;
     uint64_t out_offset; // of its first byte, since the start
     struct passing passing;
-    uid_t from; // who passes them
+    uid_t from;               // who passes them
     struct ev_timer patience; // while descriptors wait for the rest of their line
     bool above_low, is_dirty, is_dead, input_over, told_closed, watches_hup;
     bool input_ends; // what comes last can not wait for another turn

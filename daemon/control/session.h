@@ -45,7 +45,7 @@ int session_new(struct control *control, int fd, uid_t uid, pid_t pid);
 int session_resume(struct control *control, struct kept_session *record);
 void session_end(struct session *session); // drops everything, kills leased jobs, frees at the loop's bottom
 
-void session_send(struct session *session, const json_t *message); // NULL: memory is out
+void session_send(struct session *session, const json_t *message);    // NULL: memory is out
 void session_send_text(struct session *session, struct buffer *text); // a line, which is moved
 // Takes descriptors for its account, for as long as they wait to be sent or taken. Returns 0 or -EMFILE.
 int session_account(struct session *session, int count);
