@@ -12,9 +12,8 @@ enum { CALL_SMALL = 4096 }; // bytes, of which there may be as many as calls
 
 struct batch {
     size_t open;         // members without an answer yet
-    struct buffer text;  // of the answers that are there; as values they would be ten times as large
+    struct buffer text;  // of the answers so far, in the owner's account; as values they would be ten times as large
     struct owner *owner; // borrowed: its session's, which ends all its calls before it goes
-    size_t held;         // bytes of the text, in the owner's account
 };
 
 static const struct {
@@ -48,9 +47,9 @@ static void batch_settle(struct batch *batch, struct session *session) {
         return;
     if (session)
         keep_session_unkept(session, -1);
-    if (session && batch->held > 0)
+    batch->owner->queued_bytes -= (int64_t)buffer_size(&batch->text);
+    if (session && buffer_size(&batch->text) > 0)
         batch_send(batch, session);
-    batch->owner->queued_bytes -= (int64_t)batch->held;
     buffer_done(&batch->text);
     free(batch);
 }
@@ -62,14 +61,15 @@ void batch_drop(struct batch *batch, size_t count) {
 
 // Gathered until the last member is done, however long that waits.
 static bool batch_gather(struct batch *batch, json_t *message) {
-    if (!message || buffer_append(&batch->text, batch->held ? "," : "[", 1) < 0)
+    size_t before = buffer_size(&batch->text);
+    if (!message || buffer_append(&batch->text, before ? "," : "[", 1) < 0)
         return false;
-    bool gathered = message_append_text(&batch->text, message) == 0;
-    if (!gathered)
+    if (message_append_text(&batch->text, message) < 0) {
         batch->text.end--;
-    batch->owner->queued_bytes += (int64_t)(buffer_size(&batch->text) - batch->held);
-    batch->held = buffer_size(&batch->text);
-    return gathered;
+        return false;
+    }
+    batch->owner->queued_bytes += (int64_t)(buffer_size(&batch->text) - before);
+    return true;
 }
 
 // An id may be as long as a line.
@@ -80,7 +80,7 @@ void call_hold(struct call *call) {
 
 bool call_is_over(const struct call *call) {
     const struct session *session = call->session;
-    bool large = call->held > CALL_SMALL || (call->batch && call->batch->held > CALL_SMALL);
+    bool large = call->held > CALL_SMALL || (call->batch && buffer_size(&call->batch->text) > CALL_SMALL);
     return large && !owner_may(session->owner, session->owner->queued_bytes, 0,
                                owners_limits(session->control->owners)->queued_bytes);
 }
