@@ -21,6 +21,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifdef SYS_poll
+#define AT_REST SYS_poll
+#else
+#define AT_REST SYS_ppoll
+#endif
+
 static int say(const char *what, long result) {
     dprintf(1, "%s %s\n", what, result < 0 ? strerrorname_np(errno) : "ok");
     return result < 0 ? -1 : 0;
@@ -132,6 +138,23 @@ static void hold_traced(pid_t pid, unsigned long options, int interrupts) {
     wait_forever();
 }
 
+// Until it sleeps where it waits for what happens: before that it may still be on its way there.
+static void wait_at_rest(pid_t pid) {
+    const struct timespec nap = {0, 1000000};
+    char path[64];
+    long call;
+    snprintf(path, sizeof(path), "/proc/%d/syscall", (int)pid);
+    for (int found = 0; !found;) { // proc(5): "running", or the number of the call that it is in
+        FILE *file = fopen(path, "re");
+        int n = file ? fscanf(file, "%ld", &call) : EOF;
+        found = n == EOF || (n == 1 && call == AT_REST); // EOF: who may not look goes on
+        if (file)
+            fclose(file);
+        if (!found)
+            nanosleep(&nap, NULL);
+    }
+}
+
 // What holds a tree, where it is of one user with the job. Its socket is descriptor 3.
 static int assail(const char *how, pid_t pid) {
     const struct rlimit none = {0, 0};
@@ -180,6 +203,7 @@ static int do_assail(const char *how, const char *then) {
     pid_t holder = getppid();
     if (fork_or_die() == 0) {
         setsid();
+        wait_at_rest(holder);
         assail(how, holder);
         dprintf(1, "held\n");
         wait_forever();

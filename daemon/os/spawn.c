@@ -185,6 +185,10 @@ int spawn_run(struct spawn *spawn, int *ret_pidfd) {
         report->stage = STAGE_RESOURCES;
         return (int)child;
     }
+    if (report->stage == STAGE_NONE && report->leader <= 0) { // what should have been its reaper was killed before it
+        report->error = ECHILD;
+        report->stage = STAGE_RESOURCES;
+    }
     if (report->stage == STAGE_NONE)
         return 0;
     int pidfd = *ret_pidfd;

@@ -9,8 +9,10 @@
 #include "daemon/os/pty.h"
 #include "daemon/os/slots.h"
 #include "daemon/os/spawn.h"
+#include "daemon/os/sweep.h"
 #include "daemon/os/tree_internal.h"
 
+enum { DOOM_MOST = 256 }; // processes that are killed with a reaper to be
 enum { CHILD_STACK = 32768, GUARD = 4096, REPORT_SIZE = 4096, STACKS_SIZE = 2 * (GUARD + CHILD_STACK) };
 
 int station_open(struct station *st, enum spawn_way way, const struct child_setup *setup, int null, int dumpable) {
@@ -50,10 +52,16 @@ void station_doom(struct station *st) {
     pid_t leader = st->report->leader;
     if (leader > 0)
         kill(leader, SIGKILL);
-    // A reaper to be that somebody has stopped would not see its leader's end.
+    // A reaper to be that somebody has stopped would not see its leader's end. Nor does one whom a process of its user holds by
+    // ptrace(2), before it is supd-reaper: that goes as if it had been killed then, and first those of its tree, who may hold
+    // it even in its end.
     pid_t holder = st->report->holder;
-    if (holder > 0)
-        kill(holder, SIGCONT);
+    if (holder <= 0)
+        return;
+    bool is_held = sweep_state(holder) == 't';
+    if (is_held)
+        sweep_kill_some(holder, DOOM_MOST);
+    kill(holder, is_held ? SIGKILL : SIGCONT);
 }
 
 // As a pipe of the user's own would be: /dev/stdout and the like open it anew by its inode, whose owner is who made it.

@@ -1,7 +1,7 @@
 // station: where one launcher's thread makes its launches: its slots, its stacks, and the memory it shares with
 // the child.
 //
-// Opened and closed on the loop's thread, used on the launcher's; station_doom from any thread.
+// Opened and closed on the loop's thread, used on the launcher's; station_doom on the loop's.
 #pragma once
 
 #include "daemon/os/child.h"

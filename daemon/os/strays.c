@@ -158,6 +158,10 @@ void strays_free(struct strays *strays) {
     if (ev_is_active(&strays->look))
         ev_ref(strays->loop);
     ev_timer_stop(strays->loop, &strays->look);
+    over_reap(strays);
+    // Whoever stopped one on its last steps: nobody lets it go on after us.
+    for (size_t i = 0; i < strays->over_count; i++)
+        kill(strays->over[i], SIGKILL);
     HASH_CLEAR(by_holder, strays->known);
     free(strays->over);
     free(strays);

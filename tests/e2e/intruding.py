@@ -31,13 +31,13 @@ def intruding(path, user, *words):
 
 
 @contextlib.contextmanager
-def assailing(path, user, how, pid):
-    """That user's process attacks another one from outside of any job, until this is left."""
+def assailing(path, user, how, pid, until=b"held\n"):
+    """That user's process attacks another one from outside of any job, until this is left. Begins once it has said `until`."""
     record = pwd.getpwnam(user)
     process = subprocess.Popen([path, "assail-from-outside", how, str(pid)], stdout=subprocess.PIPE, cwd="/",
                                user=record.pw_uid, group=record.pw_gid, extra_groups=[])
     try:
-        while process.stdout.readline() not in (b"held\n", b""):  # it has begun, or was quick
+        while process.stdout.readline() not in (until, b""):  # it has begun, or was quick
             pass
         yield
     finally:

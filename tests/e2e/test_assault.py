@@ -1,6 +1,7 @@
 """Jobs of a user's own daemon, who are of one user with what holds their trees, attack that: the daemon goes on, each job ends,
 and what is told of its end is no more than is known."""
 
+import os
 import signal
 
 import procs
@@ -72,6 +73,32 @@ def test_killed():
 def test_stopped_again_and_again():
     final = assail("stop")
     assert_reason(final, "killed")
+
+
+def test_held_before_it_is_one():
+    """What is to be the reaper waits for its leader's exec, and is held by a tracer then: the launch is not over any more."""
+    with Assailed() as daemon, daemon.client_of(ANN) as second:
+        fifo = os.path.join(daemon.directory, "fifo")  # whoever opens it waits for a reader, before the exec
+        os.mkfifo(fifo)
+        os.chmod(fifo, 0o666)
+        before = set(procs.children(daemon.worker))
+        request = daemon.ann.request("job.run", argv=[daemon.path, "sleep"], stdout={"file": fifo})
+        holder = procs.eventually(lambda: set(procs.children(daemon.worker)) - before, "its reaper to be").pop()
+        procs.eventually(lambda: procs.children(holder), "its leader to be")
+        with assailing(daemon.path, ANN, "hold", holder, until=b"interrupt ok\n"):
+            with open(fifo, "rb"):
+                procs.eventually(lambda: procs.stat(holder)[0] == b"t", "it is held")
+                second.call("job.kill", ids=[second.call("job.list", limit=1)["jobs"][0]["id"]], grace=0)
+                assert_reason(daemon.ann.result(request)["job"], "killed")
+
+
+def test_stopped_on_its_last_steps():
+    """Nobody lets it go on once the daemon is gone: it is ended with that."""
+    with Assailed() as daemon:
+        job = daemon.ann.start([daemon.path, "sleep"])
+        with assailing(daemon.path, ANN, "stop", daemon.reaper(job)):
+            daemon.ann.kill(job, grace=0)
+            assert_reason(daemon.ann.wait(job), "killed")
 
 
 def test_stopped_while_the_leader_ends():
