@@ -140,13 +140,18 @@ CHILD static void child_file(const struct plan_stream *stream, int to, struct ch
 // As execvp(3) but without its fallback to a shell: a candidate that is not there, or not to be had, is passed
 // over; of these a denied one is what is told in the end.
 CHILD static _Noreturn void child_exec(const struct plan *plan, struct child_report *report) {
+    char path[PATH_MAX];
     int error = ENOENT;
-    for (char **path = plan->paths; *path; path++) {
-        syscall(SYS_execve, *path, plan->argv, plan->envp);
+    if (!plan->search) {
+        syscall(SYS_execve, plan->argv[0], plan->argv, plan->envp);
+        child_fail(report, STAGE_EXEC, errno);
+    }
+    for (const char *search = plan->search; search;) {
+        if (!plan_candidate(&search, plan->argv[0], path))
+            child_fail(report, STAGE_EXEC, ENAMETOOLONG);
+        syscall(SYS_execve, path, plan->argv, plan->envp);
         if (errno == EACCES)
             error = EACCES;
-        else if (errno == ENOTDIR && !plan->paths[1])
-            error = ENOTDIR;
         else if (errno != ENOENT && errno != ENOTDIR)
             child_fail(report, STAGE_EXEC, errno);
     }

@@ -22,7 +22,6 @@ static void strings_free(char **strings) {
 void plan_done(struct plan *plan) {
     strings_free(plan->argv);
     strings_free(plan->envp);
-    strings_free(plan->paths);
     free(plan->cwd);
     free(plan->out.path);
     free(plan->err.path);
@@ -61,36 +60,24 @@ static const char *plan_path(const struct plan *plan) {
     return plan_default_path;
 }
 
-// argv[0] is empty or has a slash: it is the one candidate itself.
-static int plan_resolve_plain(struct plan *plan) {
-    plan->paths = calloc(2, sizeof(char *));
-    if (!plan->paths)
-        return -ENOMEM;
-    plan->paths[0] = strdup(plan->argv[0]);
-    return plan->paths[0] ? 0 : -ENOMEM;
+void plan_resolve(struct plan *plan) {
+    const char *program = plan->argv[0];
+    plan->search = *program && !strchr(program, '/') ? plan_path(plan) : NULL;
 }
 
-int plan_resolve(struct plan *plan) {
-    const char *program = plan->argv[0];
-    if (!*program || strchr(program, '/'))
-        return plan_resolve_plain(plan);
-    const char *path = plan_path(plan);
-    size_t count = 2;
-    for (const char *p = path; *p; p++)
-        count += *p == ':';
-    plan->paths = calloc(count, sizeof(char *));
-    if (!plan->paths)
-        return -ENOMEM;
-    for (size_t i = 0;; i++) {
-        size_t length = strcspn(path, ":");
-        int n = length ? asprintf(&plan->paths[i], "%.*s/%s", (int)length, path, program)
-                       : asprintf(&plan->paths[i], "%s", program);
-        if (n < 0) {
-            plan->paths[i] = NULL;
-            return -ENOMEM;
-        }
-        if (!path[length])
-            return 0;
-        path += length + 1;
-    }
+__attribute__((no_sanitize("address", "undefined", "thread"))) bool
+plan_candidate(const char **search, const char *program, char to[PATH_MAX]) {
+    const char *from = *search;
+    size_t size = 0;
+    for (; *from && *from != ':'; from++)
+        if (size < PATH_MAX)
+            to[size++] = *from;
+    if (size > 0 && size < PATH_MAX)
+        to[size++] = '/';
+    for (; *program && size < PATH_MAX; program++)
+        to[size++] = *program;
+    *search = *from ? from + 1 : NULL;
+    if (size < PATH_MAX)
+        to[size] = 0;
+    return size < PATH_MAX;
 }

@@ -6,6 +6,7 @@
 // fields are written by that thread or the child; the loop reads them after the launch is done.
 #pragma once
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -36,7 +37,7 @@ struct plan_stream {
 struct plan {
     char **argv;        // owned, NULL at the end
     char **envp;        // owned, NULL at the end
-    char **paths;       // owned, NULL at the end: what to try to execve, in this order
+    const char *search; // borrowed: directories to look for argv[0] in, with colons between; NULL: it is what to execve
     char *cwd;          // owned
     int stdin_fd;       // owned; -1: /dev/null
     bool stdin_is_ours; // it was made for the job, not given by its client
@@ -76,10 +77,13 @@ int plan_set_identity(struct plan *plan, const struct identity *who);
 // SIGXCPU comes first).
 void plan_limit(struct plan *plan, int resource, int64_t value);
 
-// Computes plan->paths from argv[0]: itself where it has a slash, else one candidate per element of the
-// PATH in plan->envp (an empty element is the cwd; without PATH: the system's default path).
-// Returns 0 or -ENOMEM.
-int plan_resolve(struct plan *plan);
+// Sets plan->search: none where argv[0] is empty or has a slash, else the PATH in plan->envp, or the system's default one.
+// argv and envp stay as they are from here on.
+void plan_resolve(struct plan *plan);
+
+// The next one of a search to try to execve (an empty element is the cwd); `search` moves on, to NULL behind the last. Returns
+// false where that is longer than any path may be. For the child too: it is made there, as a job's own PATH may have millions.
+bool plan_candidate(const char **search, const char *program, char to[PATH_MAX]);
 
 // Frees and closes all that the plan owns; the plan itself is the caller's. Accepts a half-built plan.
 void plan_done(struct plan *plan);

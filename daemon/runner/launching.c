@@ -46,21 +46,22 @@ struct environment {
     bool failed;
 };
 
-static void environment_set(struct environment *env, const char *name, const char *value) {
+// `known`: of what is there, that many may have the same name.
+static void environment_set(struct environment *env, const char *name, const char *value, size_t known) {
     size_t length = strlen(name), at = 0;
-    while (at < env->count && (strncmp(env->list[at], name, length) != 0 || env->list[at][length] != '='))
+    known = MIN(known, env->count);
+    while (at < known && (strncmp(env->list[at], name, length) != 0 || env->list[at][length] != '='))
         at++;
     char *line = NULL;
     if (value && asprintf(&line, "%s=%s", name, value) < 0) {
         env->failed = true;
         return;
     }
-    if (at < env->count)
+    if (at < known)
         free(env->list[at]);
     if (line) {
-        env->list[at] = line;
-        env->count = MAX(env->count, at + 1);
-    } else if (at < env->count) {
+        env->list[at < known ? at : env->count++] = line;
+    } else if (at < known) {
         env->list[at] = env->list[--env->count];
         env->list[env->count] = NULL;
     }
@@ -82,9 +83,9 @@ static char **environment_build(const struct spec *spec, const struct identity *
     if (!env.list)
         return NULL;
     for (size_t i = 0; i < ARRAY_SIZE(plain); i++)
-        environment_set(&env, plain[i].name, plain[i].value);
-    for (size_t i = 0; i < spec->env_count; i++)
-        environment_set(&env, spec->env[i].name, spec->env[i].value);
+        environment_set(&env, plain[i].name, plain[i].value, 0);
+    for (size_t i = 0; i < spec->env_count; i++) // which are members of an object: each is there once
+        environment_set(&env, spec->env[i].name, spec->env[i].value, ARRAY_SIZE(plain));
     if (!env.failed)
         return env.list;
     for (size_t i = 0; i < env.count; i++)
@@ -95,10 +96,15 @@ static char **environment_build(const struct spec *spec, const struct identity *
 
 // What was said for the terminal comes after what was said in general.
 static int spec_set_term(struct spec *spec) {
-    bool named = false;
-    for (size_t i = 0; i < spec->env_count; i++)
-        named = named || streq(spec->env[i].name, "TERM");
-    if (named && !spec->term)
+    struct spec_pair *named = NULL;
+    for (size_t i = 0; i < spec->env_count && !named; i++)
+        named = streq(spec->env[i].name, "TERM") ? &spec->env[i] : NULL;
+    if (named && spec->term) {
+        free(named->value);
+        named->value = strdup(spec->term);
+        return named->value ? 0 : -ENOMEM;
+    }
+    if (named)
         return 0;
     struct spec_pair *env = realloc(spec->env, (spec->env_count + 1) * sizeof(*env));
     if (!env)
@@ -171,7 +177,8 @@ static int plan_fill(struct plan *plan, struct run *run, struct start *start) {
         r = run_input_open(run, &plan->stdin_fd);
     else if (spec->stdin_from == STDIN_DATA)
         r = plan->stdin_fd = stdin_open(spec);
-    return r < 0 ? r : plan_resolve(plan);
+    plan_resolve(plan);
+    return MIN(r, 0);
 }
 
 static void launch_over(struct launch *launch, void *data) {

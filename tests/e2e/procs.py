@@ -141,11 +141,19 @@ def switches(pid):
     return counts
 
 
-def resident_bytes(pid):
+def status_bytes(pid, field):
     for line in (read(pid, "status") or b"").splitlines():
-        if line.startswith(b"VmRSS:"):
+        if line.startswith(field):
             return int(line.split()[1]) * 1024
     raise AssertionError(f"no process {pid}")
+
+
+def resident_bytes(pid):
+    return status_bytes(pid, b"VmRSS:")
+
+
+def peak_bytes(pid):
+    return status_bytes(pid, b"VmHWM:")
 
 
 def wait_gone(pid, seconds=GUARD):

@@ -33,6 +33,15 @@ def test_name_not_in_the_path(daemon, client):
 
 
 @daemon_test
+def test_a_search_in_many_places_takes_no_memory(daemon, client):
+    client.run(["true"])
+    before = procs.peak_bytes(daemon.worker)
+    failed(client, ["x" * 200], "exec", "ENOENT", env={"PATH": ":" * 300_000})
+    assert procs.peak_bytes(daemon.worker) - before < 32 << 20, (before, procs.peak_bytes(daemon.worker))
+    failed(client, ["x" * 5000], "exec", "ENAMETOOLONG")
+
+
+@daemon_test
 def test_empty_name(daemon, client):
     failed(client, [""], "exec", "ENOENT")
 

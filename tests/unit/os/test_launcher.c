@@ -73,7 +73,7 @@ START_TEST(a_failed_launch_leaves_nothing) {
     rig_open(&rig, ways[_i], TREE_NONE);
     int before = watch_descriptors();
     rig_prepare(&rig, &job, TREE_REST_KILL, "exit", NULL);
-    job.launch.plan.paths[0][1] = '-';
+    job.launch.plan.argv[0][1] = '-';
     launcher_submit(rig.launcher, &job.launch);
     rig_until(&rig, &job.over);
     ck_assert_int_eq(job.launch.plan.stage, STAGE_EXEC);

@@ -23,11 +23,21 @@ static struct plan plan_of(const char *program, const char *variable) {
 
 static void expect_paths(const char *program, const char *variable, const char *const *paths) {
     struct plan plan = plan_of(program, variable);
-    ck_assert_int_eq(plan_resolve(&plan), 0);
-    size_t i = 0;
-    for (; paths[i]; i++)
-        ck_assert_pstr_eq(plan.paths[i], paths[i]);
-    ck_assert_pstr_eq(plan.paths[i], NULL);
+    char path[PATH_MAX];
+    plan_resolve(&plan);
+    ck_assert_ptr_nonnull(plan.search);
+    for (const char *search = plan.search; search; paths++) {
+        ck_assert(plan_candidate(&search, program, path));
+        ck_assert_pstr_eq(path, *paths);
+    }
+    ck_assert_ptr_null(*paths);
+    plan_done(&plan);
+}
+
+static void expect_itself(const char *program) {
+    struct plan plan = plan_of(program, "PATH=/a:/b");
+    plan_resolve(&plan);
+    ck_assert_ptr_null(plan.search);
     plan_done(&plan);
 }
 #define PATHS(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -48,14 +58,14 @@ START_TEST(starts_with_the_protocols_defaults) {
 END_TEST
 
 START_TEST(a_program_with_a_slash_is_itself) {
-    expect_paths("/bin/true", "PATH=/a:/b", PATHS("/bin/true"));
-    expect_paths("./true", "PATH=/a:/b", PATHS("./true"));
-    expect_paths("bin/true", "PATH=/a:/b", PATHS("bin/true"));
+    expect_itself("/bin/true");
+    expect_itself("./true");
+    expect_itself("bin/true");
 }
 END_TEST
 
 START_TEST(an_empty_program_is_looked_for_nowhere) {
-    expect_paths("", "PATH=/a:/b", PATHS(""));
+    expect_itself("");
 }
 END_TEST
 
@@ -74,6 +84,34 @@ START_TEST(an_empty_element_is_the_cwd) {
 }
 END_TEST
 
+// `length`: of the directory.
+static bool fits(size_t length, const char *program) {
+    char path[PATH_MAX], *directory = malloc(length + 1);
+    memset(directory, 'd', length);
+    directory[length] = 0;
+    const char *search = directory;
+    bool result = plan_candidate(&search, program, path);
+    ck_assert_ptr_null(search);
+    ck_assert(!result || strlen(path) == length + 1 + strlen(program));
+    free(directory);
+    return result;
+}
+
+START_TEST(no_candidate_is_longer_than_a_path_may_be) {
+    char program[PATH_MAX + 1];
+    memset(program, 'p', PATH_MAX);
+    program[PATH_MAX] = 0;
+    ck_assert(fits(PATH_MAX - 6, "make"));
+    ck_assert(!fits(PATH_MAX - 5, "make"));
+    ck_assert(!fits(PATH_MAX - 1, "make"));
+    ck_assert(!fits(PATH_MAX, "make"));
+    ck_assert(!fits(3 * PATH_MAX, "make"));
+    ck_assert(!fits(1, program));
+    ck_assert(!fits(1, program + 1));
+    ck_assert(fits(1, program + 3));
+}
+END_TEST
+
 START_TEST(without_path_it_is_the_systems) {
     expect_paths("make", NULL, PATHS("/bin/make", "/usr/bin/make"));
     expect_paths("make", "PATHS=/a", PATHS("/bin/make", "/usr/bin/make"));
@@ -83,7 +121,7 @@ END_TEST
 START_TEST(done_closes_what_it_owns_and_can_be_repeated) {
     int before = watch_descriptors();
     struct plan plan = plan_of("make", "PATH=/a");
-    ck_assert_int_eq(plan_resolve(&plan), 0);
+    plan_resolve(&plan);
     plan.cwd = strdup("/");
     plan.out.path = strdup("file");
     plan.groups = calloc(3, sizeof(gid_t));
@@ -107,6 +145,7 @@ int main(void) {
     tcase_add_test(group, an_empty_program_is_looked_for_nowhere);
     tcase_add_test(group, a_name_is_looked_for_in_the_jobs_own_path);
     tcase_add_test(group, an_empty_element_is_the_cwd);
+    tcase_add_test(group, no_candidate_is_longer_than_a_path_may_be);
     tcase_add_test(group, without_path_it_is_the_systems);
     tcase_add_test(group, done_closes_what_it_owns_and_can_be_repeated);
     return suite_run(suite);

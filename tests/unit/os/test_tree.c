@@ -219,7 +219,7 @@ END_TEST
 static void launch_in_vain(void) {
     struct rig_job job;
     rig_prepare(&rig, &job, TREE_REST_KILL, "exit", NULL);
-    job.launch.plan.paths[0][1] = '-';
+    job.launch.plan.argv[0][1] = '-';
     launcher_submit(rig.launcher, &job.launch);
     rig_until(&rig, &job.over);
     ck_assert_int_eq(job.launch.plan.stage, STAGE_EXEC);
