@@ -8,7 +8,10 @@
 #include "daemon/parts.h"
 #include "daemon/store/history.h"
 
-enum { FLOOD = 16 };   // jobs: fewer leave nothing to speak of
+enum {
+    FLOOD = 16,     // jobs: fewer leave nothing to speak of
+    SIBLINGS = 256, // that are reaped at once
+};
 #define REST_AFTER 2.0 // seconds
 
 // Jobs.
@@ -54,16 +57,16 @@ static bool may_be_leader(const struct worker *w, pid_t pid) {
 }
 
 // A leader can make children that are ours (clone(2), CLONE_PARENT). Of those that have ended nobody else takes notice. The
-// reaper way has none: a leader's parent is its reaper. Returns false where a leader's own end comes first.
+// reaper way has none: a leader's parent is its reaper. Returns false where a leader's own end comes first, or more are left.
 static bool siblings_reap(const struct worker *w) {
     siginfo_t info = {0};
     if (tree_host_way(w->trees) == TREE_REAPER)
         return true;
-    while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid > 0) {
+    for (int n = 0; waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid > 0; n++) {
         // One that has made us its tracer (ptrace(2), PTRACE_TRACEME) would be told again and again, ahead of all behind it,
         // until its stop is read. Only the thread that made it could let it go: it stands until it is killed.
         bool is_stop = info.si_code == CLD_TRAPPED;
-        if (!is_stop && may_be_leader(w, info.si_pid))
+        if (n == SIBLINGS || (!is_stop && may_be_leader(w, info.si_pid)))
             return false;
         waitid(P_PID, (id_t)info.si_pid, &info, (is_stop ? WSTOPPED : WEXITED) | WNOHANG);
         info.si_pid = 0;

@@ -15,7 +15,7 @@
 struct pending {
     struct closer *closer;
     uid_t from;
-    int fd;    // -1: it is being closed. Else there was no process to be had, and it is tried again
+    int fd;    // -1: it is being closed. Else it waits for its turn, or there was no process to be had
     int pidfd; // of the process that does
     struct ev_io io;
     struct pending *prev, *next;
@@ -45,19 +45,30 @@ static void pending_free(struct pending *p) {
     free(p);
 }
 
+// How many of them that user has, those alone that are under way or all.
+static int count_of(const struct closer *closer, uid_t from, bool under_way) {
+    const struct pending *p;
+    int count = 0;
+    DL_FOREACH(closer->all, p)
+        count += p->from == from && (!under_way || p->fd < 0);
+    return count;
+}
+
 static void pending_begin(struct pending *p);
 
+// As one has come to its end, one that waits begins: each copies what the worker's memory is mapped by.
 static void on_over(struct ev_loop *loop, struct ev_io *io, int events) {
-    struct pending *p = io->data, *next, *last;
+    struct pending *p = io->data;
     struct closer *closer = p->closer;
     siginfo_t info;
     if (watch_failed(loop, io, events))
         return;
     waitid(P_PIDFD, (id_t)p->pidfd, &info, WEXITED | WNOHANG | __WALL);
     pending_free(p);
-    DL_FOREACH_SAFE(closer->all, last, next)
-        if (last->fd >= 0)
-            pending_begin(last);
+    for (p = closer->all; p && (p->fd < 0 || count_of(closer, p->from, true) >= CLOSER_EACH);)
+        p = p->next;
+    if (p)
+        pending_begin(p);
 }
 
 static void pending_begin(struct pending *p) {
@@ -71,12 +82,7 @@ static void pending_begin(struct pending *p) {
 }
 
 static bool host_may(uid_t from, void *data) {
-    const struct closer *closer = data;
-    const struct pending *p;
-    int count = 0;
-    DL_FOREACH(closer->all, p)
-        count += p->from == from;
-    return count < CLOSER_EACH;
+    return count_of(data, from, false) < CLOSER_EACH;
 }
 
 static bool host_close(int fd, uid_t from, void *data) {
@@ -87,8 +93,10 @@ static bool host_close(int fd, uid_t from, void *data) {
     *p = (struct pending){.closer = closer, .from = from, .fd = fd, .pidfd = -1};
     ev_io_init(&p->io, on_over, -1, EV_READ);
     p->io.data = p;
+    bool may_begin = count_of(closer, from, true) < CLOSER_EACH;
     DL_APPEND(closer->all, p);
-    pending_begin(p);
+    if (may_begin)
+        pending_begin(p);
     return true;
 }
 

@@ -2,7 +2,8 @@
 // the daemon's stead.
 //
 // A thread would not do: a process is not gone before its threads are, so a worker with one that hangs could not be ended.
-// Of one user CLOSER_EACH may be under way; then no descriptors of theirs are taken until one has come to its end.
+// Of one user CLOSER_EACH may be under way; then no descriptors of theirs are taken until one has come to its end, and those that
+// had been taken before wait for their turn.
 #pragma once
 
 #include <ev.h>
