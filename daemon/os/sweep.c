@@ -94,7 +94,7 @@ static size_t thread_children(const char *path, pid_t *pids, size_t max) {
     return count < max ? count : max;
 }
 
-static size_t children(pid_t pid, pid_t *pids, size_t max) {
+size_t sweep_children(pid_t pid, pid_t *pids, size_t max) {
     char path[64];
     size_t count = 0;
     snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
@@ -116,7 +116,7 @@ static size_t collect(pid_t root, pid_t *pids, pid_t *parents, size_t max) {
     size_t count = 0;
     for (size_t i = 0; i <= count && count < max; i++) { // first root's own, then those of the ones found
         pid_t parent = i == 0 ? root : pids[i - 1];
-        size_t more = children(parent, pids + count, max - count);
+        size_t more = sweep_children(parent, pids + count, max - count);
         for (size_t c = 0; parents && c < more; c++)
             parents[count + c] = parent;
         count += more;

@@ -10,6 +10,8 @@ enum { SWEEP_MAX = 8192 };
 
 // The descendants of `root`, parents before children, at most `max` of them. Returns how many were written.
 size_t sweep_list(pid_t root, pid_t *pids, size_t max);
+// The children of `pid` alone.
+size_t sweep_children(pid_t pid, pid_t *pids, size_t max);
 // The parent of a process, or -1.
 pid_t sweep_parent(pid_t pid);
 // As in proc(5), such as 'S', 'Z', or 'T' and 't' for one that is stopped or held by a tracer; 'X': there is none.

@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "common/util.h"
 #include "daemon/os/tree_internal.h"
@@ -51,6 +53,37 @@ START_TEST(orphans_are_ended_and_reaped_and_reapers_left_alone) {
     kill(reaper, SIGKILL);
     kill(future, SIGKILL);
     ev_unref(loop);
+    strays_free(strays);
+    ev_loop_destroy(loop);
+}
+END_TEST
+
+// They stand in the order in which they came.
+START_TEST(an_orphan_behind_many_reapers_is_ended) {
+    enum { MANY = 300 };
+    static struct tree trees[MANY];
+    struct ev_loop *loop = ev_loop_new(EVFLAG_NOENV);
+    struct strays *strays = open_strays(loop);
+    for (int i = 0; i < MANY; i++) {
+        trees[i].holder = fork();
+        ck_assert_int_ge(trees[i].holder, 0);
+        if (trees[i].holder == 0)
+            for (;;)
+                pause();
+        strays_know(strays, &trees[i]);
+    }
+    pid_t orphan = family_orphan(TEST_CHILD);
+    strays_sweep(strays);
+    ev_ref(loop);
+    while (watch_state(orphan) != 0)
+        ev_run(loop, EVRUN_ONCE);
+    ev_unref(loop);
+    for (int i = 0; i < MANY; i++) {
+        ck_assert(watch_alive(trees[i].holder));
+        strays_unknow(strays, &trees[i]);
+        kill(trees[i].holder, SIGKILL);
+        waitpid(trees[i].holder, NULL, 0);
+    }
     strays_free(strays);
     ev_loop_destroy(loop);
 }
@@ -144,6 +177,7 @@ int main(void) {
     Suite *suite = suite_create("os/strays");
     TCase *group = suite_case(suite, "strays", NULL, NULL);
     tcase_add_test(group, orphans_are_ended_and_reaped_and_reapers_left_alone);
+    tcase_add_test(group, an_orphan_behind_many_reapers_is_ended);
     tcase_add_test(group, a_reaper_that_is_stopped_goes_on);
     tcase_add_test(group, none_at_all_is_no_trouble);
     TCase *reaper = suite_case(suite, "reaper", NULL, NULL);
