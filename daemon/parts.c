@@ -89,9 +89,10 @@ static int worker_open_users(struct worker *w) {
     struct owner_limits shares;
     parts_shares(w, &shares);
     w->owners = owners_new(geteuid(), &shares);
-    int r = w->owners ? identity_open(NULL, geteuid(), &w->identity) : -ENOMEM;
+    int r = w->owners ? identity_open_home(NULL, geteuid(), &w->identity) : -ENOMEM;
     if (r == 0)
-        r = identities_new(w->loop, &(struct identities_listener){admission_looked_up, &w->control}, &w->identities);
+        r = identities_new(w->loop, &(struct identities_listener){admission_looked_up, &w->control, identity_open_home},
+                           &w->identities);
     if (r == 0)
         identities_put(w->identities, w->identity);
     return r;

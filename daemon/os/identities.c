@@ -1,4 +1,4 @@
-// A cache of users, and the thread that fills it.
+// A cache of users, and the threads that fill it.
 #include "daemon/os/identities.h"
 
 #include <math.h>
@@ -16,13 +16,15 @@ enum {
     CACHE_MAX = 4096,
     ASKED_MAX = 1024,           // lookups that wait
     LOOKUP_STACK = 1024 * 1024, // modules of the name service are not ours, and not small
+    THREADS = 8,                // one, and others where those before them are stuck
 };
+#define STUCK_AFTER 0.2 // seconds without an answer
 
 struct lookup {
     char key[KEY_MAX];
     struct identity *identity; // owned, or NULL: not known yet
     struct identity_ask *asks; // list
-    bool is_asked;             // it is the thread's, until it is in `answered`
+    bool is_asked;             // it is a thread's, until it is in `answered`
     struct identity *answer;
     int error;
     UT_hash_handle hh;
@@ -37,13 +39,16 @@ struct identities {
     struct lookup *table, *used;
     size_t count, asked_count;
     struct ev_async ready;
-    pthread_t thread;
-    bool has_thread;
+    struct ev_timer stuck; // while a lookup waits and a thread more may be had
+    pthread_t threads[THREADS];
+    int thread_count;
     // Under the lock:
     pthread_mutex_t lock;
     pthread_cond_t work;
     struct lookup *asked, *answered;
-    bool leaving, is_busy;
+    double begun; // when one was begun last; monotonic seconds
+    int busy;
+    bool leaving;
 };
 
 static void key_make(char key[KEY_MAX], const char *name, uid_t uid) {
@@ -63,14 +68,15 @@ static void *thread_main(void *data) {
             continue;
         }
         LL_DELETE2(host->asked, lookup, next_asked);
-        host->is_busy = true;
+        host->busy++;
+        host->begun = now_mono();
         pthread_mutex_unlock(&host->lock);
         const char *text = lookup->key + 1;
         bool by_name = lookup->key[0] == 'n';
         struct identity *answer = NULL;
-        int r = identity_open(by_name ? text : NULL, by_name ? 0 : (uid_t)strtoul(text, NULL, 10), &answer);
+        int r = host->listener.open(by_name ? text : NULL, by_name ? 0 : (uid_t)strtoul(text, NULL, 10), &answer);
         pthread_mutex_lock(&host->lock);
-        host->is_busy = false;
+        host->busy--;
         lookup->answer = answer;
         lookup->error = r;
         LL_PREPEND2(host->answered, lookup, next_answered);
@@ -87,11 +93,34 @@ static int thread_start(struct identities *host) {
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, LOOKUP_STACK);
     pthread_sigmask(SIG_SETMASK, &all, &before); // signals are for the loop's thread
-    int r = -pthread_create(&host->thread, &attr, thread_main, host);
+    int r = -pthread_create(&host->threads[host->thread_count], &attr, thread_main, host);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attr);
-    host->has_thread = r == 0;
+    host->thread_count += r == 0;
     return r;
+}
+
+// One whose home is on a server that is gone is never looked up: nobody else waits behind that.
+static void on_stuck(struct ev_loop *loop, struct ev_timer *timer, int events) {
+    struct identities *host = timer->data;
+    pthread_mutex_lock(&host->lock);
+    bool waits = host->asked != NULL;
+    bool is_stuck = waits && now_mono() - host->begun >= STUCK_AFTER;
+    pthread_mutex_unlock(&host->lock);
+    if (is_stuck)
+        thread_start(host);
+    if (!waits || host->thread_count == THREADS) {
+        ev_ref(loop);
+        ev_timer_stop(loop, timer);
+    }
+}
+
+static void watch_for_stuck(struct identities *host) {
+    if (ev_is_active(&host->stuck) || host->thread_count == THREADS)
+        return;
+    ev_timer_set(&host->stuck, STUCK_AFTER, STUCK_AFTER);
+    ev_timer_start(host->loop, &host->stuck);
+    ev_unref(host->loop);
 }
 
 static void lookup_free(struct identities *host, struct lookup *lookup) {
@@ -149,9 +178,10 @@ static struct lookup *lookup_get(struct identities *host, const char *name, uid_
 static int lookup_begin(struct identities *host, struct lookup *lookup) {
     if (lookup->is_asked)
         return 0;
-    int r = host->has_thread ? 0 : thread_start(host);
+    int r = host->thread_count > 0 ? 0 : thread_start(host);
     if (r < 0)
         return r;
+    watch_for_stuck(host);
     lookup->is_asked = true;
     host->asked_count++;
     pthread_mutex_lock(&host->lock);
@@ -212,7 +242,8 @@ int identities_new(struct ev_loop *loop, const struct identities_listener *liste
     pthread_mutex_init(&host->lock, NULL);
     pthread_cond_init(&host->work, NULL);
     ev_async_init(&host->ready, on_ready);
-    host->ready.data = host;
+    ev_init(&host->stuck, on_stuck);
+    host->ready.data = host->stuck.data = host;
     ev_async_start(loop, &host->ready);
     ev_unref(loop);
     *ret_identities = host;
@@ -224,18 +255,21 @@ void identities_free(struct identities *host) {
         return;
     pthread_mutex_lock(&host->lock);
     host->leaving = true;
-    bool is_busy = host->is_busy;
+    bool is_busy = host->busy > 0;
     pthread_mutex_unlock(&host->lock);
-    pthread_cond_signal(&host->work);
+    pthread_cond_broadcast(&host->work);
     ev_ref(host->loop);
     ev_async_stop(host->loop, &host->ready);
-    if (host->has_thread &&
-        is_busy) { // whoever it asks may take for ever: it goes with the process, and keeps its memory
-        pthread_detach(host->thread);
+    if (ev_is_active(&host->stuck))
+        ev_ref(host->loop);
+    ev_timer_stop(host->loop, &host->stuck);
+    for (int i = 0; i < host->thread_count; i++)
+        if (is_busy) // whoever is asked may take for ever: they go with the process, and keep its memory
+            pthread_detach(host->threads[i]);
+        else
+            pthread_join(host->threads[i], NULL);
+    if (is_busy)
         return;
-    }
-    if (host->has_thread)
-        pthread_join(host->thread, NULL);
     struct lookup *lookup, *next;
     DL_FOREACH_SAFE(host->used, lookup, next) {
         identity_unref(lookup->answer);

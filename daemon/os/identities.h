@@ -1,5 +1,5 @@
-// identities: users of the database as they are asked for, kept for a while. Lookups are made by a thread of their own, as
-// they may ask other machines: the loop never waits for one.
+// identities: users of the database as they are asked for, kept for a while. Lookups are made by threads of their own, as
+// they may ask other machines: the loop never waits for one, and where one is stuck others are made by the next thread.
 #pragma once
 
 #include <ev.h>
@@ -21,6 +21,7 @@ struct identity_ask {
 struct identities_listener {
     void (*looked_up)(void *data, struct identity *identity); // borrowed; from the loop
     void *data;
+    int (*open)(const char *name, uid_t uid, struct identity **ret_identity); // as identity_open_home; on any thread
 };
 
 int identities_new(struct ev_loop *loop, const struct identities_listener *listener,

@@ -111,8 +111,7 @@ static int identity_fill(struct identity *who, const struct passwd *found) {
     who->shell = strdup(found && found->pw_shell[0] ? found->pw_shell : "/bin/sh");
     if (!who->user || !who->home || !who->shell)
         return -ENOMEM;
-    struct stat st;
-    who->cwd = stat(who->home, &st) == 0 && S_ISDIR(st.st_mode) ? who->home : "/";
+    who->cwd = "/";
     int r = groups_fill(who);
     return r < 0 ? r : group_names_fill(who);
 }
@@ -143,4 +142,12 @@ int identity_open(const char *name, uid_t uid, struct identity **ret_identity) {
     }
     *ret_identity = who;
     return 0;
+}
+
+int identity_open_home(const char *name, uid_t uid, struct identity **ret_identity) {
+    struct stat st;
+    int r = identity_open(name, uid, ret_identity);
+    if (r == 0 && stat((*ret_identity)->home, &st) == 0 && S_ISDIR(st.st_mode))
+        (*ret_identity)->cwd = (*ret_identity)->home;
+    return r;
 }

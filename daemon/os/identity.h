@@ -12,7 +12,7 @@ struct identity {
     uid_t uid;
     gid_t gid;
     char *user, *home, *shell; // owned, never NULL
-    const char *cwd;           // where they begin: home, or / where that was no directory
+    const char *cwd;           // where they begin: home, or / where that was no directory or was not looked at
     gid_t *groups;             // owned: all of them, the primary one too (getgrouplist(3))
     char **group_names;        // owned: of each, NULL where it has none
     size_t group_count;
@@ -24,5 +24,7 @@ struct identity {
 // other machines: not on the loop's thread once it runs. Returns 0 with one reference, -ESRCH: no such
 // name; or another negative errno: nobody can tell now.
 int identity_open(const char *name, uid_t uid, struct identity **ret_identity);
+// The same with a look at their home, which may be on a machine that never answers.
+int identity_open_home(const char *name, uid_t uid, struct identity **ret_identity);
 struct identity *identity_ref(struct identity *identity);
 void identity_unref(struct identity *identity); // NULL is allowed

@@ -22,8 +22,19 @@ static void on_looked_up(void *data, struct identity *identity) {
     ev_break(loop, EVBREAK_ONE);
 }
 
+// Whoever is looked up as STUCK gets no answer before it is let go.
+enum { STUCK = 12345 };
+static int let_go[2];
+
+static int open_one(const char *name, uid_t uid, struct identity **ret_identity) {
+    char byte;
+    if (!name && uid == STUCK && read(let_go[0], &byte, 1) < 0)
+        return -EIO;
+    return identity_open_home(name, uid, ret_identity);
+}
+
 static void setup(void) {
-    const struct identities_listener listener = {.looked_up = on_looked_up, .data = &host};
+    const struct identities_listener listener = {on_looked_up, &host, open_one};
     loop = ev_loop_new(EVFLAG_NOENV);
     looked_up = 0;
     ck_assert_int_eq(identities_new(loop, &listener, &host), 0);
@@ -59,6 +70,24 @@ static void answered(const struct asked *asked) {
         ev_run(loop, 0);
     ev_unref(loop);
 }
+
+START_TEST(one_that_is_stuck_holds_up_nobody) {
+    struct asked stuck, one, two;
+    ck_assert_int_eq(pipe(let_go), 0);
+    ask(&stuck, NULL, STUCK);
+    ask(&one, NULL, 1);
+    ask(&two, "root", 0);
+    answered(&one);
+    answered(&two);
+    ck_assert(one.is_known && two.is_known);
+    ck_assert_int_eq(stuck.answers, 0);
+    ck_assert_int_eq(write(let_go[1], "x", 1), 1);
+    answered(&stuck);
+    ck_assert_uint_eq(stuck.uid, STUCK);
+    close(let_go[0]);
+    close(let_go[1]);
+}
+END_TEST
 
 START_TEST(what_was_looked_up_is_known) {
     struct asked one, two, by_name;
@@ -177,6 +206,7 @@ END_TEST
 int main(void) {
     Suite *suite = suite_create("os/identities");
     TCase *group = suite_case(suite, "identities", setup, teardown);
+    tcase_add_test(group, one_that_is_stuck_holds_up_nobody);
     tcase_add_test(group, what_was_looked_up_is_known);
     tcase_add_test(group, who_is_not_there_is_asked_for_each_time);
     tcase_add_test(group, whoever_does_not_wait_is_not_told);

@@ -8,7 +8,7 @@
 
 static struct identity *opened(const char *name, uid_t uid) {
     struct identity *who = NULL;
-    ck_assert_int_eq(identity_open(name, uid, &who), 0);
+    ck_assert_int_eq(identity_open_home(name, uid, &who), 0);
     return who;
 }
 
