@@ -96,6 +96,10 @@ static int take_descriptors(struct call *call, const struct spec *spec, struct a
     bool foreign = is_foreign(call, &along);
     if (along.count == wanted && !foreign)
         return 0;
+    if (along.too_many && streq(session_descriptors_limit(call->session, wanted), "owner_descriptors")) {
+        refusal->limit = "owner_descriptors";
+        return -EUSERS;
+    }
     const char *field = spec->stdin_from == STDIN_FD                ? "stdin"
                         : spec->streams[STREAM_OUT].sink == SINK_FD ? "stdout"
                                                                     : "stderr";

@@ -54,10 +54,10 @@ static int fd_check(struct call *call, struct job *job) {
     return -EBUSY;
 }
 
-static int fd_refuse(struct call *call, int error) {
+static int fd_refuse(struct call *call, int error, int count) {
     struct refusal *refusal = &call->refusal;
     if (error == -EMFILE)
-        refusal->limit = "descriptors";
+        refusal->limit = session_descriptors_limit(call->session, count);
     if (error == -EUSERS)
         refusal->limit = "owner_lingering_outputs";
     if (error == -EFBIG || error == -EOPNOTSUPP)
@@ -89,7 +89,7 @@ static int output_by_descriptor(struct call *call, struct job *job, struct curso
     r = final ? streams_open_final(call->session, job, cursor->mask, call->fds, &where)
               : streams_open_live(call->session, job, cursor->mask, call->fds, &where);
     if (r < 0)
-        return fd_refuse(call, r);
+        return fd_refuse(call, r, __builtin_popcount(cursor->mask));
     call->fd_count = r;
     cursor->bare = true;
     for (int s = 0; final && s < STREAM_COUNT; s++)

@@ -22,10 +22,19 @@ enum {
 };
 #define OWNER_TURN 0.005 // seconds of a turn of the loop for one user's requests and events; one that is begun is done
 
+static bool owner_has_room(const struct session *session, int count) {
+    const struct owner *owner = session->owner;
+    return owner_may(owner, owner->descriptors, count, owners_limits(session->control->owners)->descriptors);
+}
+
+const char *session_descriptors_limit(const struct session *session, int count) {
+    return owner_has_room(session, count) ? "descriptors" : "owner_descriptors";
+}
+
 int session_account(struct session *session, int count) {
     struct descriptors *descriptors = session->control->descriptors;
     struct owner *owner = session->owner;
-    if (count > 0 && !owner_may(owner, owner->descriptors, count, owners_limits(session->control->owners)->descriptors))
+    if (count > 0 && !owner_has_room(session, count))
         return -EMFILE;
     int r = count > 0 ? descriptors_take(descriptors, count, descriptors_for_clients()) : 0;
     if (count < 0)

@@ -47,8 +47,10 @@ void session_end(struct session *session); // drops everything, kills leased job
 
 void session_send(struct session *session, const json_t *message);    // NULL: memory is out
 void session_send_text(struct session *session, struct buffer *text); // a line, which is moved
-// Takes descriptors for its account, for as long as they wait to be sent or taken. Returns 0 or -EMFILE.
+// Takes descriptors for its account, for as long as they wait to be sent or taken. Returns 0 or -EMFILE: then the limit that
+// stands in the way of so many is session_descriptors_limit.
 int session_account(struct session *session, int count);
+const char *session_descriptors_limit(const struct session *session, int count);
 // Sends descriptors along, which were taken for its account, and are taken over.
 void session_send_with(struct session *session, const json_t *message, int *fds, int count);
 // Answers that are ready and output that is there go out at the bottom of this turn.

@@ -214,6 +214,14 @@ def test_descriptors():
                 break
             jobs.append(answer["result"]["job"])
         assert answer["error"]["data"]["limit"] == "owner_descriptors" and len(jobs) >= 3, (answer, len(jobs))
+        final = ann.run(["true"], stdin="null", stdout="null", stderr="null")  # of one descriptor
+        while "result" in (more := ann.answer(ann.request("job.start", argv=child("sleep", 1000), stdout="null", stderr="null"))):
+            jobs.append(more["result"]["job"])
+        given = ann.request("job.output", id=final["id"], fd=True)
+        passed = ann.request_with([0], "job.start", argv=["true"], stdin="fd")
+        for request in (given, passed):
+            answer = ann.answer(request)
+            assert answer["error"]["data"]["limit"] == "owner_descriptors", answer
         works(bob)
         for _ in range(20):
             root.start(child("sleep", 1000))
