@@ -67,7 +67,8 @@ static const struct proto_type launch_type = {PK_OBJECT, .fields = launch_fields
 static const struct proto_field client_fields[] = {
     {"connected", &proto_count, 0, NULL, "now"},
     {"accepted", &proto_count, 0, NULL, "since the daemon started"},
-    {"refused", &proto_count, 0, NULL, "by uid, or for want of descriptors"},
+    {"refused", &proto_count, 0, NULL,
+     "by the setting access, by a limit, or as the user database did not answer; 0 to who is no administrator"},
     {"requests", &proto_count, 0, NULL, "since the daemon started"},
     {NULL},
 };

@@ -47,7 +47,7 @@ static const struct setting {
     {"history_bytes", NULL, offsetof(struct config, history_bytes), 1 << 30, 0, INT64_MAX, false,
      "what they and their output may take (in memory at most 256 MiB); the oldest go first"},
     {"privileges", privileges_words, offsetof(struct config, privileges), PRIVILEGES_ANY, 0, 0, AT_START,
-     "what jobs may gain by set-uid programs and the like: any, or no_new (PR_SET_NO_NEW_PRIVS, for supd too)"},
+     "what jobs may gain by set-uid programs and the like: any, or no_new (PR_SET_NO_NEW_PRIVS, for the worker too)"},
     {"owner_clients", NULL, offsetof(struct config, owner_clients), 200, 1, 100000, false,
      "of one user beside root, of a machine's daemon: connections at once"},
     {"owner_calls", NULL, offsetof(struct config, owner_calls), 20000, 1, 1000000, false,

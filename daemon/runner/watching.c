@@ -8,7 +8,8 @@
 #include "daemon/runner/keeping.h"
 
 enum {
-    PIPE_TURN = 512 * 1024,  // at most read of one pipe in one turn of the loop
+    PIPE_TURN = 512 * 1024,  // at most read of one pipe in one turn of the loop,
+    PIPE_LOOKED = 16 * 1024, // or so much where many look for a text in it
     PIPE_FULL = 64 * 1024,   // what a pipe holds at first (pipe(7)); one that was full is made larger,
     PIPE_LARGE = 1024 * 1024 // up to what every user may have (/proc/sys/fs/pipe-max-size)
 };
@@ -92,10 +93,16 @@ static ssize_t run_pipe_take(struct run_pipe *pipe, char *to, size_t room) {
     return n;
 }
 
+// Whoever looks for a text is done with what is read before anybody else's turn comes.
+static size_t pipe_turn(const struct run_pipe *pipe) {
+    return MAX(PIPE_TURN / (size_t)(1 + pipe->run->job->account->until_waits), (size_t)PIPE_LOOKED);
+}
+
 void run_pipe_read(struct run_pipe *pipe) {
-    for (size_t turn = 0; turn < PIPE_TURN && pipe->fd >= 0;) {
+    const size_t most = pipe_turn(pipe);
+    for (size_t turn = 0; turn < most && pipe->fd >= 0;) {
         size_t room;
-        char *to = spool_room(pipe->spool, PIPE_TURN - turn, pipe->hold, &room);
+        char *to = spool_room(pipe->spool, most - turn, pipe->hold, &room);
         if (room == 0) {
             run_pipe_hold(pipe, true);
             return;

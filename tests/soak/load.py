@@ -9,7 +9,8 @@ from client import RpcError
 from harness import ANN, BOB, GUARD, SystemDaemon, acting_as, child, is_sanitized
 
 ROUND = 10000
-SMALL, SHELL, ODD = 4500, 350, 150  # of a round, for each user: made by the load client, and by the client of the tests
+# Of a round, for each user: made by the load client, and by the client of the tests, a fifth of whose calls start no job.
+SMALL, SHELL, ODD = 4530, 350, 150
 AT_ONCE = 96  # well over what libev's tables grow at, so that the first round makes them as large as they get
 REST = 8  # seconds after which what a flood has left of memory was given back
 GROWTH = 1.05  # of the worker's private memory, from the first round's to the last's
