@@ -35,6 +35,8 @@ struct reaper {
     pid_t leader;
     bool leader_ended, kill_rest, keep, killing, hurried, alone; // alone: the daemon is gone
     int signals, round_ms, rounds;
+    struct reaper_order orders[ORDERS]; // that wait
+    size_t count;
 };
 
 // Where we are of one user with the job it may have taken from us what we need (prlimit(2)). Our end is told to the daemon by
@@ -84,42 +86,47 @@ static void carry_out(const struct reaper *r, const struct reaper_order *order) 
         kill(r->leader, order->value); // our child, not reaped yet: nobody else can have its number
 }
 
-// All that is there: a kill does not wait for signals before it, each of which takes a look at the whole tree. Signals that
-// are the same and come together are one, as they are to the kernel.
-static void obey(struct reaper *r) {
-    struct reaper_order order, orders[ORDERS];
-    size_t count = 0;
+// All that is there. Signals that are the same and wait together are one, as they are to the kernel.
+static void take_orders(struct reaper *r) {
+    struct reaper_order order;
     ssize_t n = (ssize_t)sizeof(order);
-    while (count < ORDERS && (n = recv(CONTROL, &order, sizeof(order), MSG_DONTWAIT)) == (ssize_t)sizeof(order)) {
+    while (r->count < ORDERS && (n = recv(CONTROL, &order, sizeof(order), MSG_DONTWAIT)) == (ssize_t)sizeof(order)) {
         bool is_known = false;
-        for (size_t i = 0; i < count; i++)
-            is_known |= orders[i].ask == order.ask && orders[i].value == order.value && order.value < SIGRTMIN;
+        for (size_t i = 0; i < r->count; i++)
+            is_known |= r->orders[i].ask == order.ask && r->orders[i].value == order.value && order.value < SIGRTMIN;
         r->killing |= order.ask == REAPER_KILL;
         if (!is_known)
-            orders[count++] = order;
+            r->orders[r->count++] = order;
     }
-    bool is_over = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
-    for (size_t i = 0; i < count && !r->killing; i++)
-        carry_out(r, &orders[i]);
-    if (is_over) {
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
         r->alone = true;
         r->killing |= !r->keep;
         close(CONTROL);
     }
 }
 
+// One at a time: each takes a look at the whole tree, and a kill, or somebody's end, does not wait for those before it.
+static void obey(struct reaper *r) {
+    if (!r->alone)
+        take_orders(r);
+    if (r->count == 0 || r->killing)
+        return;
+    carry_out(r, &r->orders[0]);
+    memmove(&r->orders[0], &r->orders[1], --r->count * sizeof(r->orders[0]));
+}
+
 // While killing, another round comes when somebody died, at the latest after a while that grows: what forks on
 // is met again, and what cannot die (a process in the kernel's hands) costs next to nothing.
 static void rest(struct reaper *r) {
     struct pollfd fds[2] = {{.fd = r->signals, .events = POLLIN}, {.fd = r->alone ? -1 : CONTROL, .events = POLLIN}};
-    if (poll(fds, 2, r->killing ? r->round_ms : -1) < 0 && errno != EINTR && errno != ENOMEM)
+    if (poll(fds, 2, r->killing ? r->round_ms : r->count > 0 ? 0 : -1) < 0 && errno != EINTR && errno != ENOMEM)
         give_up();
     if (r->killing && r->round_ms < ROUND_MAX_MS)
         r->round_ms *= 2;
     struct signalfd_siginfo info;
     while (read(r->signals, &info, sizeof(info)) > 0)
         ;
-    if (!r->alone && fds[1].revents)
+    if (fds[1].revents || r->count > 0)
         obey(r);
 }
 
