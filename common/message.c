@@ -7,63 +7,69 @@
 #include "common/parse.h"
 #include "common/util.h"
 
-enum { MESSAGE_LARGE_MAX = 16 }; // numbers beyond a double in one line
+// From a string's opening quote to its closing one.
+static size_t string_end(const char *line, size_t size, size_t i) {
+    while (++i < size && line[i] != '"')
+        i += line[i] == '\\';
+    return i;
+}
 
-// Depth is checked before parsing, by counting brackets outside strings: a hostile line costs one pass.
-static bool message_too_deep(const char *line, size_t size) {
-    int depth = 0;
-    bool in_string = false;
+// Depth and values are counted before parsing, which makes hundreds of bytes of three: a hostile line costs one pass.
+static bool message_fits(const char *line, size_t size, char why[200]) {
+    int depth = 0, values = 1;
     for (size_t i = 0; i < size; i++) {
         char c = line[i];
-        if (in_string) {
-            if (c == '\\')
-                i++;
-            else if (c == '"')
-                in_string = false;
-        } else if (c == '"') {
-            in_string = true;
-        } else if (c == '[' || c == '{') {
-            if (++depth > PROTO_DEPTH_MAX)
-                return true;
-        } else if (c == ']' || c == '}') {
-            depth--;
-        }
+        if (c == '"')
+            i = string_end(line, size, i);
+        depth += (c == '[' || c == '{') - (c == ']' || c == '}');
+        values += c == '[' || c == '{' || c == ',';
+        if (depth > PROTO_DEPTH_MAX)
+            snprintf(why, 200, "deeper than %d levels", PROTO_DEPTH_MAX);
+        else if (values > PROTO_VALUES_MAX)
+            snprintf(why, 200, "more than %d values in a line", PROTO_VALUES_MAX);
+        else
+            continue;
+        return false;
     }
-    return false;
+    return true;
+}
+
+// Makes a number that no double holds one that is held. Whether it is such a number, and where it ends, jansson says.
+// Returns how many bytes are done with.
+static size_t number_shrink(char *number, size_t flags) {
+    static const char large[] = "1e308"; // no number that is too large is shorter
+    size_t length = strspn(number, "0123456789+-.eE");
+    json_error_t error = {0};
+    json_t *value = length < sizeof(large) - 1 ? NULL : parse_json(number, length, flags, &error, NULL);
+    json_decref(value);
+    if (!value && json_error_code(&error) == json_error_numeric_overflow) {
+        size_t start = number[0] == '-', end = (size_t)MAX(error.position, 1);
+        memset(number + start, ' ', end - start);
+        memcpy(number + start, large, MIN(end - start, sizeof(large) - 1));
+    }
+    return length;
 }
 
 // Numbers that no double holds are JSON all the same. Each becomes one that is as much out of any range, so that
-// the line reaches the check that names its field.
+// the line reaches the check that names its field. However many they are, the line is parsed once more.
 static json_t *message_parse_large(const char *line, size_t size, size_t flags, json_error_t *error) {
-    static const char large[] = "1e308";
     _cleanup_free_ char *copy = malloc(size + 1);
     if (!copy)
         return NULL;
     memcpy(copy, line, size);
-    for (int numbers = 0; numbers < MESSAGE_LARGE_MAX; numbers++) {
-        json_t *value = parse_json(copy, size, flags, error, NULL);
-        if (value || json_error_code(error) != json_error_numeric_overflow)
-            return value;
-        size_t end = (size_t)MAX(error->position, 0), start;
-        if (end > size)
-            return NULL;
-        for (start = end; start > 0 && strchr("0123456789+-.eE", copy[start - 1]) && copy[start - 1];)
-            start--;
-        start += start < end && copy[start] == '-';
-        if (end - start < sizeof(large) - 1)
-            return NULL;
-        memcpy(copy + start, large, sizeof(large) - 1);
-        memset(copy + start + sizeof(large) - 1, ' ', end - start - (sizeof(large) - 1));
-    }
-    return NULL;
+    copy[size] = 0;
+    for (size_t i = 0; i < size; i++)
+        if (copy[i] == '"')
+            i = string_end(copy, size, i);
+        else if (copy[i] == '-' || (copy[i] >= '0' && copy[i] <= '9'))
+            i += number_shrink(copy + i, flags) - 1;
+    return parse_json(copy, size, flags, error, NULL);
 }
 
 int message_parse(const char *line, size_t size, json_t **ret_value, char why[200]) {
     enum { FLAGS = JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES };
-    if (message_too_deep(line, size)) {
-        snprintf(why, 200, "deeper than %d levels", PROTO_DEPTH_MAX);
+    if (!message_fits(line, size, why))
         return PROTO_INVALID_REQUEST;
-    }
     json_error_t error = {0}; // out of memory is told by nothing but NULL
     bool is_out;
     json_t *value = parse_json(line, size, FLAGS, &error, &is_out);

@@ -14,6 +14,7 @@
 #define PROTO_INT_MAX INT64_MAX
 #define PROTO_DURATION_MAX 1e9
 #define PROTO_DEPTH_MAX 64
+#define PROTO_VALUES_MAX 393216 // of a line: the largest argv and env, each item with its encoding, are 330,000
 #define PROTO_BATCH_MAX 256
 #define PROTO_USER_MAX 256
 

@@ -67,6 +67,7 @@ static json_t *limits(const struct control *control) {
     } caps[] = {
         {"max_request_bytes", l->request_bytes},
         {"max_depth", PROTO_DEPTH_MAX},
+        {"max_values", PROTO_VALUES_MAX},
         {"max_batch", PROTO_BATCH_MAX},
         {"max_clients", l->clients},
         {"max_calls", l->calls},
