@@ -48,7 +48,7 @@ static bool stream_spent(struct stream *s) {
 // Whether others are to have their lines first.
 static bool stream_waits(struct stream *s, size_t size) {
     struct stream_host *host = s->host;
-    if (!s->listener->turn || s->input_ends || s->listener->turn(buffer_head(&s->in), size, s->data))
+    if (!s->listener->turn || s->listener->turn(buffer_head(&s->in), size, s->data))
         return false;
     if (s->is_dirty)
         return true; // it is looked at again at the bottom of this one
@@ -101,11 +101,30 @@ static bool stream_lines(struct stream *s) {
     return false;
 }
 
+static void stream_end_input(struct stream *s) {
+    s->input_over = true;
+    buffer_done(&s->in);
+    passing_leave(&s->passing);
+    struct pollfd p = {.fd = s->fd};
+    if (poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR))) {
+        stream_broken(s);
+        return;
+    }
+    struct epoll_event event = {.data.ptr = s};
+    s->watches_hup = epoll_ctl(s->host->hup.fd, EPOLL_CTL_ADD, s->fd, &event) == 0;
+    if (!s->watches_hup)
+        stream_broken(s);
+}
+
 static void stream_pace(struct stream *s) {
-    if (!stream_full(s) && stream_lines(s))
+    bool more = !stream_full(s) && stream_lines(s);
+    if (more && !s->input_ends) {
         ev_io_start(s->host->loop, &s->reader);
-    else
-        ev_io_stop(s->host->loop, &s->reader);
+        return;
+    }
+    ev_io_stop(s->host->loop, &s->reader);
+    if (more)
+        stream_end_input(s);
 }
 
 // Writes what can be written. Returns 0 or a negative errno that ends the stream.
@@ -148,6 +167,8 @@ void stream_flush(struct stream *s) {
     s->above_low = buffer_size(&s->out) > s->limits->low_mark;
     bool drained = was_above && !s->above_low;
     stream_pace(s);
+    if (s->told_closed)
+        return;
     if (drained && !s->is_dead)
         s->listener->drained(s, s->data);
     if (!s->is_dirty)
@@ -166,27 +187,14 @@ static void stream_on_write(struct ev_loop *loop, struct ev_io *w, int events) {
         stream_flush(w->data);
 }
 
-static void stream_end_input(struct stream *s) {
-    // A last line without its newline is a line all the same: what was cut short says so by not being JSON.
-    s->lines = 0;
+// A last line without its newline is one all the same, and has its turn like any other: what was cut short says so by not
+// being JSON.
+static void stream_on_end(struct stream *s) {
     s->input_ends = true;
-    if (buffer_size(&s->in) > 0 && buffer_append(&s->in, "\n", 1) == 0)
-        stream_lines(s);
-    if (s->is_dead || s->told_closed)
-        return;
-    s->input_over = true;
-    ev_io_stop(s->host->loop, &s->reader);
-    buffer_done(&s->in);
-    passing_leave(&s->passing);
-    struct pollfd p = {.fd = s->fd};
-    if (poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR))) {
-        stream_broken(s);
-        return;
-    }
-    struct epoll_event event = {.data.ptr = s};
-    s->watches_hup = epoll_ctl(s->host->hup.fd, EPOLL_CTL_ADD, s->fd, &event) == 0;
-    if (!s->watches_hup)
-        stream_broken(s);
+    ev_timer_stop(s->host->loop, &s->patience);
+    if (buffer_size(&s->in) > 0 && buffer_append(&s->in, "\n", 1) < 0)
+        buffer_done(&s->in);
+    stream_pace(s);
 }
 
 // Takes a piece in. Returns 0 or -ENOMEM.
@@ -221,7 +229,7 @@ static void stream_on_read(struct ev_loop *loop, struct ev_io *w, int events) {
     else if (n > 0)
         stream_pace(s);
     else if (n == 0)
-        stream_end_input(s);
+        stream_on_end(s);
     else if (errno != EAGAIN && errno != EINTR)
         stream_broken(s);
 }

@@ -38,7 +38,7 @@ struct stream {
     uid_t from;               // who passes them
     struct ev_timer patience; // while descriptors wait for the rest of their line
     bool above_low, is_dirty, is_dead, input_over, told_closed, watches_hup;
-    bool input_ends; // what comes last can not wait for another turn
+    bool input_ends; // nothing comes any more; input_over: nor is anything left to be handed out
     bool is_held;    // by its owner: see stream_read
     size_t scanned;  // of `in`: without a newline
     uint64_t turn;   // in which `lines` were handed out

@@ -2,6 +2,7 @@
 
 import select
 import signal
+import socket
 
 import procs
 from harness import ANN, BOB, Skip, SystemDaemon, is_sanitized, text
@@ -66,6 +67,23 @@ def test_other_connections_of_its_user_are_served_meanwhile(daemon, ann, bob):
     procs.kill(daemon.worker, signal.SIGCONT)
     bob.result(request)
     second.send_raw(b" \t[" + b'{"jsonrpc":"2.0","id":"m","method":"daemon.info"}]\n')
+    assert text(third.run(["echo", "served"])) == "served\n"
+    assert not answered(ann), "the batch was done first"
+    assert not answered(second), "two of one user are under way"
+    assert len(answers_of(ann)) == MEMBERS
+    assert [answer["id"] for answer in answers_of(second)] == ["m"]
+
+
+@with_a_long_one
+def test_the_last_line_of_a_connection_waits_too(daemon, ann, bob):
+    second, third = daemon.client_of(ANN), daemon.client_of(ANN)
+    procs.kill(daemon.worker, signal.SIGSTOP)
+    batch(ann, limit=1000)
+    request = bob.request("daemon.info")
+    procs.kill(daemon.worker, signal.SIGCONT)
+    bob.result(request)
+    second.send_raw(b'[{"jsonrpc":"2.0","id":"m","method":"daemon.info"}]')
+    second.socket.shutdown(socket.SHUT_WR)
     assert text(third.run(["echo", "served"])) == "served\n"
     assert not answered(ann), "the batch was done first"
     assert not answered(second), "two of one user are under way"
