@@ -206,6 +206,8 @@ int history_open(const struct history_parts *parts, struct history **ret_history
     if (w->directory && asprintf(&w->path, "%s/" HISTORY_FILE, parts->directory) >= 0 &&
         asprintf(&w->output, "%s/output", parts->directory) >= 0)
         r = 0;
+    if (r == 0)
+        r = history_left_init(&w->left);
     int made = r == 0 ? history_directory_make(w->directory, w->output) : r;
     if (r == 0)
         r = open_files(h, next_job, next_event, ret_note);
@@ -243,6 +245,7 @@ void history_close(struct history *h) {
     history_writer_stop(w);
     history_file_close(&h->reader);
     history_file_close(&w->file);
+    history_left_done(&w->left);
     HASH_CLEAR(waiting, w->by_id);
     changes_free(w->queue);
     changes_free(w->over);

@@ -12,6 +12,7 @@
 enum { ASIDE_MOST = 3 };               // damaged databases that are kept
 #define NUMBER_MOST (INT64_C(1) << 52) // more is no number that was ever given
 #define ASIDE ".damaged-"
+#define LEFT '-' // in the name of an output whose job has gone
 
 int history_directory_make(const char *directory, const char *outputs) {
     if (mkdir(directory, 0700) < 0 && errno != EEXIST)
@@ -122,7 +123,7 @@ void history_directory_sweep(const char *directory, const char *outputs, sqlite3
         sqlite3_prepare_v2(db, "SELECT 1 FROM job WHERE id = ?", -1, &find, NULL) != SQLITE_OK)
         return;
     for (struct dirent *e; (e = readdir(dir));)
-        if (e->d_name[0] != '.' && !is_known(find, e->d_name))
+        if (e->d_name[0] != '.' && !strchr(e->d_name, LEFT) && !is_known(find, e->d_name))
             unlinkat(dirfd(dir), e->d_name, 0);
     sqlite3_finalize(find);
 }
@@ -168,10 +169,50 @@ int history_directory_take(const char *outputs, struct history_job *job, int str
     return r == -ENOENT || r == -ENODATA ? 0 : r;
 }
 
-void history_directory_drop(const char *outputs, int64_t id) {
+int history_left_init(struct history_left *left) {
+    static const struct owner_limits none = {0};
+    left->owners = owners_new(0, &none);
+    return left->owners ? 0 : -ENOMEM;
+}
+
+static void claimant_none(struct claimant *claimant) {
+}
+
+void history_left_done(struct history_left *left) {
+    lingering_done(&left->files, false);
+    owners_free(TAKE_PTR(left->owners), claimant_none);
+}
+
+static int outputs_open(struct history_left *left, const char *outputs) {
+    return left->files.directory = open(outputs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+void history_left_adopt(struct history_left *left, const char *outputs) {
+    _cleanup_(closedirp) DIR *dir = opendir(outputs);
+    left->files.directory = dir ? dirfd(dir) : -1;
+    for (struct dirent *e; dir && (e = readdir(dir));)
+        if (strchr(e->d_name, LEFT))
+            lingering_adopt(&left->files, e->d_name, left->owners);
+}
+
+void history_left_look(struct history_left *left, const char *outputs) {
+    _cleanup_close_ int fd = left->files.files ? outputs_open(left, outputs) : -1;
+    if (fd >= 0)
+        lingering_look(&left->files, NULL);
+}
+
+static void left_add(struct history_left *left, const char *outputs, const char *name) {
+    _cleanup_close_ int fd = outputs_open(left, outputs);
+    if (fd >= 0) // else it is the next worker's to find
+        lingering_adopt(&left->files, name, left->owners);
+}
+
+void history_directory_drop(const char *outputs, int64_t id, uid_t owner, struct history_left *left) {
     for (int stream = 0; stream < 2; stream++) {
-        _cleanup_free_ char *path = output_path(outputs, id, stream, "");
-        if (path)
-            unlink(path);
+        _cleanup_free_ char *path = output_path(outputs, id, stream, ""), *to = NULL;
+        if (!path || asprintf(&to, "%s/%lld%c%d.%u", outputs, (long long)id, LEFT, stream + 1, (unsigned)owner) < 0)
+            return;
+        if (rename(path, to) == 0) // nobody opens it any more
+            left_add(left, outputs, strrchr(to, '/') + 1);
     }
 }

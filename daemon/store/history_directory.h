@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "daemon/store/history.h"
+#include "daemon/store/lingering.h"
 
 // Makes it, and the one for outputs. Returns 0 or a negative errno.
 int history_directory_make(const char *directory, const char *outputs);
@@ -23,4 +24,17 @@ void history_directory_sweep(const char *directory, const char *outputs, sqlite3
 
 // Copies an output that has a file of its own, and says so in the job. Returns 0 or a negative errno.
 int history_directory_take(const char *outputs, struct history_job *job, int stream);
-void history_directory_drop(const char *outputs, int64_t id);
+
+// Outputs whose jobs have gone, and that others have open: they stay on their owner's account, where such are counted, until
+// nobody has.
+struct history_left {
+    struct lingering files;
+    struct owners *owners; // owned, as are the files
+};
+int history_left_init(struct history_left *left); // 0 or -ENOMEM
+void history_left_done(struct history_left *left);
+void history_left_adopt(struct history_left *left, const char *outputs); // what the process before us has left
+void history_left_look(struct history_left *left,
+                       const char *outputs); // whether they still have them open: some at a time
+// The outputs of a job go, or are left.
+void history_directory_drop(const char *outputs, int64_t id, uid_t owner, struct history_left *left);

@@ -183,12 +183,16 @@ static int run_with(sqlite3_stmt *statement, int64_t value) {
     return run(statement);
 }
 
-// What the row of a final job counts for, before it changes.
-static void uncount(struct history_file *f, int64_t id) {
+// What the row of a final job counts for, before it changes. Returns whose it is: root's, where there is none.
+static uid_t uncount(struct history_file *f, int64_t id) {
+    uid_t owner = 0;
     sqlite3_bind_int64(f->size, 1, id);
-    if (sqlite3_step(f->size) == SQLITE_ROW)
-        count(f, (uid_t)sqlite3_column_int64(f->size, 1), -1, -sqlite3_column_int64(f->size, 0));
+    if (sqlite3_step(f->size) == SQLITE_ROW) {
+        owner = (uid_t)sqlite3_column_int64(f->size, 1);
+        count(f, owner, -1, -sqlite3_column_int64(f->size, 0));
+    }
     sqlite3_reset(f->size);
+    return owner;
 }
 
 static int put_labels(struct history_file *f, const struct history_job *job, bool replaces) {
@@ -215,8 +219,8 @@ int history_file_put(struct history_file *f, const struct history_job *job, bool
     return r == SQLITE_OK ? put_labels(f, job, replaces) : r;
 }
 
-int history_file_drop(struct history_file *f, int64_t id) {
-    uncount(f, id);
+int history_file_drop(struct history_file *f, int64_t id, uid_t *ret_owner) {
+    *ret_owner = uncount(f, id);
     int r = run_with(f->drop, id);
     return r == SQLITE_OK ? run_with(f->drop_labels, id) : r;
 }

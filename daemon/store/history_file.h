@@ -30,6 +30,6 @@ bool history_file_is_there(const struct history_file *file, const char *path);
 
 // Each returns an SQLite result code.
 int history_file_put(struct history_file *file, const struct history_job *job, bool replaces);
-int history_file_drop(struct history_file *file, int64_t id);
+int history_file_drop(struct history_file *file, int64_t id, uid_t *ret_owner); // whose it was: root's, if nobody's
 int history_file_note(struct history_file *file, const char *name, int64_t value);
 int64_t history_file_noted(struct history_file *file, const char *name, int64_t fallback);

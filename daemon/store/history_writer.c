@@ -7,7 +7,6 @@
 
 #include "common/heap.h"
 #include "common/util.h"
-#include "daemon/store/history_directory.h"
 #include "daemon/store/retention.h"
 
 #define GATHER 0.05 // seconds for a batch to gather
@@ -30,8 +29,11 @@ void history_change_append(struct history_change **first, struct history_change 
 }
 
 int history_writer_drop(struct history_writer *w, int64_t id) {
-    history_directory_drop(w->output, id);
-    return history_file_drop(&w->file, id);
+    uid_t owner;
+    int r = history_file_drop(&w->file, id, &owner);
+    if (r == SQLITE_OK)
+        history_directory_drop(w->output, id, owner, &w->left);
+    return r;
 }
 
 static int write_change(struct history_writer *w, struct history_change *change) {
@@ -275,6 +277,7 @@ static bool rest(struct history_writer *w) {
         return false;
     w->resting = false;
     pthread_mutex_unlock(&w->lock);
+    history_left_look(&w->left, w->output);
     history_file_rest(&w->file);
     heap_rest();
     pthread_mutex_lock(&w->lock);
@@ -283,6 +286,7 @@ static bool rest(struct history_writer *w) {
 
 static void *thread_main(void *data) {
     struct history_writer *w = data;
+    history_left_adopt(&w->left, w->output);
     begin(w);
     pthread_mutex_lock(&w->lock);
     double expiry = next_expiry(w);

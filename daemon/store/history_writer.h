@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <uthash.h>
 
+#include "daemon/store/history_directory.h"
 #include "daemon/store/history_file.h"
 
 #define HISTORY_FILE "history.db"
@@ -23,7 +24,8 @@ struct history_change {
 struct history_writer {
     char *directory;          // owned, as are these
     char *path, *output;      // the file, and the directory of larger outputs
-    struct history_file file; // the thread's
+    struct history_file file; // the thread's, as is this
+    struct history_left left;
     struct history_limits limits;
     pthread_t thread;
     bool has_thread;

@@ -35,9 +35,16 @@ void holders_done(struct holders *holders) {
     *holders = (struct holders){0};
 }
 
-struct holder *holders_over(const struct holders *holders, uid_t exempt, int64_t count_max, int64_t bytes_max) {
+int64_t holder_bytes(const struct holder *holder, const struct owners *left) {
+    const struct owner *owner = owner_find(left, holder->uid);
+    return holder->bytes + (owner ? owner->output.used : 0);
+}
+
+struct holder *holders_over(const struct holders *holders, const struct owners *left, uid_t exempt, int64_t count_max,
+                            int64_t bytes_max) {
     for (struct holder *holder = holders->table; holder; holder = holder->hh.next)
-        if (holder->uid != 0 && holder->uid != exempt && (holder->count > count_max || holder->bytes > bytes_max))
+        if (holder->uid != 0 && holder->uid != exempt &&
+            (holder->count > count_max || holder_bytes(holder, left) > bytes_max))
             return holder;
     return NULL;
 }

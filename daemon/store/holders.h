@@ -6,6 +6,8 @@
 #include <sys/types.h>
 #include <uthash.h>
 
+#include "daemon/core/owner.h"
+
 struct holder {
     uid_t uid;
     int64_t count, bytes;
@@ -19,7 +21,10 @@ struct holders {
 
 void holders_add(struct holders *holders, uid_t uid, int64_t count, int64_t bytes); // negative: less
 void holders_done(struct holders *holders);
+// What is left of those that have gone (`output` of the same user there) counts as well.
+int64_t holder_bytes(const struct holder *holder, const struct owners *left);
 // Whoever has more than so much, but for root and `exempt`, or NULL.
-struct holder *holders_over(const struct holders *holders, uid_t exempt, int64_t count_max, int64_t bytes_max);
+struct holder *holders_over(const struct holders *holders, const struct owners *left, uid_t exempt, int64_t count_max,
+                            int64_t bytes_max);
 // Whoever has most, of jobs or of bytes; NULL: nobody has any.
 struct holder *holders_largest(const struct holders *holders, bool by_bytes);

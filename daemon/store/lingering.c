@@ -113,9 +113,10 @@ int64_t lingering_look(struct lingering *lingering, const struct share *share) {
     return freed;
 }
 
-void lingering_done(struct lingering *lingering) {
+void lingering_done(struct lingering *lingering, bool remove) {
     while (lingering->files) {
-        unlinkat(lingering->directory, lingering->files->name, 0);
+        if (remove)
+            unlinkat(lingering->directory, lingering->files->name, 0);
         file_forget(lingering, lingering->files);
     }
 }

@@ -5,6 +5,7 @@
 // that becomes so: it is looked at where room is needed, and once things are at rest.
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "daemon/core/owner.h"
@@ -28,4 +29,4 @@ int64_t lingering_adopt(struct lingering *lingering, const char *name, struct ow
 // Removes those that nobody has open any more, of one share or, for NULL, of all: of no more than some hundred at a time, each
 // time of others. Returns the bytes that they took, which their owner does not have any more.
 int64_t lingering_look(struct lingering *lingering, const struct share *share);
-void lingering_done(struct lingering *lingering); // removes all
+void lingering_done(struct lingering *lingering, bool remove); // else they are the next worker's to find

@@ -60,10 +60,13 @@ static int drop_of(struct history_writer *w, const struct holder *holder, const 
 int retention(struct history_writer *w, struct history_change **first, struct history_change **last) {
     const struct history_limits *l = &w->limits;
     const struct holders *holders = &w->file.holders;
-    const struct holder *over = holders_over(holders, l->exempt, l->owner_jobs, l->owner_bytes);
+    const struct owners *left = w->left.owners;
+    int64_t owner_bytes = MIN(l->owner_bytes, l->bytes);
+    history_left_look(&w->left, w->output);
+    const struct holder *over = holders_over(holders, left, l->exempt, l->owner_jobs, owner_bytes);
     int r = SQLITE_OK;
     if (over) {
-        const struct excess own = {over->count, over->bytes, l->owner_jobs, l->owner_bytes};
+        const struct excess own = {over->count, holder_bytes(over, left), l->owner_jobs, owner_bytes};
         r = drop_of(w, over, &own, first, last);
     }
     const struct excess all = {w->file.count, w->file.bytes, l->jobs, l->bytes};

@@ -145,7 +145,7 @@ void spool_host_settle(struct spool_host *host, struct owners *owners) {
 void spool_host_free(struct spool_host *host) {
     if (!host)
         return;
-    lingering_done(&host->lingering);
+    lingering_done(&host->lingering, true);
     if (host->fd >= 0)
         rmdir(host->path);
     fd_close(host->fd);

@@ -1,9 +1,11 @@
 """Whoever was given a descriptor of stored output may keep it; what it keeps counts as theirs until they close it."""
 
 import os
+import pwd
 
 import procs
-from harness import ANN, BOB, LIMIT_REACHED, SystemDaemon
+from harness import ANN, BOB, LIMIT_REACHED, SETTINGS, Skip, SystemDaemon
+from history import at_rest
 
 SETS = "any"
 LIMIT, SIZE = 1 << 20, 900_000
@@ -45,6 +47,43 @@ def of_final(client):
 def close(fds):
     for fd in fds:
         os.close(fd)
+
+
+def archived(daemon, client):
+    """A job of 900,000 bytes, once the history has it, and a descriptor of its output there."""
+    job = client.run(["head", "-c", str(SIZE), "/dev/zero"], output=BUDGET)
+    at_rest(daemon.client())
+    if client.answer(client.request("job.status", id=job["id"])).get("result"):
+        client.call("job.output", id=job["id"], stream="stdout", fd=True)
+    return job["id"], client.take_fds()
+
+
+def test_of_the_history():
+    if SETTINGS:
+        raise Skip("the history is the same in every way of starting and holding jobs")
+    with SystemDaemon(["--set", f"owner_history_bytes={LIMIT}"]) as daemon:
+        ann, bob = daemon.client_of(ANN), daemon.client_of(BOB)
+
+        def files():
+            at_rest(daemon.client())
+            return sorted(os.listdir(os.path.join(daemon.state, "output")))
+        first, fds = archived(daemon, ann)
+        ann.call("job.forget", ids=[first])
+        left = f"{first}-1.{pwd.getpwnam(ANN).pw_uid}"
+        assert len(fds) == 1 and files() == [left]
+        other, of_other = archived(daemon, bob)
+        close(of_other)
+        for again in (lambda: None, daemon.kill_worker, lambda: daemon.terminate() == 0 and daemon.start()):
+            again()
+            ann, bob = daemon.client_of(ANN), daemon.client_of(BOB)
+            assert archived(daemon, ann)[1] == [], "there is no room for it beside the one that is gone"
+            assert files() == sorted([left, f"{other}.1"])
+            assert bob.status({"id": other})["stdout"]["gaps"] == []
+        assert os.pread(fds[0], 10, SIZE - 10) == b"\0" * 10
+        close(fds)
+        second, fds = archived(daemon, ann)
+        assert len(fds) == 1 and files() == sorted([f"{second}.1", f"{other}.1"])
+        close(fds)
 
 
 def kept_by_descriptors(take):

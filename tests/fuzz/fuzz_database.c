@@ -57,7 +57,8 @@ static void write_row(struct history_file *f) {
         .id = 7, .owner = 1, .spec = spec, .labels = labels, .is_final = true, .expires_at = 1e12};
     if (history_file_put(f, &job, true) == SQLITE_OK)
         history_file_note(f, "next_job", history_file_noted(f, "next_job", 1) + 1);
-    history_file_drop(f, 7);
+    uid_t owner;
+    history_file_drop(f, 7, &owner);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -83,13 +83,20 @@ END_TEST
 
 START_TEST(holders_are_found_by_what_they_have) {
     struct holders holders = {0};
+    struct owner *ann = owner_get(owners, 1000);
     holders_add(&holders, 0, 100, 1);
     holders_add(&holders, 500, 90, 1000);
     holders_add(&holders, 1000, 5, 50);
     holders_add(&holders, 1001, 2, 60);
-    ck_assert_ptr_null(holders_over(&holders, 500, 5, 60));
-    ck_assert_uint_eq(holders_over(&holders, 500, 4, 60)->uid, 1000);
-    ck_assert_uint_eq(holders_over(&holders, 500, 5, 59)->uid, 1001);
+    ck_assert_ptr_null(holders_over(&holders, owners, 500, 5, 60));
+    ck_assert_uint_eq(holders_over(&holders, owners, 500, 4, 60)->uid, 1000);
+    ck_assert_uint_eq(holders_over(&holders, owners, 500, 5, 59)->uid, 1001);
+    ann->output.used = 10; // what is left of such as have gone
+    ck_assert_ptr_null(holders_over(&holders, owners, 500, 5, 60));
+    ann->output.used = 11;
+    ck_assert_uint_eq(holders_over(&holders, owners, 500, 5, 60)->uid, 1000);
+    ann->output.used = 0;
+    owner_release(owners, ann);
     ck_assert_uint_eq(holders_largest(&holders, false)->uid, 0);
     ck_assert_uint_eq(holders_largest(&holders, true)->uid, 500);
     holders_add(&holders, 500, -90, -1000);
