@@ -15,7 +15,8 @@ const struct proto_error proto_errors[] = {
     {PROTO_CONFLICT, "conflict", "the job's or the name's state does not allow it"},
     {PROTO_LIMIT_REACHED, "limit_reached",
      "data.limit says which: calls, live_jobs (max_* of daemon.info's limits), owner_*, descriptors, records, "
-     "input_bytes (all there by their names), or store (the history can't be written, and store_full is refuse)"},
+     "input_bytes, output_bytes (all there by their names), or store (the history can't be written, and store_full is "
+     "refuse)"},
     {PROTO_SHUTTING_DOWN, "shutting_down", "no new work is taken"},
     {PROTO_UNSUPPORTED, "unsupported", "known, but not to be had here"},
     {0},

@@ -60,11 +60,13 @@ static int fd_refuse(struct call *call, int error, int count) {
         refusal->limit = session_descriptors_limit(call->session, count);
     if (error == -EUSERS)
         refusal->limit = "owner_lingering_outputs";
+    if (error == -EDQUOT || error == -ENOSPC)
+        refusal->limit = error == -EDQUOT ? "owner_output_bytes" : "output_bytes";
     if (error == -EFBIG || error == -EOPNOTSUPP)
         snprintf(refusal->field, sizeof(refusal->field), "fd");
     snprintf(refusal->what, sizeof(refusal->what),
              "fd: no descriptors of this output are to be had: read it by chunks");
-    return error == -EFBIG ? -EOPNOTSUPP : error;
+    return error == -EFBIG ? -EOPNOTSUPP : error == -ENOSPC ? -EDQUOT : error;
 }
 
 static int output_follow(struct call *call, struct job *job, const struct cursor *cursor, const json_t *params,

@@ -82,7 +82,7 @@ static int open_final(const struct job *job, int stream, json_t *extents) {
     static const char *const names[] = {"stdout", "stderr"};
     int64_t ranges[2][2];
     int count = 0;
-    int fd = spool_export(runner_spool(job, stream), ranges, &count);
+    int fd = runner_export(job, stream, ranges, &count);
     json_t *list = json_array();
     for (int i = 0; i < count; i++)
         record_add(&list, json_pack("[I,I]", (json_int_t)ranges[i][0], (json_int_t)ranges[i][1]));

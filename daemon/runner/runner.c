@@ -295,6 +295,12 @@ int runner_share(struct job *job) {
     return r;
 }
 
+int runner_export(const struct job *job, int stream, int64_t extents[2][2], int *ret_count) {
+    const struct run *run = run_of(job);
+    return spool_export(run->pipes[stream].spool, run->runner->parts.spools,
+                        job->account ? &job->account->output : NULL, extents, ret_count);
+}
+
 struct spool *runner_spool(const struct job *job, int stream) {
     return run_of(job)->pipes[stream].spool;
 }

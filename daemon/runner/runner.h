@@ -112,6 +112,8 @@ void runner_widen(struct job *job);
 void runner_keep(struct job *job);
 // Makes both stored streams files whose layout stays as it is, to be opened by spool_open. Returns 0 or a negative errno.
 int runner_share(struct job *job);
+// What is kept of a final job's stream, as a descriptor: see spool_export.
+int runner_export(const struct job *job, int stream, int64_t extents[2][2], int *ret_count);
 
 // What outlives the worker of a job: its spec as JSON, the lease's session by its serial (0: none). What it was kept under:
 const char *runner_kept_spec(const struct runner *runner, const struct job *job, size_t *ret_size); // NULL: nothing

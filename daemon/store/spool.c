@@ -21,21 +21,7 @@ void spool_init(struct spool *s, struct spool_host *host, int64_t head, int64_t 
 }
 
 static void spool_account(struct spool *s, int64_t bytes) {
-    spool_host_account(s->host, bytes);
-    if (s->share)
-        s->share->used += bytes;
-}
-
-static int spool_reserve(struct spool *s, int64_t bytes) {
-    struct share *share = s->share;
-    if (share && share->limit && bytes > *share->limit - share->used)
-        spool_host_look(s->host, share);
-    if (share && share->limit && bytes > *share->limit - share->used)
-        return -ENOSPC;
-    int r = spool_host_reserve(s->host, bytes);
-    if (r == 0 && share)
-        share->used += bytes;
-    return r;
+    spool_host_account(s->host, s->share, bytes);
 }
 
 static void spool_drop_file(struct spool *s) {
@@ -162,7 +148,7 @@ static void spool_freeze(struct spool *s) {
 static int spool_grow(struct spool *s, int fd, size_t end) {
     size_t want = MAX(end, s->allocated == 0 ? SPOOL_FIRST : MAX((size_t)SPOOL_STEP, s->allocated * 2));
     want = MIN(want, s->map_size);
-    int r = spool_reserve(s, (int64_t)(want - s->allocated));
+    int r = spool_host_reserve(s->host, s->share, (int64_t)(want - s->allocated));
     if (r < 0)
         return r;
     r = -posix_fallocate(fd, (off_t)s->allocated, (off_t)(want - s->allocated));

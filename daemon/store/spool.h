@@ -103,9 +103,11 @@ void spool_stop(struct spool *spool); // nothing more is stored: what comes is a
 // A read-only descriptor of a shared log's file, or a negative errno.
 int spool_open(const struct spool *spool);
 // A read-only descriptor of what a sealed log keeps, one range after another: *ret_count extents [start, end).
-// Or a negative errno; -EUSERS: as spool_share; -EFBIG: its ring, which must be copied, is larger than SPOOL_COPY_MAX.
+// What must be copied for it goes to `host`, on the account of `share` (or NULL), until nobody has it open. Or a negative
+// errno; -EUSERS: as spool_share; -EDQUOT, -ENOSPC: there is no room for a copy; -EFBIG: it is larger than SPOOL_COPY_MAX.
 enum { SPOOL_COPY_MAX = 16 * 1024 * 1024 };
-int spool_export(struct spool *spool, int64_t extents[2][2], int *ret_count);
+int spool_export(struct spool *spool, struct spool_host *host, struct share *share, int64_t extents[2][2],
+                 int *ret_count);
 
 // Nothing more will come: what it did not use is given back.
 void spool_seal(struct spool *spool);

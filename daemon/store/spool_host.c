@@ -219,17 +219,27 @@ int spool_host_may_share(struct spool_host *host, const struct share *share) {
     return share && share->lingering >= LINGERING_MOST ? -EUSERS : 0;
 }
 
-int spool_host_reserve(struct spool_host *host, int64_t bytes) {
+static bool is_over(const struct share *share, int64_t bytes) {
+    return share && share->limit && bytes > *share->limit - share->used;
+}
+
+int spool_host_reserve(struct spool_host *host, struct share *share, int64_t bytes) {
+    if (is_over(share, bytes))
+        spool_host_look(host, share);
+    if (is_over(share, bytes))
+        return -EDQUOT;
     if (bytes > host->cap - host->taken)
         spool_host_look(host, NULL);
     if (bytes > host->cap - host->taken)
         return -ENOSPC;
-    host->taken += bytes;
+    spool_host_account(host, share, bytes);
     return 0;
 }
 
-void spool_host_account(struct spool_host *host, int64_t bytes) {
+void spool_host_account(struct spool_host *host, struct share *share, int64_t bytes) {
     host->taken += bytes;
+    if (share)
+        share->used += bytes;
 }
 
 void spool_host_count(struct spool_host *host, int64_t bytes) {

@@ -4,12 +4,13 @@ import os
 import pwd
 
 import procs
-from harness import ANN, BOB, LIMIT_REACHED, SETTINGS, Skip, SystemDaemon
+from harness import ANN, BOB, LIMIT_REACHED, SETTINGS, Skip, SystemDaemon, assert_refused
 from history import at_rest
 
 SETS = "any"
 LIMIT, SIZE = 1 << 20, 900_000
 BUDGET = {"head_bytes": SIZE, "tail_bytes": 0}
+COPY = 401_408  # 401,000 in pages
 MOST = 256  # of one user, see LINGERING_MOST
 
 
@@ -108,6 +109,35 @@ def test_of_a_live_job():
 
 def test_of_a_final_job():
     kept_by_descriptors(of_final)
+
+
+def test_of_a_copy():
+    """What has a gap is copied for whoever asks, from memory and from the history."""
+    for in_memory in (["--set", "store=none"], []):
+        with SystemDaemon(["--set", f"owner_output_bytes={LIMIT}", *in_memory]) as daemon:
+            ann = daemon.client_of(ANN)
+            job = ann.run(["seq", "1", "200000"], output={"head_bytes": 1000, "tail_bytes": 400_000})
+            if not in_memory:
+                at_rest(daemon.client())
+            own = stored(ann)
+
+            def take(client):
+                return client.call("job.output", id=job["id"], stream="stdout", fd=True)["extents"]
+            extents = [[0, 1000], [job["stdout"]["bytes"] - 400_000, job["stdout"]["bytes"]]]
+            fds, count = [], (LIMIT - own) // COPY
+            for _ in range(count):
+                assert take(ann) == extents
+                fds += ann.take_fds()
+            assert count > 0 and stored(ann) == own + count * COPY
+            for again in (lambda: None, daemon.kill_worker):
+                again()
+                refused = ann.refused("job.output", id=job["id"], stream="stdout", fd=True)
+                assert_refused(refused, LIMIT_REACHED)
+                assert refused.data["limit"] == "owner_output_bytes", refused.data
+            assert os.pread(fds[0], 7, 1000 + 400_000 - 7) == b"200000\n"
+            close(fds)
+            assert take(ann) == extents
+            close(ann.take_fds())
 
 
 def test_it_is_looked_at_once_things_are_at_rest():

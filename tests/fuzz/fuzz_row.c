@@ -72,8 +72,11 @@ static void scene_open(void) {
     c->registry = registry_new(1);
     const struct spool_host_parts parts = {
         .path = scene.path, .name = strrchr(scene.path, '/') + 1, .cap = 1 << 30, .scratch = scratch};
-    const struct runner_parts runner = {.loop = scene.loop, .owners = c->owners, .registry = c->registry};
-    if (spool_host_new(&parts, &c->spools) < 0 || runner_new(&runner, &nobody, c, &c->runner) < 0 ||
+    if (spool_host_new(&parts, &c->spools) < 0)
+        exit(1);
+    const struct runner_parts runner = {
+        .loop = scene.loop, .owners = c->owners, .registry = c->registry, .spools = c->spools};
+    if (runner_new(&runner, &nobody, c, &c->runner) < 0 ||
         sqlite3_open(":memory:", &scene.history.reader.db) != SQLITE_OK ||
         sqlite3_exec(scene.history.reader.db, "CREATE TABLE job (" HISTORY_COLUMNS ", PRIMARY KEY (id))", NULL, NULL,
                      NULL) != SQLITE_OK)
@@ -168,7 +171,7 @@ static void export(const struct job *job) {
     int64_t extents[2][2];
     int count;
     for (int s = 0; s < STREAM_COUNT; s++) {
-        int fd = spool_export(runner_spool(job, s), extents, &count);
+        int fd = runner_export(job, s, extents, &count);
         if (fd >= 0)
             close(fd);
     }

@@ -115,13 +115,55 @@ START_TEST(a_descriptor_of_a_final_log_is_no_other) {
     int count;
     begin(&spool, SIZE);
     fill(&spool, SIZE);
-    int fd = spool_export(&spool, extents, &count);
+    int fd = spool_export(&spool, host, &ann->output, extents, &count);
     ck_assert_int_ge(fd, 0);
     spool_done(&spool);
     ck_assert_int_eq(ann->output.used, SIZE);
     fd_close(fd);
     ck_assert(spool_host_look(host, NULL));
     ck_assert_int_eq(ann->output.used, 0);
+}
+END_TEST
+
+// What has a gap is copied, each time anew.
+START_TEST(a_copy_counts_as_well) {
+    struct spool spool;
+    int64_t extents[2][2];
+    int count;
+    char piece[20];
+    spool_init(&spool, host, SIZE / 2, SIZE / 4, -1);
+    spool.share = &ann->output;
+    fill(&spool, 2L * SIZE);
+    int64_t own = ann->output.used, copy = (SIZE / 4 * 3 + 4095) / 4096 * 4096;
+    int fd = spool_export(&spool, host, &ann->output, extents, &count);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(count, 2);
+    ck_assert_int_eq(extents[1][0], 2L * SIZE - SIZE / 4);
+    ck_assert_int_eq(ann->output.used, own + copy);
+    ck_assert_int_eq(spool_host_stored(host), own + copy);
+    ck_assert_int_eq(spool_export(&spool, host, &ann->output, extents, &count), -EDQUOT);
+    ck_assert_int_eq(ann->output.used, own + copy);
+    spool_done(&spool);
+    ck_assert_int_eq(pread(fd, piece, 20, SIZE / 4 * 3 - 20), 20);
+    ck_assert_int_lt(write(fd, piece, 1), 0);
+    fd_close(fd);
+    ck_assert(spool_host_look(host, NULL));
+    ck_assert_int_eq(spool_host_stored(host), 0);
+}
+END_TEST
+
+START_TEST(a_copy_of_nothing_takes_nothing) {
+    struct spool spool;
+    int64_t extents[2][2];
+    int count;
+    begin(&spool, SIZE);
+    spool_seal(&spool);
+    int fd = spool_export(&spool, host, &ann->output, extents, &count);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(count, 0);
+    ck_assert(!spool_host_lingers(host));
+    fd_close(fd);
+    spool_done(&spool);
 }
 END_TEST
 
@@ -220,9 +262,9 @@ START_TEST(of_one_owner_there_are_so_many) {
     ck_assert_int_eq(spool_share(&spool), -EUSERS);
     fill(&spool, SIZE);
     ck_assert_int_eq(spool.stored, SIZE); // else it is as any other
-    ck_assert_int_eq(spool_export(&spool, extents, &count), -EUSERS);
+    ck_assert_int_eq(spool_export(&spool, host, &ann->output, extents, &count), -EUSERS);
     fd_close(fds[0]);
-    int fd = spool_export(&spool, extents, &count);
+    int fd = spool_export(&spool, host, &ann->output, extents, &count);
     ck_assert_int_ge(fd, 0);
     fd_close(fd);
     spool_done(&spool);
@@ -239,6 +281,8 @@ int main(void) {
     tcase_add_test(group, it_takes_room_until_it_is_closed);
     tcase_add_test(group, what_is_closed_before_takes_none);
     tcase_add_test(group, a_descriptor_of_a_final_log_is_no_other);
+    tcase_add_test(group, a_copy_counts_as_well);
+    tcase_add_test(group, a_copy_of_nothing_takes_nothing);
     tcase_add_test(group, a_mapping_has_it_open);
     tcase_add_test(group, who_has_its_name_alone_keeps_no_memory);
     tcase_add_test(group, it_counts_for_all_of_the_daemon);

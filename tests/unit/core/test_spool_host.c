@@ -145,12 +145,12 @@ START_TEST(the_cap_counts_to_the_byte) {
         spool_host_new(&(struct spool_host_parts){.path = top, .name = "unused", .cap = 100, .scratch = scratch},
                        &host),
         0);
-    ck_assert_int_eq(spool_host_reserve(host, 60), 0);
-    ck_assert_int_eq(spool_host_reserve(host, 41), -ENOSPC);
+    ck_assert_int_eq(spool_host_reserve(host, NULL, 60), 0);
+    ck_assert_int_eq(spool_host_reserve(host, NULL, 41), -ENOSPC);
     ck_assert_int_eq(spool_host_stored(host), 60);
-    ck_assert_int_eq(spool_host_reserve(host, 40), 0);
-    ck_assert_int_eq(spool_host_reserve(host, 1), -ENOSPC);
-    spool_host_account(host, -100);
+    ck_assert_int_eq(spool_host_reserve(host, NULL, 40), 0);
+    ck_assert_int_eq(spool_host_reserve(host, NULL, 1), -ENOSPC);
+    spool_host_account(host, NULL, -100);
     ck_assert_int_eq(spool_host_stored(host), 0);
     spool_host_count(host, 7);
     spool_host_count(host, 8);
