@@ -283,10 +283,10 @@ int kept_blob_put(struct kept *k, struct kept_blob *blob, const void *bytes, siz
         block = blocks_find(k, k->block_hint, BLOCKS, count);
     if (size > 0 && count <= BLOCKS / 2 && block == BLOCKS)
         block = blocks_find(k, 0, BLOCKS, count);
-    if (block == BLOCKS) {
+    if (size == 0)
         kept_blob_drop(k, blob);
+    if (block == BLOCKS)
         return size == 0 ? 0 : -ENOMEM;
-    }
     k->block_hint = block + count;
     blocks_mark(k, block, count, true);
     memcpy(block_at(k, block), bytes, size);

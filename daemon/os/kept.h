@@ -136,7 +136,7 @@ void kept_trim(struct kept *kept);
 // Copies into a record, as a whole even if the worker dies in the middle. At most KEPT_JOB_SIZE bytes.
 void kept_store(struct kept *kept, void *to, const void *from, size_t size);
 
-// Replaces a record's blob. Returns 0, or -ENOMEM: then it has none.
+// Replaces a record's blob. Returns 0, or -ENOMEM: then it has the one it had.
 int kept_blob_put(struct kept *kept, struct kept_blob *blob, const void *bytes, size_t size);
 void kept_blob_drop(struct kept *kept, struct kept_blob *blob);
 const char *kept_blob_get(const struct kept *kept, const struct kept_blob *blob); // NULL where there is none

@@ -31,7 +31,9 @@ static void survivors_collect(struct run *run) {
     }
     memcpy(outcome->survivors, pids, (size_t)count * sizeof(pid_t));
     outcome->survivor_count = (size_t)count;
-    kept_blob_put(run->runner->parts.kept, &run->kept->survivors, pids, (size_t)count * sizeof(pid_t));
+    // What the next worker tells is the same.
+    if (kept_blob_put(run->runner->parts.kept, &run->kept->survivors, pids, (size_t)count * sizeof(pid_t)) < 0)
+        outcome->survivors_unknown = true;
 }
 
 static void on_retained(struct ev_loop *loop, struct ev_timer *timer, int events) {

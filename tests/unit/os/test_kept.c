@@ -99,6 +99,20 @@ START_TEST(what_is_in_between_stays) {
 }
 END_TEST
 
+START_TEST(a_blob_stays_where_another_has_no_room) {
+    fill(0, 2);
+    struct kept_blob rest = {.block = blobs[1].block + 12, .size = (256 << 20) - 2 * 3072}; // but for those two
+    kept_blob_claim(&kept, &rest);
+    ck_assert_int_eq(kept_blob_put(&kept, &blobs[0], "x", 1), -ENOMEM);
+    holds(0);
+    kept_blob_drop(&kept, &blobs[1]);
+    ck_assert_int_eq(kept_blob_put(&kept, &blobs[0], "x", 1), 0);
+    ck_assert_mem_eq(kept_blob_get(&kept, &blobs[0]), "x", 1);
+    ck_assert_int_eq(kept_blob_put(&kept, &blobs[0], "", 0), 0);
+    ck_assert_ptr_null(kept_blob_get(&kept, &blobs[0]));
+}
+END_TEST
+
 START_TEST(there_is_room_again_afterwards) {
     for (int round = 0; round < 3; round++) {
         fill(0, MANY);
@@ -188,6 +202,7 @@ int main(void) {
     tcase_add_test(group, what_is_empty_goes_back);
     tcase_add_test(group, floods_of_all_sizes_leave_no_more_than_one);
     tcase_add_test(group, what_is_in_between_stays);
+    tcase_add_test(group, a_blob_stays_where_another_has_no_room);
     tcase_add_test(group, there_is_room_again_afterwards);
     tcase_add_test(group, the_next_worker_finds_what_stayed);
     tcase_add_test(group, what_can_not_be_is_not_believed);
