@@ -7,6 +7,8 @@
 #include "common/bytes.h"
 #include "common/util.h"
 
+enum { LABEL_NAME_MAX = 256 };
+
 int64_t proto_int(const json_t *value) {
     return json_is_integer(value) ? json_integer_value(value) : (int64_t)json_real_value(value);
 }
@@ -73,6 +75,17 @@ static const char *check_arg(const json_t *value) {
     return memchr(data, 0, size) ? "holds a NUL byte" : NULL;
 }
 
+static const char *check_labels(const json_t *value) {
+    const char *name;
+    size_t length;
+    json_t *item;
+    json_object_keylen_foreach((json_t *)(uintptr_t)value, name, length, item) {
+        if (length > LABEL_NAME_MAX)
+            return "has a name of more than 256 bytes";
+    }
+    return NULL;
+}
+
 static const char *check_range(const json_t *value) {
     return json_array_size(value) == 2 ? NULL : "is no pair";
 }
@@ -102,8 +115,10 @@ const struct proto_type proto_name = {
     PK_STRING, .name = "Name", .min = 1, .max = 64, .pattern = "^[A-Za-z_][A-Za-z0-9_.@-]{0,63}$", .check = check_name};
 const struct proto_type proto_key = {PK_STRING, .min = 1, .max = 256};
 static const struct proto_type label_value = {PK_STRING, .max = 1024};
-const struct proto_type proto_labels = {PK_MAP, .name = "Labels", .max = 64, .item = &label_value};
-const struct proto_type proto_filter_labels = {PK_MAP, .max = 64, .item = &label_value};
+const struct proto_type proto_labels = {
+    PK_MAP,    .name = "Labels",     .doc = "at most 64, with names of at most 256 bytes and values of at most 1,024",
+    .max = 64, .item = &label_value, .check = check_labels};
+const struct proto_type proto_filter_labels = {PK_MAP, .max = 64, .item = &label_value, .check = check_labels};
 const struct proto_type proto_signal = {
     PK_STRING, .name = "Signal", .min = 1, .max = 32, .pattern = "^SIG[A-Z0-9+-]+$", .check = check_signal};
 const struct proto_type proto_id = {PK_INT, .name = "JobId", .min = 1, .max = (double)(PROTO_ID_MAX - 1)};

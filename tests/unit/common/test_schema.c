@@ -146,6 +146,17 @@ START_TEST(maps_check_names_and_values) {
 }
 END_TEST
 
+START_TEST(names_of_labels_have_a_length) {
+    static const char *const methods[] = {"job.start", "job.run", "job.update", "job.list"};
+    static const char *const first[] = {"\"argv\":[\"a\"],", "\"argv\":[\"a\"],", "\"id\":1,", ""};
+    char params[400];
+    snprintf(params, sizeof(params), "{%s\"labels\":{\"%0*d\":\"v\"}}", first[_i], 256, 0);
+    accepted(methods[_i], params);
+    snprintf(params, sizeof(params), "{%s\"labels\":{\"%0*d\":\"v\"}}", first[_i], 257, 0);
+    REFUSED(methods[_i], {params, "labels", "256 bytes"});
+}
+END_TEST
+
 START_TEST(objects_know_their_fields) {
     REFUSED("job.run", {"[]", "", "an object"}, {"null", "", "an object"}, {"{}", "argv", "is required"},
             {"{\"argv\":null}", "argv", "is required"}, {"{\"argv\":[\"a\"],\"tiemout\":1}", "tiemout", "is not known"},
@@ -260,6 +271,7 @@ int main(void) {
     tcase_add_test(params, enums_name_their_words);
     tcase_add_test(params, arrays_have_sizes);
     tcase_add_test(params, maps_check_names_and_values);
+    tcase_add_loop_test(params, names_of_labels_have_a_length, 0, 4);
     tcase_add_test(params, objects_know_their_fields);
     tcase_add_test(params, what_is_for_later_is_unsupported);
     tcase_add_test(params, targets_are_exactly_one);
