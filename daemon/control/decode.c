@@ -329,16 +329,11 @@ int decode_spec(const json_t *params, bool lease, struct refusal *refusal, struc
     return r < 0 ? r : check_together(spec, refusal);
 }
 
-int decode_labels(const json_t *params, struct spec *spec) {
-    struct spec_pair *labels = NULL;
-    size_t count = 0;
-    int r = set_pairs(params, "labels", &labels, &count);
+int decode_labels(const json_t *params, struct spec_pair **ret_labels, size_t *ret_count) {
+    *ret_labels = NULL;
+    *ret_count = 0;
+    int r = set_pairs(params, "labels", ret_labels, ret_count);
     if (r < 0)
-        spec_pairs_free(&labels, &count);
-    if (r < 0)
-        return r;
-    spec_pairs_free(&spec->labels, &spec->label_count);
-    spec->labels = labels;
-    spec->label_count = count;
-    return 0;
+        spec_pairs_free(ret_labels, ret_count);
+    return r;
 }

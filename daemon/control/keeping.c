@@ -3,6 +3,7 @@
 
 #include "common/parse.h"
 #include "common/util.h"
+#include "daemon/control/decode.h"
 
 _Static_assert(sizeof(struct kept_session) <= KEPT_SESSION_SIZE, "a session's record has outgrown its place");
 _Static_assert(sizeof(struct kept_call) <= KEPT_CALL_SIZE, "a call's record has outgrown its place");
@@ -102,20 +103,34 @@ int keep_spec(const json_t *params, const struct spec *spec, const char *owner, 
     return r < 0 ? r : r2;
 }
 
-void keep_labels(struct control *control, struct job *job, json_t *labels) {
-    size_t size = 0;
+// The kept spec with other labels; NULL when memory is out.
+static char *spec_labeled(const char *text, size_t size, json_t *labels) {
+    json_t *spec = parse_json(text, size, 0, NULL, NULL);
+    char *changed = json_object_set(spec, "labels", labels) == 0 ? json_dumps(spec, JSON_COMPACT) : NULL;
+    json_decref(spec);
+    return changed;
+}
+
+int keep_labels(struct control *control, struct job *job, const json_t *params, const char **ret_limit) {
+    size_t size = 0, count;
+    struct spec_pair *labels;
     const char *archived = runner_archived_spec(job);
     const char *text = archived ? archived : runner_kept_spec(control->runner, job, &size);
     size = archived ? strlen(archived) : size;
-    json_t *spec = text ? parse_json(text, size, 0, NULL, NULL) : NULL;
-    char *changed = NULL;
-    if (!spec)
-        return;
-    json_object_set(spec, "labels", labels);
-    int r = dump(spec, &changed);
-    if (r == 0)
-        runner_keep_spec(control->runner, job, changed, strlen(changed));
-    if (r == 0 && (job_is_final(job) || job->started_at > 0))
+    int r = decode_labels(params, &labels, &count);
+    if (r < 0)
+        return r;
+    _cleanup_free_ char *changed = text ? spec_labeled(text, size, json_object_get(params, "labels")) : NULL;
+    if (text)
+        r = changed ? runner_keep_spec(control->runner, job, changed, strlen(changed), ret_limit) : -ENOMEM;
+    if (r == 0) {
+        spec_pairs_free(&job->spec.labels, &job->spec.label_count);
+        job->spec.labels = labels;
+        job->spec.label_count = count;
+    } else {
+        spec_pairs_free(&labels, &count);
+    }
+    if (r == 0 && changed && (job_is_final(job) || job->started_at > 0))
         runner_archive(job, changed);
-    free(changed);
+    return r;
 }

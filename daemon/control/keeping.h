@@ -49,5 +49,6 @@ void keep_session_unkept(struct session *session, int count);
 // What is left of a spec's params, for `start`: all but what must not linger, and that; with what was found out for it: its
 // cwd, and its owner's name. Returns 0 or -ENOMEM.
 int keep_spec(const json_t *params, const struct spec *spec, const char *owner, char **ret_text, char **ret_secrets);
-// After labels were replaced.
-void keep_labels(struct control *control, struct job *job, json_t *labels);
+// Gives a job the labels of params instead of its own. Returns 0, -ENOMEM, or -EUSERS with the limit that was reached: then
+// nothing has changed.
+int keep_labels(struct control *control, struct job *job, const json_t *params, const char **ret_limit);

@@ -2,7 +2,6 @@
 #include <stdio.h>
 
 #include "common/util.h"
-#include "daemon/control/decode.h"
 #include "daemon/control/keeping.h"
 #include "daemon/control/methods.h"
 #include "daemon/control/record.h"
@@ -51,9 +50,7 @@ int method_job_update(struct call *call, json_t *params, json_t **ret_result) {
     if (r == 0)
         r = update_check(call, job, timeout, idle_timeout);
     if (r == 0 && json_object_get(params, "labels"))
-        r = decode_labels(params, &job->spec);
-    if (r == 0 && json_object_get(params, "labels"))
-        keep_labels(control, job, json_object_get(params, "labels"));
+        r = keep_labels(control, job, params, &call->refusal.limit);
     if (r < 0)
         return r;
     if (timeout >= 0 || idle_timeout >= 0)

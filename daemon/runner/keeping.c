@@ -170,10 +170,23 @@ const char *runner_kept_spec(const struct runner *runner, const struct job *job,
     return record ? runner_record_spec(runner, record, ret_size) : NULL;
 }
 
-void runner_keep_spec(struct runner *runner, struct job *job, const char *text, size_t size) {
-    struct kept_job *record = run_of(job)->kept;
-    if (record)
-        kept_blob_put(runner->parts.kept, &record->spec, text, size);
+int runner_keep_spec(struct runner *runner, struct job *job, const char *text, size_t size, const char **ret_limit) {
+    struct run *run = run_of(job);
+    struct owner *owner = job->account;
+    if (!run->kept)
+        return 0;
+    int64_t more = job_is_final(job) ? 0 : (int64_t)size - run->kept->spec.size; // a final one is on no account
+    const char *limit = NULL;
+    if (more > 0 && !owner_may(owner, owner->queued_bytes, more, owners_limits(runner->parts.owners)->queued_bytes))
+        limit = "owner_queued_bytes";
+    else if (kept_blob_put(runner->parts.kept, &run->kept->spec, text, size) < 0)
+        limit = "records";
+    *ret_limit = limit;
+    if (limit)
+        return -EUSERS;
+    run->account_bytes += more;
+    owner->queued_bytes += more;
+    return 0;
 }
 
 void runner_keep_lease(struct job *job, int64_t session) {

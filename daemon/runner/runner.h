@@ -117,7 +117,8 @@ int runner_export(const struct job *job, int stream, int64_t extents[2][2], int 
 
 // What outlives the worker of a job: its spec as JSON, the lease's session by its serial (0: none). What it was kept under:
 const char *runner_kept_spec(const struct runner *runner, const struct job *job, size_t *ret_size); // NULL: nothing
-void runner_keep_spec(struct runner *runner, struct job *job, const char *text, size_t size);
+// Another text for it. Returns 0, or -EUSERS with the limit that was reached: then it is kept as it was.
+int runner_keep_spec(struct runner *runner, struct job *job, const char *text, size_t size, const char **ret_limit);
 void runner_keep_lease(struct job *job, int64_t session);
 int64_t runner_kept_lease(const struct job *job);
 

@@ -175,6 +175,26 @@ def test_bytes_that_wait():
         works(ann)
 
 
+def test_labels_of_live_jobs():
+    """job.update is refused where job.start with as much would be, and what is kept of the job stays."""
+    with Shares(owner_queued_bytes=1 << 20) as (daemon, root, ann, bob):
+        jobs = [ann.start(child("sleep", 1000), labels={"old": "1"})["id"] for _ in range(30)]
+        large = {f"n{n}": "x" * 1000 for n in range(64)}
+        answers = [ann.answer(ann.request("job.update", id=job, labels=large)) for job in jobs]
+        told = [answer["error"]["data"]["limit"] for answer in answers if "error" in answer]
+        assert set(told) == {"owner_queued_bytes"} and 10 <= len(told) < 20, told
+        daemon.kill_worker()
+        refused_by(ann, "owner_queued_bytes", "job.update", id=jobs[-1], labels=large)
+        assert ann.call("job.status", id=jobs[-1])["job"]["labels"] == {"old": "1"}
+        assert bob.call("job.update", id=bob.start(child("sleep", 1000))["id"], labels=large)["job"]["labels"] == large
+        assert ann.call("job.update", id=jobs[0], labels={})["job"]["labels"] == {}
+        assert ann.call("job.update", id=jobs[-1], labels=large)["job"]["labels"] == large
+        root.call("job.kill", ids=jobs, grace=0)
+        ann.call("job.wait", ids=jobs)
+        again = ann.start(child("sleep", 1000))["id"]
+        assert ann.call("job.update", id=again, labels=large)["job"]["labels"] == large
+
+
 def test_answers_that_wait_on_other_connections():
     with Shares(owner_queued_bytes=1 << 20) as (daemon, root, ann, bob):
         for _ in range(8):
