@@ -22,6 +22,8 @@ struct share {
 
 // Pipes of one owner's jobs, whoever it is, that may be larger than they come.
 enum { OWNER_LARGE_PIPES = 64 };
+// Bytes of the orders in which their jobs' streams were read; they are kept for the next worker, too.
+enum { OWNER_ORDER_BYTES = 16 << 20 };
 
 // The bounds of one owner. All are counts or bytes.
 struct owner_limits {
@@ -44,6 +46,7 @@ struct owner {
     uint64_t told_turn;   // in which an event was told last
     struct share output;  // bytes: stored of live jobs, and of final ones in memory
     int64_t large_pipes;  // of live jobs, that were made larger
+    int64_t order_bytes;  // of jobs in memory
     // Ever:
     int64_t accepted, requests, connections, by_reason[REASON_COUNT];
     UT_hash_handle by_uid;

@@ -220,6 +220,7 @@ static void run_restore(struct run *run, struct kept_job *record) {
     read_settle(kept->head, record);
     survivors_restore(run, &run->job->outcome);
     runner_record_order(runner, record, &run->order);
+    run_order_account(run);
 }
 
 static void fail(struct run *run, enum launch_stage stage, int error) {

@@ -142,6 +142,8 @@ void run_free(struct run *run) {
     for (int s = 0; s < STREAM_COUNT && !run->kept; s++)
         free(run->pipes[s].spool);
     order_done(&run->order);
+    if (run->order_bytes > 0)
+        run_order_account(run);
     free(run->archived_spec);
     free(run);
 }

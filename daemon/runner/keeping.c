@@ -69,10 +69,23 @@ void run_keep(struct run *run) {
     kept_store(run->runner->parts.kept, &record->state, &state, sizeof(state));
 }
 
+size_t run_order_most(const struct run *run) {
+    const struct owner *owner = run->job->account;
+    int64_t left = owner->is_exempt ? INT64_MAX : MAX(OWNER_ORDER_BYTES - owner->order_bytes, (int64_t)0);
+    return run->order.capacity + (size_t)left / sizeof(struct order_run);
+}
+
+void run_order_account(struct run *run) {
+    int64_t bytes = (int64_t)(run->order.capacity * sizeof(struct order_run));
+    run->job->account->order_bytes += bytes - run->order_bytes;
+    run->order_bytes = bytes;
+}
+
 // A run is written before it counts.
 void run_keep_order(struct run *run) {
     struct kept_job *record = run->kept;
     struct order *order = &run->order;
+    run_order_account(run);
     if (!record || (record->order_count == order->count && record->order_full == order->full && !order->changed))
         return;
     struct kept *kept = run->runner->parts.kept;

@@ -46,7 +46,10 @@ struct kept_job {
 int run_keep_begin(struct run *run, const struct start *start);
 void run_keep(struct run *run);       // after whatever happened to it
 void run_keep_order(struct run *run); // after something was read
-void run_keep_end(struct run *run);   // the job needs nobody to remember it any more
+// How many runs its order may have room for: its owner's have so many bytes.
+size_t run_order_most(const struct run *run);
+void run_order_account(struct run *run); // after it has another size
+void run_keep_end(struct run *run);      // the job needs nobody to remember it any more
 // Where there is no history, the last final jobs have their records for as long as they are among those, and known.
 void run_remember(struct run *run);
 void run_remember_end(struct run *run);

@@ -54,6 +54,7 @@ struct run {
     int64_t descriptors;                        // taken for it and not yet given back, without the tree's
     int64_t account_bytes, account_descriptors; // what its owner has for it
     struct order order;
+    int64_t order_bytes;   // of it, on its owner's account
     struct ev_timer timer; // the next deadline; of a final job: when it is forgotten
     struct run *next_finishing;
     bool is_finishing, stopping_told;

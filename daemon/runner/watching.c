@@ -46,7 +46,7 @@ static void run_pipe_took(struct run_pipe *pipe, const char *bytes, size_t size)
     int64_t offset = pipe->spool->total;
     spool_commit(pipe->spool, size);
     run_read_end(pipe);
-    order_add(&run->order, pipe->stream, offset, ev_now(run->runner->parts.loop));
+    order_add(&run->order, pipe->stream, offset, ev_now(run->runner->parts.loop), run_order_most(run));
     run_keep_order(run);
     lifecycle_output(&job->life, now_mono());
     run->runner->listener->output(job, pipe->stream, offset, bytes, size, run->runner->data);

@@ -69,23 +69,24 @@ static void order_thin(struct order *o, double now, size_t most, bool switches) 
         order_join(o, now, share, switches);
 }
 
-static void order_make_room(struct order *o, double now) {
+static void order_make_room(struct order *o, double now, size_t most) {
     if (o->count >= MAX(o->thin_at, (size_t)ORDER_TIMES)) {
         order_thin(o, now, ORDER_TIMES, false);
         o->thin_at = o->count + ORDER_TIMES / 4;
     }
-    if (o->count >= ORDER_MAX)
-        order_thin(o, now, ORDER_MAX, true);
+    if (o->count >= most)
+        order_thin(o, now, most, true);
 }
 
-void order_add(struct order *o, int stream, int64_t start, double at) {
+void order_add(struct order *o, int stream, int64_t start, double at, size_t most) {
     const struct order_run *last = o->count > 0 ? &o->runs[o->count - 1] : NULL;
     if (o->full || (last && last->stream == stream && fabs(at - last->at) < ORDER_STEP))
         return;
-    order_make_room(o, at);
+    most = MIN(most, (size_t)ORDER_MAX);
+    order_make_room(o, at, most);
     if (o->count == o->capacity) {
-        size_t capacity = o->capacity ? o->capacity * 2 : 4;
-        struct order_run *runs = capacity > ORDER_MAX ? NULL : realloc(o->runs, capacity * sizeof(*runs));
+        size_t capacity = MIN(o->capacity ? o->capacity * 2 : 4, most);
+        struct order_run *runs = capacity <= o->count ? NULL : realloc(o->runs, capacity * sizeof(*runs));
         if (!runs) {
             o->full = true;
             return;

@@ -34,7 +34,8 @@ void order_mend(struct order *order);
 // What another process had noted of it, mended.
 int order_load(struct order *order, const struct order_run *runs, size_t count, bool full);
 // Bytes of a stream were read, the first at `start`. A long run is cut every millisecond, so that its times mean something.
-void order_add(struct order *order, int stream, int64_t start, double at);
+// `most`: how many runs it may have room for, ORDER_MAX at most.
+void order_add(struct order *order, int stream, int64_t start, double at, size_t most);
 
 // The next piece to show when `next[s]` is the first offset of stream s that was not shown yet and total[s] its
 // end: fills the stream, the end of the piece in that stream, and the time (0: not known). `hint` speeds up a

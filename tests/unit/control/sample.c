@@ -92,7 +92,7 @@ void sample_write(struct job *job, int stream, const char *data, size_t size) {
     struct run *run = run_of(job);
     struct spool *spool = run->pipes[stream].spool;
     job->ended_at += 1; // the clock of a job that has not ended
-    order_add(&run->order, stream, spool->total, job->ended_at);
+    order_add(&run->order, stream, spool->total, job->ended_at, ORDER_MAX);
     while (size > 0) {
         size_t room;
         char *to = spool_room(spool, size, INT64_MAX, &room);

@@ -99,7 +99,7 @@ END_TEST
 static bool order_step(void) {
     struct order order = {0};
     for (int i = 0; i < 100; i++)
-        order_add(&order, i % 2, i / 2, 1);
+        order_add(&order, i % 2, i / 2, 1, ORDER_MAX);
     int64_t next[2] = {0, 0}, total[2] = {50, 50}, end, shown = 0;
     size_t hint = 0;
     int stream;

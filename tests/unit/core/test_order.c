@@ -37,10 +37,10 @@ static void walk(int64_t out, int64_t err, char *text, size_t size) {
 
 START_TEST(pieces_come_in_the_order_read) {
     char text[256];
-    order_add(&order, 0, 0, 1);
-    order_add(&order, 1, 0, 1.1);
-    order_add(&order, 0, 10, 1.2);
-    order_add(&order, 1, 5, 1.3);
+    order_add(&order, 0, 0, 1, ORDER_MAX);
+    order_add(&order, 1, 0, 1.1, ORDER_MAX);
+    order_add(&order, 0, 10, 1.2, ORDER_MAX);
+    order_add(&order, 1, 5, 1.3, ORDER_MAX);
     walk(30, 8, text, sizeof(text));
     ck_assert_str_eq(text, "0:10 1:5 0:30 1:8 ");
 }
@@ -49,7 +49,7 @@ END_TEST
 START_TEST(one_stream_is_one_run) {
     char text[64];
     for (int64_t i = 0; i < 1000; i++)
-        order_add(&order, 0, i * 10, 1);
+        order_add(&order, 0, i * 10, 1, ORDER_MAX);
     ck_assert_uint_eq(order.count, 1);
     walk(10000, 0, text, sizeof(text));
     ck_assert_str_eq(text, "0:10000 ");
@@ -61,8 +61,8 @@ START_TEST(times_are_those_of_the_run) {
     size_t hint = 0;
     int stream;
     double at;
-    order_add(&order, 0, 0, 100);
-    order_add(&order, 1, 0, 200);
+    order_add(&order, 0, 0, 100, ORDER_MAX);
+    order_add(&order, 1, 0, 200, ORDER_MAX);
     ck_assert(order_next(&order, next, total, &hint, &stream, &end, &at));
     ck_assert_double_eq(at, 100);
     next[0] = end;
@@ -74,7 +74,7 @@ END_TEST
 START_TEST(more_switches_than_are_kept_lose_order_not_bytes) {
     static char text[1 << 20];
     for (int i = 0; i < 3 * ORDER_MAX; i++)
-        order_add(&order, i % 2, i / 2, 1);
+        order_add(&order, i % 2, i / 2, 1, ORDER_MAX);
     ck_assert_uint_le(order.count, ORDER_MAX);
     walk(3 * ORDER_MAX / 2, 3 * ORDER_MAX / 2, text, sizeof(text));
 }
@@ -82,7 +82,7 @@ END_TEST
 
 START_TEST(a_walk_can_begin_anywhere) {
     for (int i = 0; i < 100; i++)
-        order_add(&order, i % 2, (int64_t)(i / 2) * 10, 1);
+        order_add(&order, i % 2, (int64_t)(i / 2) * 10, 1, ORDER_MAX);
     int64_t next[2] = {255, 400}, total[2] = {500, 500}, end;
     size_t hint = 0;
     int stream;
@@ -107,7 +107,7 @@ START_TEST(random_reads_match_the_model) {
         double now = 1000, at;
         for (int i = 0; i < pieces; i++) {
             stream = rand_r(&seed) % 2;
-            order_add(&order, stream, total[stream], now);
+            order_add(&order, stream, total[stream], now, ORDER_MAX);
             for (int n = 1 + rand_r(&seed) % 8; n > 0; n--, total[stream]++)
                 turn[bytes++] = stream;
             now += (rand_r(&seed) % 100) / 50.0;
@@ -129,10 +129,10 @@ START_TEST(random_reads_match_the_model) {
 END_TEST
 
 START_TEST(a_long_run_is_cut_every_millisecond) {
-    order_add(&order, 0, 0, 10);
-    order_add(&order, 0, 5, 10.0005);
+    order_add(&order, 0, 0, 10, ORDER_MAX);
+    order_add(&order, 0, 5, 10.0005, ORDER_MAX);
     ck_assert_uint_eq(order.count, 1);
-    order_add(&order, 0, 9, 10.0015);
+    order_add(&order, 0, 9, 10.0015, ORDER_MAX);
     ck_assert_uint_eq(order.count, 2);
     ck_assert_int_eq(order.runs[1].start, 9);
 }
@@ -152,7 +152,7 @@ static double time_of(int64_t offset, int64_t total) {
 START_TEST(a_week_of_one_stream_has_its_times) {
     enum { WEEK = 7 * 86400 };
     for (int i = 0; i < WEEK; i++)
-        order_add(&order, 0, i, i);
+        order_add(&order, 0, i, i, ORDER_MAX);
     ck_assert_uint_le(order.count, ORDER_MAX / 2);
     for (int i = 0; i < WEEK; i += i < WEEK - 5000 ? 17 : 1) {
         double at = time_of(i, WEEK);
@@ -160,7 +160,7 @@ START_TEST(a_week_of_one_stream_has_its_times) {
         HOLDS(at == i || WEEK - i > 32);
     }
     size_t before = order.count;
-    order_add(&order, 1, 0, WEEK);
+    order_add(&order, 1, 0, WEEK, ORDER_MAX);
     ck_assert_uint_eq(order.count, before + 1);
     ck_assert(!order.full);
 }
@@ -170,7 +170,7 @@ END_TEST
 START_TEST(a_clock_that_is_set_back_loses_nothing) {
     char text[64];
     for (int i = 0; i < 10 * ORDER_MAX; i++)
-        order_add(&order, 0, i, 1e6 - (i % 5000) * 10);
+        order_add(&order, 0, i, 1e6 - (i % 5000) * 10, ORDER_MAX);
     ck_assert_uint_le(order.count, ORDER_MAX);
     walk(10L * ORDER_MAX, 0, text, sizeof(text));
 }
@@ -180,7 +180,7 @@ END_TEST
 START_TEST(the_latest_switches_are_in_order) {
     enum { COUNT = 50 * ORDER_MAX, LATEST = 100 };
     for (int i = 0; i < COUNT; i++)
-        order_add(&order, i % 2, i / 2, i);
+        order_add(&order, i % 2, i / 2, i, ORDER_MAX);
     ck_assert_uint_le(order.count, ORDER_MAX);
     ck_assert(!order.full);
     int64_t next[2] = {(COUNT - LATEST) / 2, (COUNT - LATEST) / 2}, total[2] = {COUNT / 2, COUNT / 2}, end;
@@ -205,7 +205,7 @@ START_TEST(a_walk_goes_on_over_runs_that_have_gone) {
     for (int i = 0; i < 20 * ORDER_MAX; i++) {
         int stream = rand_r(&seed) % 3 == 0, shown;
         double at;
-        order_add(&order, stream, total[stream], 1 + i * 0.01);
+        order_add(&order, stream, total[stream], 1 + i * 0.01, ORDER_MAX);
         total[stream] += 1 + rand_r(&seed) % 9;
         while (rand_r(&seed) % 3 && order_next(&order, next, total, &hint, &shown, &end, &at)) {
             HOLDS(end > next[shown] && end <= total[shown] && at > 0);
@@ -219,6 +219,48 @@ START_TEST(a_walk_goes_on_over_runs_that_have_gone) {
         next[stream] = end;
     ck_assert_int_eq(next[0], total[0]);
     ck_assert_int_eq(next[1], total[1]);
+}
+END_TEST
+
+// Where it may not have more room, older runs are joined sooner.
+START_TEST(less_room_is_room_all_the_same) {
+    enum { LESS = ORDER_MAX / 4 };
+    int64_t total[2] = {0, 0}, next[2] = {0, 0}, end;
+    size_t hint = 0;
+    int stream;
+    double at, before = 0;
+    for (int i = 0; i < 10 * LESS; i++)
+        order_add(&order, i % 2, total[i % 2]++, 1 + i * 0.001, i < LESS / 3 ? ORDER_MAX : LESS);
+    ck_assert_uint_le(order.capacity, LESS);
+    ck_assert(!order.full);
+    for (; order_next(&order, next, total, &hint, &stream, &end, &at); before = at) {
+        HOLDS(at > before);
+        next[stream] = end;
+    }
+    ck_assert_int_eq(next[0] + next[1], total[0] + total[1]);
+}
+END_TEST
+
+START_TEST(no_room_is_no_order) {
+    char text[64];
+    order_add(&order, 0, 0, 1, 0);
+    order_add(&order, 1, 0, 2, ORDER_MAX);
+    ck_assert(order.full);
+    ck_assert_uint_eq(order.capacity, 0);
+    walk(10, 5, text, sizeof(text));
+    ck_assert_str_eq(text, "0:10 1:5 ");
+}
+END_TEST
+
+// Of the worker before, more than half of all that there may be.
+START_TEST(what_was_kept_has_room_for_more) {
+    static struct order_run runs[ORDER_MAX * 3 / 4];
+    for (int i = 0; i < (int)ARRAY_SIZE(runs); i++)
+        runs[i] = (struct order_run){.start = i / 2, .at = 1, .stream = i % 2};
+    ck_assert_int_eq(order_load(&order, runs, ARRAY_SIZE(runs), false), 0);
+    order_add(&order, 0, 1 << 20, 2, ORDER_MAX);
+    ck_assert_uint_eq(order.count, ARRAY_SIZE(runs) + 1);
+    ck_assert(!order.full);
 }
 END_TEST
 
@@ -250,6 +292,9 @@ int main(void) {
     tcase_add_test(group, a_clock_that_is_set_back_loses_nothing);
     tcase_add_test(group, the_latest_switches_are_in_order);
     tcase_add_test(group, a_walk_goes_on_over_runs_that_have_gone);
+    tcase_add_test(group, less_room_is_room_all_the_same);
+    tcase_add_test(group, no_room_is_no_order);
+    tcase_add_test(group, what_was_kept_has_room_for_more);
     tcase_add_loop_test(group, what_is_no_run_ends_the_order, 0, 5);
     return suite_run(suite);
 }
