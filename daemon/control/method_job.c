@@ -274,8 +274,6 @@ int method_job_wait(struct call *call, json_t *params, json_t **ret_result) {
     if (r == 0)
         r = wait_check(call, count, spec.inline_bytes);
     if (r == 0)
-        r = target_weigh(call, jobs, count);
-    if (r == 0)
         r = wait_matcher(call, params, count, &spec.matcher);
     if (r == 0)
         r = wait_new(call, jobs, count, &spec);
@@ -297,8 +295,6 @@ int method_job_kill(struct call *call, json_t *params, json_t **ret_result) {
     _cleanup_free_ struct job **jobs = NULL;
     size_t count;
     int r = target_many(call, params, &jobs, &count);
-    if (r == 0)
-        r = target_weigh(call, jobs, count);
     if (r < 0)
         return r;
     const char *signal = json_string_value(json_object_get(params, "signal"));

@@ -235,13 +235,22 @@ static json_t *deadlines_record(const struct job *job, double now) {
     return record;
 }
 
+// A control character is six as JSON.
+static size_t text_weight(const char *text) {
+    enum { OWN = 48 }; // of a string, even an empty one
+    size_t weight = OWN;
+    for (; *text; text++)
+        weight += (unsigned char)*text < ' ' ? 6 : 1;
+    return weight;
+}
+
 size_t record_weight(const struct job *job, size_t most) {
     const struct spec *spec = &job->spec;
-    size_t weight = strlen(spec->cwd);
+    size_t weight = text_weight(spec->cwd);
     for (size_t i = 0; i < spec->argc && weight < most; i++)
-        weight += strlen(spec->argv[i]) + 1;
+        weight += text_weight(spec->argv[i]);
     for (size_t i = 0; i < spec->label_count && weight < most; i++)
-        weight += strlen(spec->labels[i].name) + strlen(spec->labels[i].value);
+        weight += text_weight(spec->labels[i].name) + text_weight(spec->labels[i].value);
     return weight;
 }
 

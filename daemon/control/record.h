@@ -5,7 +5,7 @@
 
 #include "daemon/control/control.h"
 
-// How many bytes of what its client gave are in a job's record, counted up to `most`. Of several jobs in one answer together
+// What a job's client gave costs so many bytes in its record, counted up to `most`. Of several jobs in one answer together
 // no more than RECORDS_MOST: a record may be as large as a request, and one job may be named many times.
 enum { RECORDS_MOST = 16 << 20 };
 size_t record_weight(const struct job *job, size_t most);

@@ -75,30 +75,32 @@ int target_own(struct call *call, const json_t *params, struct job **ret_job) {
     return -EPERM;
 }
 
+int target_weigh(struct call *call, const struct job *job, size_t count, size_t *weight) {
+    if (count > 1)
+        *weight += record_weight(job, RECORDS_MOST - *weight + 1);
+    if (*weight <= RECORDS_MOST)
+        return 0;
+    snprintf(call->refusal.field, sizeof(call->refusal.field), "ids");
+    snprintf(call->refusal.why, sizeof(call->refusal.why),
+             "the records of these %zu jobs are more than %d MiB together: name fewer", count, RECORDS_MOST >> 20);
+    return -EINVAL;
+}
+
 int target_many(struct call *call, const json_t *params, struct job ***ret_jobs, size_t *ret_count) {
     const json_t *ids = json_object_get(params, "ids");
-    size_t count = ids ? json_array_size(ids) : 1;
+    size_t count = ids ? json_array_size(ids) : 1, weight = 0;
     _cleanup_free_ struct job **jobs = calloc(count, sizeof(*jobs)); // NOLINT(bugprone-sizeof-expression): of pointers
     if (!jobs)
         return -ENOMEM;
     int r = ids ? 0 : target_one(call, params, &jobs[0]);
-    for (size_t i = 0; ids && r == 0 && i < count; i++)
+    for (size_t i = 0; ids && r == 0 && i < count; i++) {
         r = find_id(call, json_array_get(ids, i), &jobs[i]);
+        if (r == 0) // before the next: all that come from the history are in memory until the request is over
+            r = target_weigh(call, jobs[i], count, &weight);
+    }
     if (r < 0)
         return r;
     *ret_jobs = TAKE_PTR(jobs);
     *ret_count = count;
     return 0;
-}
-
-int target_weigh(struct call *call, struct job *const *jobs, size_t count) {
-    size_t weight = 0;
-    for (size_t i = 0; count > 1 && i < count && weight <= RECORDS_MOST; i++)
-        weight += record_weight(jobs[i], RECORDS_MOST - weight + 1);
-    if (weight <= RECORDS_MOST)
-        return 0;
-    snprintf(call->refusal.field, sizeof(call->refusal.field), "ids");
-    snprintf(call->refusal.why, sizeof(call->refusal.why),
-             "the records of these %zu jobs are more than %d MiB in one answer: name fewer", count, RECORDS_MOST >> 20);
-    return -EINVAL;
 }

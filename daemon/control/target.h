@@ -10,11 +10,13 @@
 int target_one(struct call *call, const json_t *params, struct job **ret_job);
 // Likewise one's own, to do with what its user may: -EPERM, with the refusal filled, where it is seen as an administrator.
 int target_own(struct call *call, const json_t *params, struct job **ret_job);
-// The jobs of id, name or ids: a new array of *ret_count, the caller's to free. Returns 0, -ENOMEM or as target_one.
+// The jobs of id, name or ids: a new array of *ret_count, the caller's to free. Returns 0, -ENOMEM, or with the refusal filled
+// as target_one or target_weigh.
 int target_many(struct call *call, const json_t *params, struct job ***ret_jobs, size_t *ret_count);
+// Adds the record of one of `count` jobs to the weight of all. Returns 0, or -EINVAL with the refusal filled: they do not go into
+// one answer.
+int target_weigh(struct call *call, const struct job *job, size_t count, size_t *weight);
 
-// Whether the records of so many jobs go into one answer: 0, or -EINVAL with the refusal filled.
-int target_weigh(struct call *call, struct job *const *jobs, size_t count);
 // Whether the history's last answer was one: 0, or -EIO with the refusal filled. Why is told to administrators only: it is
 // about the machine's files, and what happens to them.
 int target_answered(struct call *call);

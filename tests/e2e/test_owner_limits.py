@@ -113,7 +113,26 @@ def test_records_of_one_answer():
             pages.append([job["id"] for job in page["jobs"]])
             before = page["next"]
         assert sum(pages, []) == list(range(large, large - 20, -1)) and len(pages) == 2, pages
-        assert ann.call("job.forget", ids=list(range(large - 19, large + 1)))["forgotten"] == 20
+        ids = list(range(large - 19, large + 1))
+        for method in ("job.wait", "job.kill", "job.forget"):  # the last one is not looked for any more
+            assert_refused(ann.refused(method, ids=ids + [1 << 40]), INVALID_PARAMS, "ids")
+        assert ann.call("job.forget", ids=ids[:10])["forgotten"] == 10
+        assert ann.call("job.forget", ids=ids[10:])["forgotten"] == 10
+        works(bob)
+
+
+def test_records_of_many_strings():
+    """An empty string is more in memory than it is as JSON."""
+    def unchecked(method, **params):  # which would take a second a job
+        ann.request(method, **params)
+        return json.loads(ann.read_line())["result"]
+    with Shares() as (daemon, root, ann, bob):
+        ids = [unchecked("job.run", argv=["true"] + [""] * 99_000)["job"]["id"] for _ in range(7)]
+        page = unchecked("job.list", limit=1000)
+        assert len(page["jobs"]) == 3 and page["next"] == ids[-3], [job["id"] for job in page["jobs"]]
+        for method in ("job.wait", "job.kill", "job.forget"):
+            assert_refused(ann.refused(method, ids=ids), INVALID_PARAMS, "ids")
+        assert ann.call("job.forget", ids=ids[:3])["forgotten"] == 3
         works(bob)
 
 

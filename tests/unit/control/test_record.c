@@ -87,6 +87,27 @@ START_TEST(a_running_job) {
 }
 END_TEST
 
+// Whatever is in them: an empty string is one, too, and a control character is six as JSON.
+START_TEST(weights_are_of_elements_and_of_their_text) {
+    static char words[][8] = {"", "abc", "a\x01\n", "\xc3\xa4"}, name[] = "n";
+    static const size_t more[] = {48, 48 + 3, 48 + 13, 48 + 2};
+    size_t before = record_weight(job, SIZE_MAX);
+    char *argv[] = {words[1], words[1], words[_i]};
+    struct spec_pair label = {.name = name, .value = words[_i]};
+    const struct spec spec = job->spec;
+    job->spec.argv = argv;
+    job->spec.argc = 2;
+    ck_assert_uint_eq(record_weight(job, SIZE_MAX), before + more[1] - 1); // "true" is one longer
+    job->spec.argc = 3;
+    ck_assert_uint_eq(record_weight(job, SIZE_MAX), before + more[1] - 1 + more[_i]);
+    job->spec.labels = &label;
+    job->spec.label_count = 1;
+    ck_assert_uint_eq(record_weight(job, SIZE_MAX), before + more[1] - 1 + 2 * more[_i] + 49);
+    ck_assert_uint_eq(record_weight(job, 100), 48 + 1 + more[1]); // as far as that is
+    job->spec = spec;
+}
+END_TEST
+
 START_TEST(a_starting_job_has_no_pid_yet) {
     job->pid = job->attempt = 0;
     job->started_at = job->started_mono = 0;
@@ -279,6 +300,7 @@ int main(void) {
     Suite *suite = suite_create("control/record");
     TCase *group = suite_case(suite, "record", setup, teardown);
     tcase_add_test(group, a_running_job);
+    tcase_add_loop_test(group, weights_are_of_elements_and_of_their_text, 0, 4);
     tcase_add_test(group, a_starting_job_has_no_pid_yet);
     tcase_add_test(group, a_stopping_job);
     tcase_add_test(group, deadlines_are_what_is_left);
