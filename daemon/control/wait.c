@@ -8,6 +8,7 @@
 #include "daemon/control/keeping.h"
 #include "daemon/control/record.h"
 #include "daemon/control/session.h"
+#include "daemon/control/target.h"
 
 struct wait_job {
     struct watch watch;
@@ -263,9 +264,16 @@ static json_t *wait_result(const struct wait *wait) {
 void wait_answer(struct wait *wait) {
     struct call *call = wait->call;
     stream_send(call->session->stream); // from here on it is half way
-    json_t *result = call->id ? wait_result(wait) : json_null();
+    size_t weight = 0;
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < wait->count; i++) // they may have been given labels since
+        r = target_weigh(call, wait->jobs[i].watch.job, wait->count, &weight);
+    json_t *result = r < 0 ? NULL : call->id ? wait_result(wait) : json_null();
     wait_free(wait);
-    call_answer(call, result);
+    if (r < 0)
+        call_refuse(call, r);
+    else
+        call_answer(call, result);
 }
 
 void wait_drop(struct wait *wait) {

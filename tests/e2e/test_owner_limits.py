@@ -136,6 +136,18 @@ def test_records_of_many_strings():
         works(bob)
 
 
+def test_records_that_grow_while_they_are_waited_for():
+    with Shares() as (daemon, root, ann, bob):
+        job = ann.start(child("sleep", 1000))["id"]
+        many, few = ann.request("job.wait", ids=[job] * 1000), ann.request("job.wait", ids=[job] * 100)
+        ann.call("job.update", id=job, labels={f"n{n}": "x" * 1000 for n in range(64)})
+        root.call("job.kill", id=job, grace=0)
+        error = ann.answer(many)["error"]
+        assert error["code"] == INVALID_PARAMS and error["data"]["field"] == "ids", error
+        assert len(ann.result(few)["jobs"]) == 100
+        works(bob)
+
+
 def test_subscriptions():
     with Shares(owner_calls=20) as (daemon, root, ann, bob):
         job = ann.start(child("sleep", 1000))
