@@ -133,7 +133,8 @@ static const struct proto_field subscribe_params[] = {
     {"since", &proto_count, 0, NULL, "events after this number; default: from now on"},
     {"jobs", &event_jobs, 0, NULL, "only of these"},
     {"types", &event_types, 0, NULL, "only these"},
-    {"snapshot", &proto_bool, 0, "false", "the live jobs as they are at seq"},
+    {"snapshot", &proto_bool, 0, "false",
+     "the live jobs as they are at seq; refused where what their clients gave is more than 16 MiB"},
     {NULL},
 };
 static const struct proto_type subscription_type = {PK_INT, .min = 1, .max = (double)(PROTO_ID_MAX - 1)};

@@ -35,15 +35,29 @@ static int filter_of(const json_t *params, struct event_filter *ret_filter) {
     return 0;
 }
 
-// Live jobs that the caller sees and the filter names.
-static json_t *snapshot(const struct session *session, const struct event_filter *filter) {
+// Live jobs that the caller sees and the filter names. Returns 0, -ENOMEM, or -EUSERS with the refusal filled.
+static int snapshot(struct call *call, const struct event_filter *filter, json_t **ret_jobs) {
+    const struct session *session = call->session;
     json_t *jobs = json_array();
     double now = now_mono();
-    for (struct job *job = registry_newest(session->control->registry); job; job = job->older) {
-        if (!job_is_final(job) && event_filter_names(filter, job->id) && session_sees(session, job))
-            record_add(&jobs, record_job(session->control, job, -1, now));
+    size_t weight = 0;
+    for (struct job *job = registry_newest(session->control->registry); jobs && job; job = job->older) {
+        if (job_is_final(job) || !event_filter_names(filter, job->id) || !session_sees(session, job))
+            continue;
+        weight += record_weight(job, RECORDS_MOST + 1);
+        if (weight > RECORDS_MOST && json_array_size(jobs) > 0) {
+            json_decref(jobs);
+            call->refusal.limit = "snapshot_bytes";
+            snprintf(call->refusal.what, sizeof(call->refusal.what),
+                     "the records of the live jobs are more than %d MiB: subscribe without a snapshot, and list them "
+                     "by job.list",
+                     RECORDS_MOST >> 20);
+            return -EUSERS;
+        }
+        record_add(&jobs, record_job(session->control, job, -1, now));
     }
-    return jobs;
+    *ret_jobs = jobs;
+    return jobs ? 0 : -ENOMEM;
 }
 
 int method_event_subscribe(struct call *call, json_t *params, json_t **ret_result) {
@@ -63,13 +77,18 @@ int method_event_subscribe(struct call *call, json_t *params, json_t **ret_resul
     int r = filter_of(params, &filter);
     if (r < 0)
         return r;
-    json_t *result = json_pack("{s:I}", "seq", (json_int_t)since);
-    bool whole = !result || !json_is_true(json_object_get(params, "snapshot")) ||
-                 json_object_set_new(result, "jobs", snapshot(session, &filter)) == 0;
-    struct subscription *subscription = whole ? subscription_new(session, since, &filter) : NULL;
-    if (!whole)
+    json_t *jobs = NULL;
+    if (json_is_true(json_object_get(params, "snapshot")))
+        r = snapshot(call, &filter, &jobs);
+    if (r < 0) {
         free(filter.jobs);
-    if (!result || !subscription) {
+        return r;
+    }
+    json_t *result = json_pack("{s:I,s:o*}", "seq", (json_int_t)since, "jobs", jobs);
+    struct subscription *subscription = result ? subscription_new(session, since, &filter) : NULL;
+    if (!result)
+        free(filter.jobs);
+    if (!subscription) {
         json_decref(result);
         return -ENOMEM;
     }

@@ -148,6 +148,24 @@ def test_records_that_grow_while_they_are_waited_for():
         works(bob)
 
 
+def test_records_of_a_snapshot():
+    """A control character is six bytes as JSON."""
+    with Shares() as (daemon, root, ann, bob):
+        argv = ["sh", "-c", "exec sleep 1000"] + ["\x01" * 100_000] * 5
+        jobs = [ann.start(argv)["id"] for _ in range(6)]
+        for client in ann, root:
+            error = client.answer(client.request("event.subscribe", snapshot=True)).get("error", {})
+            assert error.get("data", {}).get("limit") == "snapshot_bytes" and "job.list" in error["message"], error
+        assert bob.call("event.subscribe", snapshot=True)["jobs"] == []
+        some = ann.call("event.subscribe", snapshot=True, jobs=jobs[:3])
+        assert [job["id"] for job in some["jobs"]] == jobs[2::-1] and some["subscription"] == 1, some["subscription"]
+        page = ann.call("job.list")
+        assert [job["id"] for job in page["jobs"]] == jobs[:0:-1] and page["next"] == jobs[1]
+        root.call("job.kill", ids=jobs[:3], grace=0)
+        root.call("job.kill", ids=jobs[3:], grace=0)
+        works(bob)
+
+
 def test_subscriptions():
     with Shares(owner_calls=20) as (daemon, root, ann, bob):
         job = ann.start(child("sleep", 1000))
