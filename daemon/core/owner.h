@@ -18,6 +18,7 @@ struct share {
     const int64_t *limit; // borrowed; NULL: none
     uid_t uid;            // whose it is
     int64_t lingering;    // of what is used: files that others have open
+    double look_due;      // monotonic: before, it is not looked for want of room whether they still have
 };
 
 // Pipes of one owner's jobs, whoever it is, that may be larger than they come.

@@ -10,7 +10,7 @@
 
 #include "common/util.h"
 
-enum { TURN = 256, NAME_SIZE = 40 };
+enum { NAME_SIZE = 40 };
 
 struct lingering_file {
     struct share *share; // borrowed, or NULL: whose it is is not known
@@ -49,6 +49,7 @@ static bool file_keep(struct lingering *lingering, const char *name, struct shar
             snprintf(file->name, sizeof(file->name), "%s", name);
     }
     DL_APPEND(lingering->files, file);
+    lingering->count++;
     if (share)
         share->lingering++;
     return true;
@@ -89,6 +90,7 @@ static int64_t file_forget(struct lingering *lingering, struct lingering_file *f
         file->share->lingering--;
     }
     DL_DELETE(lingering->files, file);
+    lingering->count--;
     free(file);
     return bytes;
 }
@@ -97,7 +99,7 @@ int64_t lingering_look(struct lingering *lingering, const struct share *share) {
     const struct lingering_file *last = lingering->files ? lingering->files->prev : NULL;
     struct lingering_file *next = lingering->files;
     int64_t freed = 0;
-    for (int n = 0; next && n < TURN;) {
+    for (int n = 0; next && n < LINGERING_TURN;) {
         struct lingering_file *file = next;
         next = file == last ? NULL : file->next;
         if (share && file->share != share)

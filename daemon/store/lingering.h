@@ -12,12 +12,14 @@
 
 // Of one owner: with so many, no further log of theirs is given as a descriptor.
 enum { LINGERING_MOST = 256 };
+enum { LINGERING_TURN = 256 }; // looked at at a time
 
 struct lingering_file;
 
 struct lingering {
     int directory; // descriptor, borrowed
     struct lingering_file *files;
+    int64_t count;
 };
 
 // A file that its log does not need any more. False: nobody has it open, and it is removed. True: it stays on the account, also

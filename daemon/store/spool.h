@@ -45,6 +45,7 @@ struct spool_host_parts {
     int64_t cap;
     char *scratch;
     bool resumed;
+    double (*now)(void); // NULL: now_mono
 };
 int spool_host_new(const struct spool_host_parts *parts, struct spool_host **ret_host);
 // What others still have open of those that are not wanted stays on its owner's account.

@@ -11,6 +11,10 @@
 #include "common/util.h"
 #include "daemon/store/lingering.h"
 
+// Seconds until it is looked again where room is needed, for each file that was looked at in vain, which takes some 4 us: of
+// all jobs whose output has no room each would look.
+#define LOOK_PAUSE 400e-6
+
 struct spool_host {
     char *path; // owned
     bool made;  // by us, outside the runtime directory
@@ -19,6 +23,8 @@ struct spool_host {
     int64_t cap, taken, captured;
     char *scratch; // borrowed
     struct lingering lingering;
+    double (*now)(void);
+    double look_due;   // as of a share
     bool is_resuming;  // until it is settled
     uint64_t *claimed; // owned: files of resumed logs, until they are settled
     size_t claimed_count, claimed_capacity;
@@ -118,6 +124,7 @@ int spool_host_new(const struct spool_host_parts *parts, struct spool_host **ret
     host->fd = -1;
     host->cap = parts->cap;
     host->scratch = parts->scratch;
+    host->now = parts->now ? parts->now : now_mono;
     int r = spool_host_directory(host, parts);
     if (r < 0) {
         host->fd = fd_close(host->fd); // not ours to remove
@@ -219,17 +226,23 @@ int spool_host_may_share(struct spool_host *host, const struct share *share) {
     return share && share->lingering >= LINGERING_MOST ? -EUSERS : 0;
 }
 
+static void look_for_room(struct spool_host *host, struct share *share) {
+    double *due = share ? &share->look_due : &host->look_due, now = host->now();
+    if (now >= *due && !spool_host_look(host, share))
+        *due = now + LOOK_PAUSE * (double)MIN(host->lingering.count, LINGERING_TURN);
+}
+
 static bool is_over(const struct share *share, int64_t bytes) {
     return share && share->limit && bytes > *share->limit - share->used;
 }
 
 int spool_host_reserve(struct spool_host *host, struct share *share, int64_t bytes) {
     if (is_over(share, bytes))
-        spool_host_look(host, share);
+        look_for_room(host, share);
     if (is_over(share, bytes))
         return -EDQUOT;
     if (bytes > host->cap - host->taken)
-        spool_host_look(host, NULL);
+        look_for_room(host, NULL);
     if (bytes > host->cap - host->taken)
         return -ENOSPC;
     spool_host_account(host, share, bytes);

@@ -14,14 +14,19 @@ enum { UID = 1000, SIZE = 60000, LIMIT = 100000, CAP = 150000 };
 
 static const struct owner_limits limits = {.output_bytes = LIMIT};
 static char scratch[65536];
-static char top[64]; // on a tmpfs
+static char top[64];     // on a tmpfs
+static double now, step; // on a clock that goes on by a step a look
 static struct spool_host *host;
 static struct owners *owners;
 static struct owner *ann;
 
+static double now_stepped(void) {
+    return now += step;
+}
+
 static void host_open(bool resumed) {
     const struct spool_host_parts parts = {
-        .path = top, .name = "unused", .cap = CAP, .scratch = scratch, .resumed = resumed};
+        .path = top, .name = "unused", .cap = CAP, .scratch = scratch, .resumed = resumed, .now = now_stepped};
     owners = owners_new(500, &limits);
     ck_assert_ptr_nonnull(owners);
     ck_assert_int_eq(spool_host_new(&parts, &host), 0);
@@ -30,6 +35,7 @@ static void host_open(bool resumed) {
 static void setup(void) {
     strcpy(top, "/dev/shm/supd-unit-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(top));
+    step = 1;
     host_open(false);
     ann = owner_get(owners, UID);
 }
@@ -94,6 +100,21 @@ START_TEST(it_takes_room_until_it_is_closed) {
     ck_assert_int_eq(ann->output.used, 0);
     ck_assert_int_eq(spool_host_stored(host), 0);
     ck_assert(!spool_host_lingers(host));
+}
+END_TEST
+
+// However many logs have no room.
+START_TEST(it_is_not_looked_in_vain_all_the_time) {
+    int fd = leave(SIZE);
+    ck_assert_int_lt(stored(SIZE), SIZE);
+    step = 0;
+    fd_close(fd);
+    ck_assert_int_lt(stored(SIZE), SIZE);
+    ck_assert_int_eq(ann->output.used, SIZE);
+    now += 399e-6;
+    ck_assert_int_lt(stored(SIZE), SIZE);
+    now += 2e-6;
+    ck_assert_int_eq(stored(SIZE), SIZE);
 }
 END_TEST
 
@@ -279,6 +300,7 @@ int main(void) {
     Suite *suite = suite_create("lingering");
     TCase *group = suite_case(suite, "files", setup, teardown);
     tcase_add_test(group, it_takes_room_until_it_is_closed);
+    tcase_add_test(group, it_is_not_looked_in_vain_all_the_time);
     tcase_add_test(group, what_is_closed_before_takes_none);
     tcase_add_test(group, a_descriptor_of_a_final_log_is_no_other);
     tcase_add_test(group, a_copy_counts_as_well);
