@@ -114,7 +114,7 @@ struct history_filter {
     char *const *labels; // names and values in turn, NULL at the end; or NULL
     int64_t before;      // ids below it; 0: all
 };
-enum { HISTORY_LOOKS = 8192 }; // at labels, for one list: some 20 ms
+enum { HISTORY_LOOKS = 8192 }; // at labels of the asker's jobs, for one list: some 20 ms
 // The ids of up to `max` jobs, newest first. Returns how many; where history_unread says something there may be more.
 // *ret_end: the oldest one that was looked at, where there was no time for all; else 0.
 size_t history_list(struct history *history, const struct history_filter *filter, int64_t *ids, size_t max,

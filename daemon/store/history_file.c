@@ -7,7 +7,7 @@
 #include "common/util.h"
 #include "daemon/store/history_row.h"
 
-enum { SCHEMA_VERSION = 4, BUSY_MS = 2000 };
+enum { SCHEMA_VERSION = 5, BUSY_MS = 2000 };
 
 // One step each from a version to the next; the first makes an empty file.
 static const char *const migrations[SCHEMA_VERSION] = {
@@ -37,6 +37,13 @@ static const char *const migrations[SCHEMA_VERSION] = {
     "ALTER TABLE job ADD COLUMN written_bytes INTEGER NOT NULL DEFAULT -1;"
     "ALTER TABLE job ADD COLUMN peak_bytes INTEGER NOT NULL DEFAULT -1;",
     "CREATE INDEX job_name_of_any ON job (name, id) WHERE name IS NOT NULL;", // for who sees everybody's
+    // Whose the job is comes first: who lists their own by a label passes by nobody else's, and learns nothing from the time.
+    "CREATE TABLE owned (owner INTEGER NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, job INTEGER NOT NULL,"
+    " PRIMARY KEY (owner, name, value, job)) WITHOUT ROWID;"
+    "INSERT OR IGNORE INTO owned SELECT job.owner, label.name, value, job FROM label JOIN job ON job.id = label.job"
+    " ORDER BY job.owner, label.name, value, job;" // in that order it takes a third of the time
+    "DROP TABLE label; ALTER TABLE owned RENAME TO label;"
+    "CREATE INDEX label_job ON label (job); CREATE INDEX label_of_any ON label (name, value, job);",
 };
 
 bool history_file_is_damaged(int code) {
@@ -95,7 +102,7 @@ static int prepare(struct history_file *f) {
         {&f->put, put},
         {&f->drop, "DELETE FROM job WHERE id = ?"},
         {&f->drop_labels, "DELETE FROM label WHERE job = ?"},
-        {&f->label, "INSERT OR REPLACE INTO label (name, value, job) VALUES (?, ?, ?)"},
+        {&f->label, "INSERT OR REPLACE INTO label (name, value, job, owner) VALUES (?, ?, ?, ?)"},
         {&f->size, "SELECT bytes, owner FROM job WHERE id = ? AND final"},
         {&f->note, "INSERT OR REPLACE INTO note (name, value) VALUES (?, ?)"},
     };
@@ -201,6 +208,7 @@ static int put_labels(struct history_file *f, const struct history_job *job, boo
         sqlite3_bind_text(f->label, 1, label[0], -1, SQLITE_STATIC);
         sqlite3_bind_text(f->label, 2, label[1], -1, SQLITE_STATIC);
         sqlite3_bind_int64(f->label, 3, job->id);
+        sqlite3_bind_int64(f->label, 4, job->owner);
         r = run(f->label);
     }
     return r;

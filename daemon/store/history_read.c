@@ -146,44 +146,55 @@ struct history_job *history_find_key(struct history *h, uid_t owner, const char 
                      owner, key);
 }
 
-// From the newest on, so that a page costs what it holds: through the job's first label, where there is one, in the order of
-// ids (each label's jobs stand in it). Whether it has the others as well is a second column.
-static sqlite3_stmt *list_ask(struct history *h, const struct history_filter *f) {
-    char sql[8192]; // for as many labels as a filter may have
-    char *const *labels = f->labels && f->labels[0] ? f->labels : NULL;
-    int n = snprintf(sql, sizeof(sql), "SELECT job.id, CASE WHEN job.id IS NULL THEN 0");
-    for (char *const *l = labels ? labels + 2 : NULL; l && *l && n < (int)sizeof(sql) - 400; l += 2)
+// Through the job's first label, in the order of ids (each label's jobs stand in it): each that has it is a row, so that each
+// is counted. Whether it has the others as well, and is to be listed at all, is a second column.
+static void list_by_labels(char *sql, size_t size, const struct history_filter *f) {
+    int at = 7;
+    int n = snprintf(sql, size, "SELECT l.job, CASE WHEN job.id IS NULL OR NOT final OR expires <= ?1%s THEN 0",
+                     f->name ? " OR job.name IS NOT ?3" : "");
+    for (char *const *l = f->labels + 2; *l && n < (int)size - 400; l += 2, at += 2)
         n += snprintf(
-            sql + n, sizeof(sql) - (size_t)n,
-            " WHEN NOT EXISTS (SELECT 1 FROM label o WHERE o.name = ? AND o.value = ? AND o.job = job.id) THEN 0");
-    n += snprintf(sql + n, sizeof(sql) - (size_t)n, " ELSE 1 END FROM %s WHERE final AND expires > ?%s%s",
-                  labels ? "label l CROSS JOIN job ON job.id = l.job" : "job", f->by_owner ? " AND owner = ?" : "",
-                  f->name ? " AND job.name = ?" : "");
-    if (labels)
-        snprintf(sql + n, sizeof(sql) - (size_t)n, " AND l.name = ? AND l.value = ? AND l.job < ? ORDER BY l.job DESC");
+            sql + n, size - (size_t)n,
+            " WHEN NOT EXISTS (SELECT 1 FROM label o WHERE o.owner = l.owner AND o.name = ?%d AND o.value = ?%d"
+            " AND o.job = l.job) THEN 0",
+            at, at + 1);
+    snprintf(sql + n, size - (size_t)n,
+             " ELSE 1 END FROM label l LEFT JOIN job ON job.id = l.job WHERE%s l.name = ?5 AND l.value = ?6"
+             " AND l.job < ?4 ORDER BY l.job DESC",
+             f->by_owner ? " l.owner = ?2 AND" : "");
+}
+
+static size_t label_count(const struct history_filter *f) {
+    size_t count = 0;
+    while (f->labels && f->labels[2 * count])
+        count++;
+    return count;
+}
+
+// From the newest on, so that a page costs what it holds.
+static sqlite3_stmt *list_ask(struct history *h, const struct history_filter *f) {
+    char sql[10240]; // for as many labels as a filter may have
+    size_t labels = label_count(f);
+    if (labels > 0)
+        list_by_labels(sql, sizeof(sql), f);
     else
-        snprintf(sql + n, sizeof(sql) - (size_t)n, " AND job.id < ? ORDER BY job.id DESC");
+        snprintf(sql, sizeof(sql),
+                 "SELECT id, 1 FROM job WHERE final AND expires > ?1%s%s AND id < ?4 ORDER BY id DESC",
+                 f->by_owner ? " AND owner = ?2" : "", f->name ? " AND name = ?3" : "");
     sqlite3_stmt *s = ask(h, sql);
-    int at = 0;
-    for (char *const *l = labels ? labels + 2 : NULL; l && *l; l++)
-        sqlite3_bind_text(s, ++at, *l, -1, SQLITE_STATIC);
-    sqlite3_bind_double(s, ++at, now_wall());
-    if (f->by_owner)
-        sqlite3_bind_int64(s, ++at, f->owner);
-    if (f->name)
-        sqlite3_bind_text(s, ++at, f->name, -1, SQLITE_STATIC);
-    for (int i = 0; labels && i < 2; i++)
-        sqlite3_bind_text(s, ++at, labels[i], -1, SQLITE_STATIC);
-    sqlite3_bind_int64(s, ++at, f->before > 0 ? f->before : INT64_MAX);
+    sqlite3_bind_double(s, 1, now_wall());
+    sqlite3_bind_int64(s, 2, f->owner);
+    sqlite3_bind_text(s, 3, f->name, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(s, 4, f->before > 0 ? f->before : INT64_MAX);
+    for (size_t i = 0; i < 2 * labels; i++)
+        sqlite3_bind_text(s, 5 + (int)i, f->labels[i], -1, SQLITE_STATIC);
     return s;
 }
 
 // Jobs that may be looked at: each takes a look at each of its labels.
 static size_t list_looks(const struct history_filter *f) {
-    size_t labels = 0;
-    while (f->labels && f->labels[2 * labels])
-        labels++;
-    return labels > 1 ? HISTORY_LOOKS / labels : SIZE_MAX;
+    size_t labels = label_count(f);
+    return labels > 0 ? HISTORY_LOOKS / labels : SIZE_MAX;
 }
 
 size_t history_list(struct history *h, const struct history_filter *f, int64_t *ids, size_t max, int64_t *ret_end) {

@@ -179,6 +179,10 @@ def test_a_file_of_an_older_supd_is_gone_on_with(daemon, client):
     with sqlite3.connect(os.path.join(daemon.state, "history.db")) as db:
         db.executescript("DROP INDEX job_owner_ended; DROP INDEX job_owner; DROP INDEX job_name_of_any;"
                          "CREATE INDEX job_ended ON job (ended) WHERE final; PRAGMA user_version = 1;"
+                         "CREATE TABLE old (name TEXT NOT NULL, value TEXT NOT NULL, job INTEGER NOT NULL,"
+                         " PRIMARY KEY (name, value, job)) WITHOUT ROWID;"
+                         "INSERT INTO old SELECT name, value, job FROM label; DROP TABLE label;"
+                         "ALTER TABLE old RENAME TO label; CREATE INDEX label_job ON label (job);"
                          + "".join(f"ALTER TABLE job DROP COLUMN {name};"
                                    for name in ("usage_from", "read_bytes", "written_bytes", "peak_bytes")))
     db.close()
@@ -191,7 +195,7 @@ def test_a_file_of_an_older_supd_is_gone_on_with(daemon, client):
         assert b"damaged" not in second.errors()
         second.terminate()
     with sqlite3.connect(os.path.join(daemon.state, "history.db")) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (4,)
+        assert db.execute("PRAGMA user_version").fetchone() == (5,)
         assert db.execute("SELECT count(*) FROM sqlite_schema WHERE name IN ('job_owner_ended', 'job_owner')"
                           ).fetchone() == (2,)
     db.close()
