@@ -150,6 +150,11 @@ static int output_copy(const char *from, const char *to, size_t size) {
     return 0;
 }
 
+static bool output_is_there(const char *path, size_t size) {
+    struct stat st;
+    return lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == (off_t)size;
+}
+
 int history_directory_take(const char *outputs, struct history_job *job, int stream) {
     struct history_stream *s = &job->streams[stream];
     if (!s->path || s->has_file)
@@ -158,8 +163,10 @@ int history_directory_take(const char *outputs, struct history_job *job, int str
                         *part = output_path(outputs, job->id, stream, ".part");
     if (!path || !part)
         return -ENOMEM;
-    int r = output_copy(s->path, part, s->size);
-    if (r == 0 && rename(part, path) < 0)
+    // A job that changed while it was written comes again, when its log may have left its own file for this one.
+    s->has_file = output_is_there(path, s->size);
+    int r = s->has_file ? 0 : output_copy(s->path, part, s->size);
+    if (r == 0 && !s->has_file && rename(part, path) < 0)
         r = -errno;
     if (r < 0)
         unlink(part);
