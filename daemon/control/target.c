@@ -86,6 +86,16 @@ int target_weigh(struct call *call, const struct job *job, size_t count, size_t 
     return -EINVAL;
 }
 
+// A job of the history is in memory until the request is over, or whoever waits for others beside it.
+static int loaded_check(struct call *call, const struct job *job) {
+    const struct owner *owner = call->session->owner;
+    if (!job->forgotten ||
+        owner_may(owner, owner->queued_bytes, 0, owners_limits(call->session->control->owners)->queued_bytes))
+        return 0;
+    call->refusal.limit = "owner_queued_bytes";
+    return -EUSERS;
+}
+
 int target_many(struct call *call, const json_t *params, struct job ***ret_jobs, size_t *ret_count) {
     const json_t *ids = json_object_get(params, "ids");
     size_t count = ids ? json_array_size(ids) : 1, weight = 0;
@@ -95,8 +105,10 @@ int target_many(struct call *call, const json_t *params, struct job ***ret_jobs,
     int r = ids ? 0 : target_one(call, params, &jobs[0]);
     for (size_t i = 0; ids && r == 0 && i < count; i++) {
         r = find_id(call, json_array_get(ids, i), &jobs[i]);
-        if (r == 0) // before the next: all that come from the history are in memory until the request is over
+        if (r == 0)
             r = target_weigh(call, jobs[i], count, &weight);
+        if (r == 0)
+            r = loaded_check(call, jobs[i]);
     }
     if (r < 0)
         return r;

@@ -11,7 +11,7 @@ int target_one(struct call *call, const json_t *params, struct job **ret_job);
 // Likewise one's own, to do with what its user may: -EPERM, with the refusal filled, where it is seen as an administrator.
 int target_own(struct call *call, const json_t *params, struct job **ret_job);
 // The jobs of id, name or ids: a new array of *ret_count, the caller's to free. Returns 0, -ENOMEM, or with the refusal filled
-// as target_one or target_weigh.
+// as target_one or target_weigh, or -EUSERS: too much would be in memory for the caller.
 int target_many(struct call *call, const json_t *params, struct job ***ret_jobs, size_t *ret_count);
 // Adds the record of one of `count` jobs to the weight of all. Returns 0, or -EINVAL with the refusal filled: they do not go into
 // one answer.

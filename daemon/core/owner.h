@@ -40,7 +40,7 @@ struct owner {
     // Now:
     int64_t clients, calls, live_jobs, descriptors;
     int64_t until_waits;  // calls that look for a text in all that a job prints
-    int64_t queued_bytes; // what live jobs were started with, or given as labels, and what waits for their stdin
+    int64_t queued_bytes; // given for live jobs, what waits for their stdin, and what of the history is in memory
     uint64_t turn;        // of the loop in which
     double turn_used;     // so many seconds went to requests and events
     int unfinished;       // batches that go on in the next turn

@@ -223,12 +223,27 @@ bool runner_is_durable(const struct job *job) {
     return run_of(job)->is_durable;
 }
 
+// What a job of the history has in memory is on its owner's account as long as somebody looks at it.
+static void loaded_account(struct run *run) {
+    struct owner *owner = run->job->account;
+    size_t bytes = run->archived_spec ? strlen(run->archived_spec) : 0;
+    bytes += run->job->spec.argc * sizeof(char *) + run->order.capacity * sizeof(struct order_run);
+    for (int s = 0; s < STREAM_COUNT; s++)
+        bytes += (size_t)spool_taken(run->pipes[s].spool);
+    if (!owner)
+        return;
+    owner->queued_bytes += (int64_t)bytes - run->account_bytes;
+    run->account_bytes = (int64_t)bytes;
+}
+
 void runner_archive(struct job *job, const char *spec) {
     struct run *run = run_of(job);
     if (spec && run->archived_spec) {
         free(run->archived_spec);
         run->archived_spec = strdup(spec);
     }
+    if (job->forgotten)
+        loaded_account(run);
     run_archive(run);
 }
 
@@ -291,5 +306,6 @@ struct job *runner_load(struct runner *runner, struct history_job *h, struct spe
         run->pipes[s].spool = spools[s];
         stream_load(&run->pipes[s], &h->streams[s]);
     }
+    loaded_account(run);
     return job;
 }

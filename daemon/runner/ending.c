@@ -144,6 +144,8 @@ void run_free(struct run *run) {
     order_done(&run->order);
     if (run->order_bytes > 0)
         run_order_account(run);
+    if (run->job->account)
+        run->job->account->queued_bytes -= run->account_bytes;
     free(run->archived_spec);
     free(run);
 }

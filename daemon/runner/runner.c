@@ -217,6 +217,7 @@ void run_account(struct run *run, int64_t bytes, int64_t descriptors) {
 void run_account_end(struct run *run) {
     struct owner *owner = run->job->account;
     owner->queued_bytes -= run->account_bytes;
+    run->account_bytes = 0;
     owner->descriptors -= run->account_descriptors;
     owner->live_jobs--;
 }

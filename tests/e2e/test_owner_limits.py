@@ -136,6 +136,27 @@ def test_records_of_many_strings():
         works(bob)
 
 
+def test_jobs_of_the_history_that_are_looked_at():
+    """They are in memory as long as a wait for others beside them lasts, and on their user's account."""
+    with Shares(owner_queued_bytes=4 << 20) as (daemon, root, ann, bob):
+        ids = [ann.run(["true"] + ["x" * 100_000] * 9)["id"] for _ in range(8)]
+        procs.eventually(lambda: root.call("daemon.stats")["history"]["safe"], "the history has them")
+        daemon.kill_worker()  # memory has none of them
+        live = ann.start(child("sleep", 1000))["id"]
+        for method in ("job.wait", "job.kill", "job.forget"):
+            refused_by(ann, "owner_queued_bytes", method, ids=ids)
+        assert len(root.call("job.wait", ids=ids)["jobs"]) == 8
+        waits = [ann.request("job.wait", ids=[live, *ids[n:n + 2]]) for n in (0, 0, 2)]
+        ann.call("job.status", id=live)  # they have been taken in
+        refused_by(ann, "owner_queued_bytes", "job.wait", ids=[live, *ids[4:6]])
+        works(bob)
+        root.call("job.kill", id=live, grace=0)
+        for wait in waits:
+            assert len(ann.result(wait)["jobs"]) == 3
+        assert len(ann.call("job.wait", ids=ids[4:6])["jobs"]) == 2
+        assert ann.call("job.forget", ids=ids[:3])["forgotten"] == 3
+
+
 def test_records_that_grow_while_they_are_waited_for():
     with Shares() as (daemon, root, ann, bob):
         job = ann.start(child("sleep", 1000))["id"]

@@ -15,7 +15,7 @@ static void setup(void) {
     sample_open(&sample);
     mine = sample_job(&sample, 1000, "web", 0, 0);
     others = sample_job(&sample, 2000, "db", 0, 0);
-    session = (struct session){.control = &sample.control, .uid = 1000};
+    session = (struct session){.control = &sample.control, .uid = 1000, .owner = mine->account};
     call = (struct call){.session = &session};
 }
 
