@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -95,10 +96,12 @@ static int put(int dir, const char *name, long value) {
 
 int cgroup_try(int dir, char why[160]) {
     int r = mkdirat(dir, "probe", 0755) < 0 && errno != EEXIST ? -errno : 0;
-    pid_t child = r == 0 ? fork() : -1;
+    pid_t self = getpid(), child = r == 0 ? fork() : -1;
     if (child == 0) {
-        for (;;)
+        prctl(PR_SET_PDEATHSIG, SIGKILL); // a worker that is killed just now leaves nobody behind
+        while (getppid() == self)
             pause();
+        _exit(1);
     }
     if (child > 0) {
         r = put(dir, "probe/cgroup.procs", child);
