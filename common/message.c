@@ -40,7 +40,9 @@ static size_t number_shrink(char *number, size_t flags) {
     static const char large[] = "1e308"; // no number that is too large is shorter
     size_t length = strspn(number, "0123456789+-.eE");
     json_error_t error = {0};
-    json_t *value = length < sizeof(large) - 1 ? NULL : parse_json(number, length, flags, &error, NULL);
+    json_t *value = NULL;
+    if (length >= sizeof(large) - 1) // and not what comes behind the number: two of them are no JSON
+        value = parse_json(number, length, flags | JSON_DISABLE_EOF_CHECK, &error, NULL);
     json_decref(value);
     if (!value && json_error_code(&error) == json_error_numeric_overflow) {
         size_t start = number[0] == '-', end = (size_t)MAX(error.position, 1);

@@ -41,6 +41,8 @@ static int spool_extract(struct spool *s, struct spool_host *host, struct share 
     int r = spool_host_may_share(host, share);
     if (r == 0)
         r = spool_host_reserve(host, share, kept);
+    if (r == -EDQUOT && spool_host_look(host, share)) // who asks is told what is so now
+        r = spool_host_reserve(host, share, kept);
     if (r < 0)
         return r;
     _cleanup_close_ int fd = spool_host_create(host, &file);
