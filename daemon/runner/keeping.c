@@ -97,7 +97,7 @@ void run_keep_order(struct run *run) {
         // What does not fit is in no known order, should it come to that.
         if (kept_blob_put(kept, &record->order, order->runs, order->capacity * sizeof(struct order_run)) < 0)
             record->order_full = true;
-    } else {
+    } else if (order->count > 0) { // none at all, where there was no room for the first
         char *runs = kept_blob_edit(kept, &record->order);
         size_t at = record->order_count * sizeof(struct order_run);
         memcpy(runs + at, (const char *)order->runs + at, order->count * sizeof(struct order_run) - at);
