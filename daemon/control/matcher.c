@@ -8,10 +8,12 @@ struct matcher {
     unsigned mask;
     size_t size;
     struct {
-        int64_t next;   // offset that continues the carried bytes
-        size_t carried; // at most size - 1
-        char *carry;    // owned, 2 * size: the carried bytes and the start of the next piece
+        int64_t next;    // offset that continues the carried bytes
+        size_t carried;  // at most size - 1
+        char *carry;     // owned, 2 * size: the carried bytes and the start of the next piece
+        int64_t at, end; // of what is scanned
     } streams[STREAM_COUNT];
+    bool scans;
     char text[];
 };
 
@@ -65,19 +67,40 @@ bool matcher_feed(struct matcher *m, int stream, int64_t offset, const char *byt
     return false;
 }
 
-bool matcher_scan(struct matcher *m, const struct job *job) {
+// The next piece of what is stored. Returns how many bytes were fed.
+static size_t scan_piece(struct matcher *m, struct spool *spool, int stream, size_t most, bool *ret_found) {
+    int64_t *at = &m->streams[stream].at;
+    const char *bytes;
+    char piece[SPOOL_PIECE];
+    size_t n = MIN(spool_peek(spool, *at, piece, &bytes), most);
+    *ret_found = n > 0 && matcher_feed(m, stream, *at, bytes, n);
+    *at = n > 0 ? *at + (int64_t)n : spool->is_refused ? m->streams[stream].end : spool_skip_gap(spool, *at);
+    return n;
+}
+
+bool matcher_scan(struct matcher *m, const struct job *job, size_t most, bool *ret_more) {
+    bool found = false;
+    *ret_more = false;
+    for (int s = 0; s < STREAM_COUNT && !m->scans; s++)
+        m->streams[s].end = m->mask & (1u << s) ? runner_spool(job, s)->total : 0;
+    m->scans = true;
+    for (int s = 0; s < STREAM_COUNT && !found; s++)
+        while (m->streams[s].at < m->streams[s].end && !found) {
+            *ret_more = most == 0;
+            if (most == 0)
+                return false;
+            most -= scan_piece(m, runner_spool(job, s), s, most, &found);
+        }
+    return found;
+}
+
+void matcher_join(struct matcher *m, const struct job *job) {
     for (int s = 0; s < STREAM_COUNT; s++) {
         struct spool *spool = runner_spool(job, s);
-        for (int64_t at = 0; at < spool->total;) {
-            const char *bytes;
-            char piece[SPOOL_PIECE];
-            size_t n = spool_peek(spool, at, piece, &bytes);
-            if (n > 0 && matcher_feed(m, s, at, bytes, n))
-                return true;
-            if (n == 0 && spool->is_refused)
-                break;
-            at = n > 0 ? at + (int64_t)n : spool_skip_gap(spool, at);
-        }
+        bool found;
+        m->streams[s].end = m->mask & (1u << s) ? spool->total : 0;
+        m->streams[s].at = MAX(m->streams[s].end - (int64_t)(m->size - 1), (int64_t)0);
+        while (m->streams[s].at < m->streams[s].end)
+            scan_piece(m, spool, s, m->size, &found);
     }
-    return false;
 }

@@ -10,6 +10,11 @@
 #include "daemon/control/session.h"
 #include "daemon/control/target.h"
 
+enum {
+    LOOK_FIRST = 1 << 20, // bytes of what is there that are looked at before anybody else has their turn,
+    LOOK_PIECE = 1 << 17, // and at a time from then on, for as long as the user's part of a turn lasts
+};
+
 struct wait_job {
     struct watch watch;
     struct wait *wait;
@@ -24,6 +29,9 @@ struct wait {
     struct kept_call *kept; // or NULL: its session is busy meanwhile, or its batch's is
     bool was_kept;
     bool looks; // for a text: counted with its owner
+    // What looks on in what was there before, or NULL; spec.matcher looks in what comes.
+    struct matcher *past;
+    struct ev_timer again;
     bool matched, ready, follower_pending;
     struct wait *prev, *next; // of the session's waits, or its ready ones
     size_t count;
@@ -31,14 +39,60 @@ struct wait {
 };
 
 static void wait_settle(struct wait *wait) {
-    bool done = wait->missing == 0 || (wait->spec.any && wait->missing < wait->count) || wait->matched;
-    if (!done || wait->ready || wait->follower_pending)
+    bool done = wait->missing == 0 || (wait->spec.any && wait->missing < wait->count);
+    if (!(wait->matched || (done && !wait->past)) || wait->ready || wait->follower_pending)
         return;
     struct session *session = wait->call->session;
     wait->ready = true;
     DL_DELETE(session->waits, wait);
     DL_APPEND(session->ready, wait);
     session_wake(session);
+}
+
+static void past_end(struct wait *wait) {
+    ev_timer_stop(wait->call->session->control->loop, &wait->again);
+    matcher_free(TAKE_PTR(wait->past));
+}
+
+static void on_again(struct ev_loop *loop, struct ev_timer *timer, int events) {
+    struct wait *wait = timer->data;
+    struct session *session = wait->call->session;
+    bool more = true;
+    double since = now_mono();
+    while (more && !wait->matched && session_has_turn(session)) {
+        wait->matched = matcher_scan(wait->past, wait->jobs[0].watch.job, LOOK_PIECE, &more);
+        double now = now_mono();
+        session_worked(session, since);
+        since = now;
+    }
+    if (!more || wait->matched) {
+        past_end(wait);
+        wait_settle(wait);
+        return;
+    }
+    ev_timer_set(timer, 0, 0);
+    ev_timer_start(loop, timer);
+}
+
+// Looks in what is there: at once, or in the turns to come. Returns 0 or -ENOMEM.
+static int past_begin(struct wait *wait) {
+    struct wait_spec *spec = &wait->spec;
+    const struct job *job = wait->jobs[0].watch.job;
+    bool more;
+    unsigned mask;
+    size_t size;
+    wait->matched = matcher_scan(spec->matcher, job, LOOK_FIRST, &more);
+    if (!more)
+        return 0;
+    const char *text = matcher_text(spec->matcher, &mask, &size);
+    struct matcher *live = matcher_new(mask, text, size);
+    if (!live)
+        return -ENOMEM;
+    matcher_join(live, job);
+    wait->past = spec->matcher;
+    spec->matcher = live;
+    ev_timer_start(wait->call->session->control->loop, &wait->again);
+    return 0;
 }
 
 static void on_limit(struct ev_loop *loop, struct ev_timer *timer, int events) {
@@ -81,6 +135,7 @@ static void wait_free(struct wait *wait) {
         DL_DELETE(session->ready, wait);
     else
         DL_DELETE(session->waits, wait);
+    past_end(wait);
     matcher_free(wait->spec.matcher);
     keep_call_end(session, wait->kept, wait->was_kept);
     free(wait);
@@ -133,22 +188,25 @@ static int wait_begin(struct call *call, struct job *const *jobs, size_t count, 
     wait->looks = spec->matcher != NULL;
     session->owner->until_waits += wait->looks;
     ev_timer_init(&wait->limit, on_limit, MAX(spec->limit, 0), 0);
-    wait->limit.data = wait;
+    ev_timer_init(&wait->again, on_again, 0, 0);
+    wait->limit.data = wait->again.data = wait;
     DL_APPEND(session->waits, wait);
-    for (size_t i = 0; i < count; i++) {
+    int r = 0;
+    for (size_t i = 0; i < count && r == 0; i++) {
         struct wait_job *wj = &wait->jobs[i];
         *wj = (struct wait_job){.wait = wait, .watch = {.notify = wait_notify}};
-        if (watch_begin(&wj->watch, jobs[i]) < 0) {
-            wait->spec.matcher = NULL;
-            wait->was_kept = true;
-            wait_free(wait);
-            return -ENOMEM;
-        }
+        r = watch_begin(&wj->watch, jobs[i]);
         wj->there = job_is_there(spec, jobs[i]);
         wait->missing -= wj->there;
     }
-    if (spec->matcher)
-        wait->matched = matcher_scan(spec->matcher, jobs[0]);
+    if (r == 0 && spec->matcher)
+        r = past_begin(wait);
+    if (r < 0) {
+        wait->spec.matcher = NULL;
+        wait->was_kept = true;
+        wait_free(wait);
+        return r;
+    }
     if (spec->limit >= 0)
         ev_timer_start(session->control->loop, &wait->limit);
     *ret_wait = wait;

@@ -1,5 +1,6 @@
 """job.wait: all, any, limit, until."""
 
+import procs
 from harness import INVALID_PARAMS, NOT_FOUND, assert_reason, assert_refused, child, daemon_test, text
 
 SETS = "any"
@@ -76,6 +77,35 @@ def test_until_finds_text_that_is_stored_already(daemon, client):
     client.kill_and_wait(job)
     answer = client.call("job.wait", ids=[job["id"]], until={"stream": "stdout", "text": "ready"})
     assert answer["matched"] is True and answer["done"] is True
+
+
+LONG = {"head_bytes": 8 << 20}
+
+
+@daemon_test
+def test_until_finds_text_far_behind_in_what_is_stored(daemon, client):
+    """More than is looked at at once."""
+    for rest in ("exec sleep 1000", "exit 3"):
+        job = client.start(["sh", "-c", f"head -c 5000000 /dev/zero; echo ready; head -c 1000000 /dev/zero; {rest}"], output=LONG)
+        procs.eventually(lambda: client.status(job)["stdout"]["bytes"] == 6_000_006, "it is stored")
+        for text, found in (("ready\n", True), ("ready to", False)):
+            request = client.request("job.wait", ids=[job["id"]], until={"text": text}, inline_bytes=0)
+            if not found and "sleep" in rest:
+                client.kill(job, grace=0)
+            answer = client.result(request)
+            assert answer["matched"] is found, answer
+            assert answer["done"] is (found or answer["jobs"][0]["state"] == "final"), answer
+
+
+@daemon_test
+def test_until_finds_text_that_ends_while_what_is_stored_is_looked_at(daemon, client):
+    job = client.start(["sh", "-c", "head -c 5000000 /dev/zero; printf rea; read go; printf dy; exec sleep 1000"], output=LONG,
+                       stdin="stream")
+    procs.eventually(lambda: client.status(job)["stdout"]["bytes"] == 5_000_003, "it is stored")
+    waiting = client.request("job.wait", ids=[job["id"]], until={"text": "ready"})
+    client.call("job.input", id=job["id"], data="\n", encoding="utf-8")
+    answer = client.result(waiting)
+    assert answer["matched"] is True and answer["jobs"][0]["state"] == "running", answer
 
 
 @daemon_test

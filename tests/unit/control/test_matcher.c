@@ -101,6 +101,39 @@ START_TEST(a_text_may_hold_nul) {
 }
 END_TEST
 
+// In steps of a few bytes; the same as in one.
+static bool scan(struct matcher *m, const struct job *job) {
+    bool more = true, found = false;
+    for (int steps = 0; more && !found; steps++) {
+        ck_assert_int_lt(steps, 100);
+        found = matcher_scan(m, job, 3, &more);
+    }
+    return found;
+}
+
+START_TEST(what_comes_while_it_is_scanned_is_another_matchers) {
+    struct sample sample;
+    bool more;
+    sample_open(&sample);
+    struct job *job = sample_job(&sample, 1000, NULL, 64, 64);
+    struct matcher *past = made(OUT, "ready"), *live = made(OUT, "ready");
+    sample_write(job, STREAM_OUT, "0123456789 rea", 14);
+    ck_assert(!matcher_scan(past, job, 5, &more) && more);
+    matcher_join(live, job);
+    sample_write(job, STREAM_OUT, "dy ready", 8);
+    ck_assert(feed(live, STREAM_OUT, 14, "dy ready", 8)); // begun before
+    ck_assert(!scan(past, job));                          // what came later is not its
+    ck_assert(!matcher_scan(past, job, 5, &more) && !more);
+    matcher_free(past);
+    matcher_free(live);
+    live = made(OUT, "ready");
+    matcher_join(live, job);
+    ck_assert(!feed(live, STREAM_OUT, 22, " not", 4)); // what was whole before is no match of this one
+    matcher_free(live);
+    sample_close(&sample);
+}
+END_TEST
+
 START_TEST(what_is_stored_is_scanned_and_gone_on_from) {
     struct sample sample;
     sample_open(&sample);
@@ -108,19 +141,19 @@ START_TEST(what_is_stored_is_scanned_and_gone_on_from) {
     struct matcher *m = made(OUT | ERR, "ready");
     sample_write(job, STREAM_ERR, "nothing", 7);
     sample_write(job, STREAM_OUT, "0123456789 rea", 14);
-    ck_assert(!matcher_scan(m, job));
+    ck_assert(!scan(m, job));
     ck_assert(feed(m, STREAM_OUT, 14, "dy", 2));
     matcher_free(m);
     m = made(OUT, "ready");
     sample_write(job, STREAM_OUT, "dy", 2);
-    ck_assert(matcher_scan(m, job)); // over the seam of the ring
+    ck_assert(scan(m, job)); // over the seam of the ring
     matcher_free(m);
     m = made(OUT, "67"); // stands, though both sides of a gap might look like it
     sample_write(job, STREAM_OUT, "........................", 24);
-    ck_assert(matcher_scan(m, job));
+    ck_assert(scan(m, job));
     matcher_free(m);
     m = made(OUT, "7.");
-    ck_assert(!matcher_scan(m, job)); // byte 7 and the tail are no neighbours
+    ck_assert(!scan(m, job)); // byte 7 and the tail are no neighbours
     matcher_free(m);
     sample_close(&sample);
 }
@@ -135,6 +168,7 @@ int main(void) {
     tcase_add_test(group, only_the_streams_asked_for);
     tcase_add_test(group, a_gap_breaks_a_match_begun);
     tcase_add_test(group, a_text_may_hold_nul);
+    tcase_add_test(group, what_comes_while_it_is_scanned_is_another_matchers);
     tcase_add_test(group, what_is_stored_is_scanned_and_gone_on_from);
     return suite_run(suite);
 }
