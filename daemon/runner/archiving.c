@@ -8,9 +8,10 @@
 
 enum {
     CACHE_JOBS = 64,           // final jobs that stay in memory although the history has them
-    CACHE_BYTES = 4 << 20,     // and their output
+    CACHE_BYTES = 4 << 20,     // and their output, and what their clients gave
     CACHE_TURN = 64,           // looked at at once
-    CACHE_RETAIN_LEAST = 3600, // seconds: whose time is soon over stays, for the exact end of it
+    CACHE_RETAIN_LEAST = 3600, // seconds: whose time is soon over stays, for the exact end of it,
+    CACHE_SPEC_MOST = 8192,    // where their clients gave no more than so much
 };
 #define ARCHIVE_LATER 0.1 // seconds from a start until the history hears of it: most jobs are over by then
 
@@ -142,7 +143,8 @@ void run_unarchive(struct run *run) {
 
 static bool may_leave(const struct run *run) {
     const struct job *job = run->job;
-    return run->is_archived && !run->kept && job->references == 0 && job->spec.retain >= CACHE_RETAIN_LEAST;
+    bool may = job->spec.retain >= CACHE_RETAIN_LEAST || run->spec_bytes > CACHE_SPEC_MOST;
+    return run->is_archived && !run->kept && job->references == 0 && may;
 }
 
 static void on_archive(struct ev_loop *loop, struct ev_timer *timer, int events) {
@@ -177,8 +179,7 @@ void run_archive_cancel(struct run *run) {
 static void run_leave(struct run *run) {
     struct runner *runner = run->runner;
     struct job *job = run->job;
-    for (int s = 0; s < STREAM_COUNT; s++)
-        runner->history_bytes -= spool_taken(run->pipes[s].spool);
+    runner->history_bytes -= run_final_bytes(run);
     registry_remove(runner->parts.registry, job);
     job->forgotten = true;
     job->references++;

@@ -41,13 +41,17 @@ static void on_retained(struct ev_loop *loop, struct ev_timer *timer, int events
     runner_forget(run->runner, run->job);
 }
 
+int64_t run_final_bytes(const struct run *run) {
+    return spool_taken(run->pipes[STREAM_OUT].spool) + spool_taken(run->pipes[STREAM_ERR].spool) + run->spec_bytes;
+}
+
 static void run_retain(struct run *run) {
     struct runner *runner = run->runner;
     struct job *job = run->job;
     for (int s = 0; s < STREAM_COUNT; s++)
         run_pipe_seal(&run->pipes[s]);
-    for (int s = 0; s < STREAM_COUNT; s++)
-        runner->history_bytes += spool_taken(run->pipes[s].spool);
+    run->spec_bytes = run->kept ? 2 * (int64_t)run->kept->spec.size : 0; // as JSON, and as strings
+    runner->history_bytes += run_final_bytes(run);
     registry_finalize(runner->parts.registry, job);
     ev_timer_init(&run->timer, on_retained, MAX(job->spec.retain - (now_wall() - job->ended_at), 0.0), 0);
     ev_timer_start(runner->parts.loop, &run->timer);
@@ -179,8 +183,7 @@ void runner_forget(struct runner *runner, struct job *job) {
     run_keep_end(run); // nor shall the next worker know it
     registry_remove(runner->parts.registry, job);
     ev_timer_stop(runner->parts.loop, &run->timer);
-    for (int s = 0; s < STREAM_COUNT; s++)
-        runner->history_bytes -= spool_taken(run->pipes[s].spool);
+    runner->history_bytes -= run_final_bytes(run);
     job->references++;
     runner->listener->forgotten(job, runner->data);
     runner_release(runner, job);

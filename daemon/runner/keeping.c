@@ -11,6 +11,17 @@ enum { REMEMBERED_MOST = 1000 };
 
 _Static_assert(sizeof(struct kept_job) <= KEPT_JOB_SIZE, "a job's record has outgrown its place");
 
+// Final jobs that are remembered make room.
+static int spec_keep(struct run *run, const struct start *start) {
+    struct runner *runner = run->runner;
+    for (;;) {
+        int r = kept_blob_put(runner->parts.kept, &run->kept->spec, start->spec_text, start->spec_size);
+        if (r == 0 || !runner->remembered)
+            return r;
+        run_remember_end(runner->remembered);
+    }
+}
+
 int run_keep_begin(struct run *run, const struct start *start) {
     struct kept *kept = run->runner->parts.kept;
     struct kept_job *record = kept_take(kept, KEPT_JOB, run->job->id);
@@ -30,7 +41,7 @@ int run_keep_begin(struct run *run, const struct start *start) {
     record->launch.keeper = kept->head->keeper;
     record->state.reason = REASON_NONE;
     // Without its spec a job is as good as unknown to the next worker; without its secrets it can't be launched by it.
-    if (start->spec_text && kept_blob_put(kept, &record->spec, start->spec_text, start->spec_size) < 0)
+    if (start->spec_text && spec_keep(run, start) < 0)
         return -EUSERS;
     if (start->secrets_text)
         kept_blob_put(kept, &record->secrets, start->secrets_text, start->secrets_size);

@@ -12,7 +12,7 @@ struct runner {
     struct ev_idle again;     // keeps the loop awake for what finishes at the bottom itself
     struct run *finishing;    // list
     struct runner_stats stats;
-    int64_t history_bytes;  // of final jobs' output
+    int64_t history_bytes;  // of final jobs: their output, and what their clients gave
     struct run *unarchived; // list: live, and to be put into the history in a while, unless they end before
     struct ev_timer archive;
     struct run *remembered; // list, without a history: final, and to outlive the worker; the oldest first
@@ -55,6 +55,7 @@ struct run {
     int64_t account_bytes, account_descriptors; // what its owner has for it
     struct order order;
     int64_t order_bytes;   // of it, on its owner's account
+    int64_t spec_bytes;    // of a final one: what it was started with takes in memory
     struct ev_timer timer; // the next deadline; of a final job: when it is forgotten
     struct run *next_finishing;
     bool is_finishing, stopping_told;
@@ -102,6 +103,7 @@ void run_input_resume(struct run *run, int fd);                    // of the wor
 void run_input_close(struct run *run);                             // what still waits is refused
 
 // What a live job takes of its owner's share.
+int64_t run_final_bytes(const struct run *run); // what a final one takes in memory
 void run_account(struct run *run, int64_t bytes, int64_t descriptors);
 void run_account_end(struct run *run);
 

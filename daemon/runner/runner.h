@@ -43,7 +43,7 @@ struct runner_parts {
     struct owners *owners;
     int64_t live_max;          // live jobs
     int64_t history_max;       // final jobs
-    int64_t history_bytes_max; // output of final jobs
+    int64_t history_bytes_max; // of final jobs in memory
 };
 
 struct runner_stats {
