@@ -86,7 +86,6 @@ class Chaos:
         listed = client.call("job.list", limit=1000)["jobs"]
         assert len({job["id"] for job in listed}) == len(listed)
         assert all(job["state"] == "final" for job in listed), [job for job in listed if job["state"] != "final"]
-        return self.shorts.done, self.shorts.cut
 
 
 def shake(daemon, kind, jobs, times):
@@ -98,5 +97,6 @@ def shake(daemon, kind, jobs, times):
             daemon.client().call("daemon.reexec")
         else:
             daemon.kill_worker(kind, at_rest=False)
-    done, cut = chaos.finish()
-    assert done > times, (done, cut)
+    shorts = chaos.shorts
+    procs.eventually(lambda: shorts.done > times or shorts.failure, "short jobs get through as well")
+    chaos.finish()
