@@ -155,7 +155,7 @@ START_TEST(a_copy_counts_as_well) {
     spool_init(&spool, host, SIZE / 2, SIZE / 4, -1);
     spool.share = &ann->output;
     fill(&spool, 2L * SIZE);
-    int64_t own = ann->output.used, copy = (SIZE / 4 * 3 + 4095) / 4096 * 4096;
+    int64_t own = ann->output.used, copy = (SIZE / 4L * 3 + 4095) / 4096 * 4096;
     int fd = spool_export(&spool, host, &ann->output, extents, &count);
     ck_assert_int_ge(fd, 0);
     ck_assert_int_eq(count, 2);

@@ -233,8 +233,9 @@ START_TEST(less_room_is_room_all_the_same) {
         order_add(&order, i % 2, total[i % 2]++, 1 + i * 0.001, i < LESS / 3 ? ORDER_MAX : LESS);
     ck_assert_uint_le(order.capacity, LESS);
     ck_assert(!order.full);
-    for (; order_next(&order, next, total, &hint, &stream, &end, &at); before = at) {
+    while (order_next(&order, next, total, &hint, &stream, &end, &at)) {
         HOLDS(at > before);
+        before = at;
         next[stream] = end;
     }
     ck_assert_int_eq(next[0] + next[1], total[0] + total[1]);

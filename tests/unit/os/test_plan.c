@@ -105,7 +105,7 @@ START_TEST(no_candidate_is_longer_than_a_path_may_be) {
     ck_assert(!fits(PATH_MAX - 5, "make"));
     ck_assert(!fits(PATH_MAX - 1, "make"));
     ck_assert(!fits(PATH_MAX, "make"));
-    ck_assert(!fits(3 * PATH_MAX, "make"));
+    ck_assert(!fits((size_t)3 * PATH_MAX, "make"));
     ck_assert(!fits(1, program));
     ck_assert(!fits(1, program + 1));
     ck_assert(fits(1, program + 3));
