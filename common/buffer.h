@@ -15,7 +15,7 @@ static inline size_t buffer_size(const struct buffer *buffer) {
     return buffer->end - buffer->start;
 }
 static inline char *buffer_head(const struct buffer *buffer) {
-    return buffer->data + buffer->start;
+    return buffer->data ? buffer->data + buffer->start : NULL; // to add to NULL, be it nothing, is undefined
 }
 
 // Room for `size` more bytes at data + end. Returns 0 or -ENOMEM.
