@@ -22,18 +22,17 @@ const struct proto_error proto_errors[] = {
     {0},
 };
 
+#define NAME_DOC                                                                                                       \
+    "the live job of that name, else the newest final one; of the user's own, or, for an administrator who has none, " \
+    "root's"
 const struct proto_field proto_target_one[] = {
     {"id", &proto_id, 0, NULL, "the job; or name"},
-    {"name", &proto_name, 0, NULL,
-     "the live job of that name, else the newest final one; of the user's own, or, for an administrator who has none, "
-     "root's"},
+    {"name", &proto_name, 0, NULL, NAME_DOC},
     {NULL},
 };
 const struct proto_field proto_target_many[] = {
     {"id", &proto_id, 0, NULL, "the job; or name, or ids"},
-    {"name", &proto_name, 0, NULL,
-     "the live job of that name, else the newest final one; of the user's own, or, for an administrator who has none, "
-     "root's"},
+    {"name", &proto_name, 0, NULL, NAME_DOC},
     {"ids", &proto_ids, 0, NULL, "the jobs; one unknown is not_found and nothing happens"},
     {NULL},
 };

@@ -44,8 +44,7 @@ static const struct proto_field usage_fields[] = {
     {"involuntary_switches", &proto_count, 0, NULL, "context switches forced on it"},
     {"source", &source_type, 0, NULL,
      "cgroup: CPU time, I/O and peak memory are of the whole tree; wait4: all is of the leader and those it waited "
-     "for, not "
-     "of children that ended ignored (SIGCHLD)"},
+     "for, not of children that ended ignored (SIGCHLD)"},
     {NULL},
 };
 static const struct proto_type usage_type = {PK_OBJECT, .name = "Usage", .fields = usage_fields};

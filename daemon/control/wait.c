@@ -38,9 +38,13 @@ struct wait {
     struct wait_job jobs[];
 };
 
+static bool jobs_are_there(const struct wait *wait) {
+    return wait->missing == 0 || (wait->spec.any && wait->missing < wait->count);
+}
+
 static void wait_settle(struct wait *wait) {
-    bool done = wait->missing == 0 || (wait->spec.any && wait->missing < wait->count);
-    if (!(wait->matched || (done && !wait->past)) || wait->ready || wait->follower_pending)
+    bool done = wait->matched || (jobs_are_there(wait) && !wait->past);
+    if (!done || wait->ready || wait->follower_pending)
         return;
     struct session *session = wait->call->session;
     wait->ready = true;
@@ -315,7 +319,7 @@ static json_t *wait_result(const struct wait *wait) {
     json_t *jobs = json_array();
     for (size_t i = 0; i < wait->count; i++)
         record_add(&jobs, record_job(control, wait->jobs[i].watch.job, wait->spec.inline_bytes, now));
-    bool done = wait->missing == 0 || (wait->spec.any && wait->missing < wait->count) || wait->matched;
+    bool done = wait->matched || jobs_are_there(wait);
     return json_pack("{s:b,s:b,s:o}", "done", done, "matched", wait->matched, "jobs", jobs);
 }
 

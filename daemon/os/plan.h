@@ -1,7 +1,8 @@
 // plan: everything a child needs between its clone and its exec, computed before the clone.
 //
 // The child runs on borrowed memory (CLONE_VM) with every signal blocked and may use raw system calls
-// only, so the plan holds finished arrays: nothing is allocated, looked up or formatted in the child.
+// only, so the plan holds finished arrays: nothing is allocated in the child, and nothing formatted but the next place of a
+// search.
 // A plan is written by the loop before launcher_submit(), read by one launcher thread, and its result
 // fields are written by that thread or the child; the loop reads them after the launch is done.
 #pragma once

@@ -121,7 +121,7 @@ void strays_sweep(struct strays *strays) {
     if (strays->adopted)
         adopted_listen(strays->adopted, on_orphan, strays);
     strays->is_sweeping = !strays->adopted;
-    static pid_t pids[SWEEP_MAX]; // as many as there may be jobs: those who came last stand behind all reapers
+    static pid_t pids[SWEEP_MAX]; // those who came last stand behind all reapers
     size_t count = sweep_children(strays->parent, pids, SWEEP_MAX);
     for (size_t i = 0; i < count; i++) {
         if (!is_ours(strays, pids[i]) && sweep_parent(pids[i]) == strays->parent)

@@ -103,11 +103,11 @@ void run_input_resume(struct run *run, int fd);                    // of the wor
 void run_input_close(struct run *run);                             // what still waits is refused
 
 // What a live job takes of its owner's share.
-int64_t run_final_bytes(const struct run *run); // what a final one takes in memory
 void run_account(struct run *run, int64_t bytes, int64_t descriptors);
 void run_account_end(struct run *run);
 
 // ending
+int64_t run_final_bytes(const struct run *run); // what a final one takes in memory
 void run_finish_later(struct run *run);
 void run_finish_again(struct run *run); // its result is made; the worker before us died over it
 void run_finish_all(struct runner *runner);

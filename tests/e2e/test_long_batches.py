@@ -44,13 +44,18 @@ def with_a_long_one(function):
     return test
 
 
-@with_a_long_one
-def test_others_are_served_meanwhile(daemon, ann, bob):
+def begin(daemon, ann, bob):
+    """A long batch of ann's, which is under way once bob, whose request came with it, has his answer."""
     procs.kill(daemon.worker, signal.SIGSTOP)  # so that all of it is there at once
     batch(ann, limit=1000)
     request = bob.request("daemon.info")
     procs.kill(daemon.worker, signal.SIGCONT)
     assert bob.result(request)["name"] == "supd"
+
+
+@with_a_long_one
+def test_others_are_served_meanwhile(daemon, ann, bob):
+    begin(daemon, ann, bob)
     assert not answered(ann), "the batch was done first"
     assert text(bob.run(["echo", "served"])) == "served\n"
     answers = answers_of(ann)
@@ -61,11 +66,7 @@ def test_others_are_served_meanwhile(daemon, ann, bob):
 @with_a_long_one
 def test_other_connections_of_its_user_are_served_meanwhile(daemon, ann, bob):
     second, third = daemon.client_of(ANN), daemon.client_of(ANN)
-    procs.kill(daemon.worker, signal.SIGSTOP)
-    batch(ann, limit=1000)
-    request = bob.request("daemon.info")
-    procs.kill(daemon.worker, signal.SIGCONT)
-    bob.result(request)
+    begin(daemon, ann, bob)
     second.send_raw(b" \t[" + b'{"jsonrpc":"2.0","id":"m","method":"daemon.info"}]\n')
     assert text(third.run(["echo", "served"])) == "served\n"
     assert not answered(ann), "the batch was done first"
@@ -77,11 +78,7 @@ def test_other_connections_of_its_user_are_served_meanwhile(daemon, ann, bob):
 @with_a_long_one
 def test_the_last_line_of_a_connection_waits_too(daemon, ann, bob):
     second, third = daemon.client_of(ANN), daemon.client_of(ANN)
-    procs.kill(daemon.worker, signal.SIGSTOP)
-    batch(ann, limit=1000)
-    request = bob.request("daemon.info")
-    procs.kill(daemon.worker, signal.SIGCONT)
-    bob.result(request)
+    begin(daemon, ann, bob)
     second.send_raw(b'[{"jsonrpc":"2.0","id":"m","method":"daemon.info"}]')
     second.socket.shutdown(socket.SHUT_WR)
     assert text(third.run(["echo", "served"])) == "served\n"
@@ -113,11 +110,7 @@ def test_whoever_leaves_in_the_middle_leaves_nothing(daemon, ann, bob):
 
 @with_a_long_one
 def test_a_worker_that_dies_in_the_middle_closes_the_connection(daemon, ann, bob):
-    procs.kill(daemon.worker, signal.SIGSTOP)
-    batch(ann, limit=1000)
-    request = bob.request("daemon.info")
-    procs.kill(daemon.worker, signal.SIGCONT)
-    bob.result(request)
+    begin(daemon, ann, bob)
     daemon.kill_worker(at_rest=False)
     ann.expect_closed()
     with daemon.client_of(ANN) as again:
