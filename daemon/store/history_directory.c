@@ -143,6 +143,8 @@ static int output_copy(const char *from, const char *to, size_t size) {
         return errno == ENOENT ? -ENOTDIR : -errno; // the directory is gone: it is made again
     for (size_t done = 0; done < size;) {
         ssize_t n = sendfile(out, in, NULL, size - done);
+        if (n < 0 && errno == EINTR)
+            continue;
         if (n <= 0)
             return n < 0 ? -errno : -ENODATA;
         done += (size_t)n;

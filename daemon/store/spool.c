@@ -2,6 +2,7 @@
 #include "daemon/store/spool.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -144,6 +145,20 @@ static void spool_freeze(struct spool *s) {
     s->tail_bytes = MIN(s->tail_bytes, s->ring_bytes);
 }
 
+// On tmpfs a signal that comes meanwhile gives all of it up (fallocate(2), EINTR; Linux before 6.10), and the end of a job
+// is one: once more without signals, as there may be one after another.
+static int allocate(int fd, size_t from, size_t to) {
+    sigset_t all, before;
+    int r = -posix_fallocate(fd, (off_t)from, (off_t)(to - from));
+    if (r != -EINTR)
+        return r;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    r = -posix_fallocate(fd, (off_t)from, (off_t)(to - from));
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return r;
+}
+
 // Allocates so that `end` bytes of the file can be written. Returns 0 or a negative errno.
 static int spool_grow(struct spool *s, int fd, size_t end) {
     size_t want = MAX(end, s->allocated == 0 ? SPOOL_FIRST : MAX((size_t)SPOOL_STEP, s->allocated * 2));
@@ -151,7 +166,7 @@ static int spool_grow(struct spool *s, int fd, size_t end) {
     int r = spool_host_reserve(s->host, s->share, (int64_t)(want - s->allocated));
     if (r < 0)
         return r;
-    r = -posix_fallocate(fd, (off_t)s->allocated, (off_t)(want - s->allocated));
+    r = allocate(fd, s->allocated, want);
     if (r < 0) {
         spool_account(s, -(int64_t)(want - s->allocated));
         return r;

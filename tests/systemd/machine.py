@@ -1,4 +1,4 @@
-"""A Debian with a real systemd: a tree from packages, booted by systemd-nspawn."""
+"""A Debian with a real systemd: booted by systemd-nspawn from a tree of packages, or the one that this runs in."""
 
 import os
 import shutil
@@ -8,6 +8,7 @@ import tempfile
 import time
 
 PACKAGES = "systemd,systemd-sysv,dbus,libpam-systemd,libev4,libjansson4,libsqlite3-0"
+PATH = "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
 GUARD = 120.0  # seconds; against a hang
 
 
@@ -15,62 +16,36 @@ class Unavailable(Exception):
     """There can be no such machine here, and why."""
 
 
-def needed():
+def needed(*programs):
     if os.geteuid() != 0:
         raise Unavailable("needs root")
-    for program in ("systemd-nspawn", "mmdebstrap", "nsenter"):
+    for program in programs:
         if not shutil.which(program):
             raise Unavailable(f"{program} is not installed")
 
 
+def make_tree(tree, suite, packages):
+    done = subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", f"--include={packages}", suite, tree],
+                          capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Unavailable("mmdebstrap: " + " ".join(done.stderr.strip().splitlines()[-1:]))
+
+
+def install(build, tree):
+    subprocess.run(["meson", "install", "-C", build, "--quiet", "--no-rebuild", "--destdir", tree], check=True)
+
+
 class Machine:
-    def __init__(self, build):
-        needed()
-        self.directory = tempfile.mkdtemp(prefix="supd-machine-")
-        self.tree = os.path.join(self.directory, "tree")
-        self.process = self.init = None
-        done = subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", "bookworm",
-                               self.tree], capture_output=True, text=True)
-        if done.returncode != 0:
-            self.remove()
-            raise Unavailable("mmdebstrap: " + " ".join(done.stderr.strip().splitlines()[-1:]))
-        self.install(build)
-
-    def install(self, build):
-        subprocess.run(["meson", "install", "-C", build, "--quiet", "--no-rebuild", "--destdir", self.tree], check=True)
-
-    def uninstall(self, build):
-        subprocess.run(["ninja", "-C", build, "uninstall"], check=True, capture_output=True)
-
-    def boot(self):
-        log = open(os.path.join(self.directory, "console"), "wb")
-        self.process = subprocess.Popen(["systemd-nspawn", "-q", "--register=no", "--keep-unit", "-D", self.tree, "-b"],
-                                        stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        until = time.monotonic() + GUARD
-        while time.monotonic() < until and self.process.poll() is None:
-            self.init = self.init or self.child()
-            if self.init and self.run("systemctl", "is-system-running", check=False).stdout.strip() in ("running",
-                                                                                                      "degraded"):
-                return
-            time.sleep(0.1)
-        with open(log.name, encoding="utf-8", errors="replace") as file:
-            said = file.read()[-300:]
-        self.remove()
-        raise Unavailable(f"systemd does not boot here: {said!r}")
-
-    def child(self):
-        path = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
-        with open(path, encoding="utf-8") as file:
-            pids = file.read().split()
-        return int(pids[0]) if pids else None
+    """The one that this runs in."""
 
     def words(self, command, user=None):
-        inside = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"]
+        """What runs the command in the machine, as root or that user."""
+        inside = ["env", "-i", PATH, "HOME=/root"]
         if user:
-            inside = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "env", "-i",
-                      "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/home/user", f"XDG_RUNTIME_DIR=/run/user/{user}",
+            inside = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "env", "-i", PATH,
+                      "HOME=/home/user", f"XDG_RUNTIME_DIR=/run/user/{user}",
                       f"DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/{user}/bus"]
-        return ["nsenter", "-t", str(self.init), "-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w", *inside, *command]
+        return [*inside, *command]
 
     def run(self, *command, check=True, user=None):
         done = subprocess.run(self.words(command, user), stdin=subprocess.DEVNULL, capture_output=True, text=True,
@@ -104,6 +79,55 @@ class Machine:
             if name == "supd-worker":
                 return int(pid)
         return None
+
+    def remove(self):
+        pass
+
+
+class Booted(Machine):
+    """One by systemd-nspawn: of this kernel, its cgroups and their controllers."""
+
+    def __init__(self, build):
+        needed("systemd-nspawn", "mmdebstrap", "nsenter")
+        self.build = build
+        self.directory = tempfile.mkdtemp(prefix="supd-machine-")
+        self.tree = os.path.join(self.directory, "tree")
+        self.process = self.init = None
+        try:
+            make_tree(self.tree, "bookworm", PACKAGES)
+        except Unavailable:
+            self.remove()
+            raise
+        install(build, self.tree)
+
+    def uninstall(self):
+        subprocess.run(["ninja", "-C", self.build, "uninstall"], check=True, capture_output=True)
+
+    def boot(self):
+        log = open(os.path.join(self.directory, "console"), "wb")
+        self.process = subprocess.Popen(["systemd-nspawn", "-q", "--register=no", "--keep-unit", "-D", self.tree, "-b"],
+                                        stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        until = time.monotonic() + GUARD
+        while time.monotonic() < until and self.process.poll() is None:
+            self.init = self.init or self.child()
+            if self.init and self.run("systemctl", "is-system-running", check=False).stdout.strip() in ("running",
+                                                                                                      "degraded"):
+                return
+            time.sleep(0.1)
+        with open(log.name, encoding="utf-8", errors="replace") as file:
+            said = file.read()[-300:]
+        self.remove()
+        raise Unavailable(f"systemd does not boot here: {said!r}")
+
+    def child(self):
+        path = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
+        with open(path, encoding="utf-8") as file:
+            pids = file.read().split()
+        return int(pids[0]) if pids else None
+
+    def words(self, command, user=None):
+        return ["nsenter", "-t", str(self.init), "-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w",
+                *super().words(command, user)]
 
     def remove(self):
         if self.process and self.process.poll() is None:

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""supd as a service of a real systemd: run.py BUILD, a build with --prefix=/usr.
+"""supd as a service of a real systemd: run.py BUILD, a build with --prefix=/usr, in a machine of its own; run.py --here:
+as it is installed in this one, which hands down controllers to it.
 
 Says so, and passes, where no such machine can be had. The last line says how many passed and failed.
 """
@@ -8,7 +9,8 @@ import json
 import sys
 import traceback
 
-from machine import Machine, Unavailable
+import limits
+from machine import Booted, Machine, Unavailable
 
 USER = 1000
 
@@ -195,7 +197,7 @@ def it_can_be_taken_away(machine):
     """The last lines of the README's instructions. What was kept is the administrator's to remove."""
     machine.run("systemctl", "stop", "supd")
     machine.run("systemctl", "disable", "--now", "supd.socket")
-    machine.uninstall(sys.argv[1])
+    machine.uninstall()
     machine.run("systemctl", "daemon-reload")
     left = machine.run("sh", "-c", "find /usr /etc /var/lib -xdev -name '*supd*' -o -name '*supctl*'").stdout.split()
     assert all(path.startswith("/var/lib/supd") for path in left), left
@@ -205,33 +207,39 @@ def it_can_be_taken_away(machine):
 SCENES = [the_socket_starts_it, a_restart_loses_nothing, a_worker_that_dies_is_replaced, a_worker_that_hangs_is_replaced,
           a_killed_keeper_has_a_successor, an_upgrade_goes_on, settings_are_read_again, a_user_uses_the_machines,
           a_user_has_his_own, a_stop_ends_all, the_journal_is_told, the_unit_is_known_to_be_sound,
-          its_exposure_is_what_it_is_known_to_be, it_can_be_taken_away]
+          its_exposure_is_what_it_is_known_to_be]
+
+
+def play(machine, scenes):
+    passed = failed = 0
+    for scene in scenes:
+        try:
+            scene(machine)
+            passed += 1
+            print(f"ok      {scene.__name__}", flush=True)
+        except Exception:
+            failed += 1
+            traceback.print_exc()
+            print(machine.journal()[-1500:])
+            print(f"FAILED  {scene.__name__}", flush=True)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
 
 
 def main():
-    passed = failed = 0
+    if sys.argv[1] == "--here":
+        return play(Machine(), SCENES + limits.SCENES)
     try:
-        machine = Machine(sys.argv[1])
+        machine = Booted(sys.argv[1])
         machine.boot()
     except Unavailable as why:
         print(f"skipped: no systemd can be booted here: {why}")
         print("0 passed, 0 failed")
         return 0
     try:
-        for scene in SCENES:
-            try:
-                scene(machine)
-                passed += 1
-                print(f"ok      {scene.__name__}")
-            except Exception:
-                failed += 1
-                traceback.print_exc()
-                print(machine.journal()[-1500:])
-                print(f"FAILED  {scene.__name__}")
+        return play(machine, SCENES + [it_can_be_taken_away])
     finally:
         machine.remove()
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
 
 
 if __name__ == "__main__":
