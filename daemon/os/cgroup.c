@@ -226,7 +226,8 @@ void cgroup_launched(struct cgroup_host *host, const struct cgroup *cgroup) {
 
 void cgroup_give(struct cgroup_host *host, struct cgroup *cgroup, const struct cgroup_usage *used) {
     char name[16];
-    if (used && host->pooled < POOL_MAX) {
+    // The peak of memory is since the cgroup was made.
+    if (used && host->pooled < POOL_MAX && !(host->controllers & CGROUP_MEMORY)) {
         cgroup_files_pool(host->files, cgroup);
         host->pool[host->pooled].cgroup = *cgroup;
         host->pool[host->pooled++].used = *used;

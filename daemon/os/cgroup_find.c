@@ -47,7 +47,7 @@ static int find_mount(char mount[PATH_MAX]) {
 }
 
 // The daemon's own place: the line "0::/path". From a cgroup that is for itself alone its jobs' is beside it.
-static int find_own(char own[PATH_MAX]) {
+int cgroup_find_own(char own[PATH_MAX]) {
     FILE *file = fopen("/proc/self/cgroup", "re");
     char line[PATH_MAX];
     int r = -ENOENT;
@@ -68,7 +68,7 @@ static int find_own(char own[PATH_MAX]) {
 int cgroup_find(const char *name, char **ret_path, char why[160]) {
     char mount[PATH_MAX], own[PATH_MAX];
     _cleanup_free_ char *path = NULL;
-    if (find_mount(mount) < 0 || find_own(own) < 0) {
+    if (find_mount(mount) < 0 || cgroup_find_own(own) < 0) {
         snprintf(why, 160, "no cgroup v2 hierarchy is mounted");
         return -ENOENT;
     }

@@ -7,6 +7,7 @@
 #include "common/util.h"
 #include "daemon/os/cgroup.h"
 #include "daemon/os/descriptors.h"
+#include "daemon/os/leavers.h"
 #include "daemon/os/strays.h"
 #include "daemon/os/tree_internal.h"
 
@@ -21,6 +22,11 @@ static int host_cgroup(struct tree_host *host, const struct tree_host_parts *par
         return r;
     }
     host->open_descriptors = open * CGROUP_FILES;
+    // Jobs of a user's own daemon may write to the hierarchy that is delegated to it; root's can do worse.
+    const char *path = cgroup_host_path(host->cgroups);
+    if (geteuid() != 0 && parts->keeper > 0 &&
+        (r = leavers_new(parts->keeper, path, !parts->resumed, &host->leavers)) < 0)
+        return r;
     host->way = TREE_CGROUP;
     host->ways = &tree_ways_cgroup;
     snprintf(host->why, sizeof(host->why), "a cgroup a job, under %.150s", cgroup_host_path(host->cgroups));
@@ -87,6 +93,7 @@ void tree_host_free(struct tree_host *host) {
     }
     ev_prepare_stop(host->loop, &host->bottom);
     ev_idle_stop(host->loop, &host->again);
+    leavers_free(host->leavers);
     cgroup_host_free(host->cgroups);
     strays_free(host->strays);
     free(host);

@@ -7,6 +7,7 @@
 #include "common/util.h"
 #include "common/watch.h"
 #include "daemon/os/cgroup.h"
+#include "daemon/os/leavers.h"
 #include "daemon/os/tree_internal.h"
 
 enum {
@@ -59,7 +60,10 @@ static void settle(struct tree *tree) {
         return;
     unwatch(tree);
     bool free_now = !tree->listener;
-    tree_tell_empty(tree);
+    if (tree->listener && !tree->told_empty && tree->host->leavers && leavers_came(tree->host->leavers))
+        tree_tell_unproven(tree);
+    else
+        tree_tell_empty(tree);
     if (free_now) {
         give_back(tree);
         tree_drop(tree);

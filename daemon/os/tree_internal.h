@@ -50,6 +50,7 @@ struct tree_host {
     const struct tree_ways *ways;
     char why[200];
     struct cgroup_host *cgroups; // owned, the cgroup way's
+    struct leavers *leavers;     // owned; NULL: nobody can leave them
     int open_descriptors;        // theirs, for good
     struct tree *watched;        // hash by inotify watch: between a leader's end and its tree's
     struct tree *doomed;         // list: their leaders are killed, the rest is to be at the bottom of a turn

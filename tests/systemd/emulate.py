@@ -26,7 +26,7 @@ UNNEEDED = ("boot", "usr/share/doc", "usr/share/locale", "usr/share/man", "var/c
 MEMORY = 3072  # MiB: the tree is in it too
 DISK = 64 << 20
 GUARD = 1800  # seconds; against a hang
-END_TO_END = "test_resources"
+END_TO_END = "test_resources test_faults.test_a_signal test_descendants test_users test_kill.test_kill_reaches"
 UNIT = """[Unit]
 After=multi-user.target
 [Service]
