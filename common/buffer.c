@@ -1,7 +1,6 @@
 // A queue of bytes in one allocation.
 #include "common/buffer.h"
 
-#include "common/heap.h"
 #include "common/util.h"
 
 enum { BUFFER_KEEP = 8192 }; // an idle buffer holds at most this much
@@ -24,7 +23,6 @@ int buffer_reserve(struct buffer *buffer, size_t size) {
         char *data = realloc(buffer->data, capacity);
         if (!data)
             return -ENOMEM;
-        heap_widen(data, capacity);
         buffer->data = data;
     }
     if (buffer->start > 0)

@@ -4,9 +4,7 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 enum {
     LARGE = 256 * 1024, // bytes from which on a piece is a mapping of its own, and free memory at the end is given back
@@ -15,7 +13,6 @@ enum {
     SIZES = 64, // that a thread keeps
     KEPT = 7,   // of each
     RESERVE = 64 * 1024,
-    WIDE = 4 * 1024 * 1024, // bytes in which a large page has its place, wherever they lie
 };
 
 struct pieces {
@@ -23,14 +20,6 @@ struct pieces {
 };
 
 static void *reserve;
-
-void heap_widen(void *memory, size_t size) {
-    if (size < WIDE)
-        return;
-    // As a whole: a mapping in parts is not moved by realloc(3), but copied.
-    uintptr_t page = 4095, start = (uintptr_t)memory & ~page, end = (uintptr_t)memory + malloc_usable_size(memory);
-    madvise((void *)start, ((end + page) & ~page) - start, MADV_HUGEPAGE);
-}
 
 void *heap_realloc(void *old, long size) {
     if (size == 0) {

@@ -5,14 +5,9 @@
 // them back.
 #pragma once
 
-#include <stddef.h>
-
 void heap_init(void); // before there are threads
 // As realloc(3), but for a size of 0, which frees; with 64 KiB in reserve, which are put back by a later call. For libev, which
 // ends the process where it gets nothing. For one thread.
 void *heap_realloc(void *old, long size);
-// For a piece of several MiB that is written from its start to its end and does not last: it may have large pages, where the
-// kernel has any. Thousands of faults are a large part of what such a piece costs.
-void heap_widen(void *memory, size_t size);
 // Gives back what is free, and what the calling thread keeps. Some 100 us: for when nothing else is to be done.
 void heap_rest(void);

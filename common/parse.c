@@ -1,7 +1,6 @@
 // Parsing with an allocator that stays empty.
 #include "common/parse.h"
 
-#include "common/heap.h"
 #include "common/util.h"
 
 static __thread bool is_out; // of the parse under way: jansson asks its allocator without saying for whom
@@ -9,8 +8,6 @@ static __thread bool is_out; // of the parse under way: jansson asks its allocat
 static void *parse_malloc(size_t size) {
     void *memory = is_out ? NULL : malloc(size);
     is_out = !memory;
-    if (memory)
-        heap_widen(memory, size);
     return memory;
 }
 

@@ -3,11 +3,12 @@
 // SUPD_FAULT_BELOW: the directories, with ':' between them; SUPD_FAULT_AT: which such call of a process fails first, from 1;
 // SUPD_FAULT_TIMES: how many do; SUPD_FAULT_ERRNO: with what, 0 for a write that takes one byte only. SUPD_FAULT_READS: a
 // file; as long as it is there reads at an offset fail with ESTALE (of EIO SQLite says that the file is damaged).
-// SUPD_FAULT_SIGNALS: every other call that a signal may interrupt is interrupted.
+// SUPD_FAULT_SIGNALS: calls that a signal may interrupt are interrupted.
 #undef _FILE_OFFSET_BITS // both names of each call are here
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,10 +49,16 @@ static int fault(void) {
     return error ? atoi(error) : EIO;
 }
 
-// Linux before 6.10 gives up an allocation on tmpfs once a signal is there, and sendfile between two pieces.
-static int interrupts(int fd) {
-    static int turns;
-    return getenv("SUPD_FAULT_SIGNALS") && fd_below(fd) && __atomic_add_fetch(&turns, 1, __ATOMIC_SEQ_CST) % 2;
+// Linux before 6.10 gives up an allocation on tmpfs once a signal is there: always, unless they are blocked.
+static int interrupts_allocation(int fd) {
+    sigset_t blocked;
+    pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+    return getenv("SUPD_FAULT_SIGNALS") && fd_below(fd) && !sigismember(&blocked, SIGCHLD);
+}
+
+static int interrupts_copy(int fd) {
+    static __thread int turns;
+    return getenv("SUPD_FAULT_SIGNALS") && fd_below(fd) && ++turns % 2;
 }
 
 #define REAL(name) ((__typeof__(&(name)))dlsym(RTLD_NEXT, #name))
@@ -125,17 +132,17 @@ int ftruncate64(int fd, off64_t size) {
 }
 
 int posix_fallocate(int fd, off_t at, off_t size) {
-    int error = interrupts(fd) ? EINTR : fd_below(fd) ? fault() : -1;
+    int error = interrupts_allocation(fd) ? EINTR : fd_below(fd) ? fault() : -1;
     return error >= 0 ? (error > 0 ? error : ENOSPC) : REAL(posix_fallocate)(fd, at, size);
 }
 
 int posix_fallocate64(int fd, off64_t at, off64_t size) {
-    int error = interrupts(fd) ? EINTR : fd_below(fd) ? fault() : -1;
+    int error = interrupts_allocation(fd) ? EINTR : fd_below(fd) ? fault() : -1;
     return error >= 0 ? (error > 0 ? error : ENOSPC) : REAL(posix_fallocate64)(fd, at, size);
 }
 
 ssize_t sendfile(int out, int in, off_t *at, size_t size) {
-    int error = interrupts(out) ? EINTR : fd_below(out) ? fault() : -1;
+    int error = interrupts_copy(out) ? EINTR : fd_below(out) ? fault() : -1;
     if (error >= 0) {
         errno = error > 0 ? error : ENOSPC;
         return -1;

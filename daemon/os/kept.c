@@ -221,11 +221,12 @@ static bool block_taken(const struct kept *k, uint32_t block) {
 static void blocks_mark(struct kept *k, uint32_t block, uint32_t count, bool taken) {
     if (taken)
         k->block_top = MAX(k->block_top, block + count);
-    for (uint32_t b = block; b < block + count; b++)
+    for (uint32_t b = block; b < block + count; b++) {
         if (taken)
             k->blocks_taken[b / 64] |= 1ull << (b % 64);
         else
             k->blocks_taken[b / 64] &= ~(1ull << (b % 64));
+    }
 }
 
 static void memory_remove(char *from, const char *to) {
@@ -238,10 +239,10 @@ static uint32_t blocks_for(size_t size) {
     return (uint32_t)((size + BLOCK_SIZE - 1) / BLOCK_SIZE);
 }
 
-// The first run of free blocks from `from` on, else from the first one on; of half of all at most. BLOCKS: none.
+// The first run of free blocks from `from` on, else from the first one on. BLOCKS: none.
 static uint32_t blocks_find(const struct kept *k, uint32_t from, uint32_t count) {
     uint32_t run = 0;
-    for (uint32_t b = from; count <= BLOCKS / 2 && b < BLOCKS; b++) {
+    for (uint32_t b = from; b < BLOCKS; b++) {
         if (b % 64 == 0 && k->blocks_taken[b / 64] == ~0ull) {
             run = 0;
             b += 63;
@@ -280,16 +281,15 @@ int kept_blob_put(struct kept *k, struct kept_blob *blob, const void *bytes, siz
         kept_blob_drop(k, blob);
         return 0;
     }
-    uint32_t count = blocks_for(size), block = blocks_find(k, k->block_hint, count);
+    uint32_t count = blocks_for(size), block = count > BLOCKS / 2 ? BLOCKS : blocks_find(k, k->block_hint, count);
     if (block == BLOCKS)
         return -ENOMEM;
     k->block_hint = block + count;
     blocks_mark(k, block, count, true);
     // A large one is read once, or by the next worker only: as a write it takes no pages of ours now, and no faults.
     char *to = block_at(k, block);
-    ssize_t n = size >= LARGE && k->head->fd >= 0 ? pwrite(k->head->fd, bytes, size, to - (char *)k->head) : 0;
-    size_t done = (size_t)MAX(n, 0);
-    memcpy(to + done, (const char *)bytes + done, size - done);
+    if (size < LARGE || k->head->fd < 0 || pwrite(k->head->fd, bytes, size, to - (char *)k->head) != (ssize_t)size)
+        memcpy(to, bytes, size);
     const struct kept_blob old = *blob;
     blob_publish(blob, (struct kept_blob){.block = block, .size = (uint32_t)size});
     if (old.size > 0)

@@ -13,6 +13,13 @@
 
 enum { CGROUPS_OPEN = 32, LIMIT_SHARE = 256 }; // at most, and one each so many descriptors that the daemon may have
 
+static bool is_live(int number, void *data) {
+    const struct tree_host *host = data;
+    struct tree *tree;
+    HASH_FIND(by_number, host->live, &number, sizeof(number), tree);
+    return tree;
+}
+
 static int host_cgroup(struct tree_host *host, const struct tree_host_parts *parts) {
     char why[160];
     int open = (int)MIN(descriptors_limit() / LIMIT_SHARE, (int64_t)CGROUPS_OPEN);
@@ -21,12 +28,18 @@ static int host_cgroup(struct tree_host *host, const struct tree_host_parts *par
         snprintf(host->why, sizeof(host->why), "no cgroup (%s)", why);
         return r;
     }
-    host->open_descriptors = open * CGROUP_FILES;
-    // Jobs of a user's own daemon may write to the hierarchy that is delegated to it; root's can do worse.
+    // A user's own jobs may write to the hierarchy that is delegated to their daemon.
+    bool can_leave = geteuid() != 0;
     const char *path = cgroup_host_path(host->cgroups);
-    if (geteuid() != 0 && parts->keeper > 0 &&
-        (r = leavers_new(parts->keeper, path, !parts->resumed, &host->leavers)) < 0)
+    if (can_leave)
+        r = leavers_new(parts->keeper, path, !parts->resumed, is_live, host, &host->leavers);
+    if (r < 0) {
+        snprintf(host->why, sizeof(host->why), "no cgroup (%s)", strerror(-r));
+        cgroup_host_free(host->cgroups);
+        host->cgroups = NULL;
         return r;
+    }
+    host->open_descriptors = open * CGROUP_FILES;
     host->way = TREE_CGROUP;
     host->ways = &tree_ways_cgroup;
     snprintf(host->why, sizeof(host->why), "a cgroup a job, under %.150s", cgroup_host_path(host->cgroups));
@@ -87,6 +100,7 @@ void tree_host_free(struct tree_host *host) {
     if (!host)
         return;
     struct tree *tree, *next;
+    HASH_CLEAR(by_number, host->live);
     HASH_ITER(by_watch, host->watched, tree, next) {
         HASH_DELETE(by_watch, host->watched, tree);
         free(tree); // kept descendants: they live on
@@ -145,8 +159,10 @@ int tree_new(struct tree_host *host, enum tree_rest rest, const int64_t *limits,
         return -ENOMEM;
     tree->limits = limits;
     tree->spoiled = limits != NULL; // its cgroup keeps them
-    if (host->cgroups)
+    if (host->cgroups) {
         cgroup_take(host->cgroups, limits != NULL, &tree->cgroup, &tree->before);
+        tree_cgroup_live(tree);
+    }
     *ret_tree = tree;
     return 0;
 }
@@ -221,8 +237,10 @@ int tree_adopt(struct tree_host *host, enum tree_rest rest, const struct tree_ke
         tree->before = kept->before;
     tree->launched = tree->is_adopted = true;
     tree_note(tree, note, since);
-    if (host->cgroups)
+    if (host->cgroups) {
         cgroup_claim(host->cgroups, tree->cgroup.number);
+        tree_cgroup_live(tree);
+    }
     host->ways->adopt(tree);
     tree_resume_later(tree);
     *ret_tree = tree;

@@ -42,7 +42,7 @@ struct tree_listener {
     void (*leader_exit)(struct tree *tree, const struct leader_exit *end, void *data);
     // Proof that no process of the tree is left. Once a tree, after leader_exit.
     void (*empty)(struct tree *tree, void *data);
-    // What held the tree is gone (its reaper was killed): emptiness will never be proven.
+    // What held the tree is gone (its reaper was killed), or somebody may have left it: emptiness will never be proven.
     // Instead of empty; leader_exit has been called before it, with known=false if need be.
     void (*unproven)(struct tree *tree, void *data);
 };

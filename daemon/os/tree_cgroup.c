@@ -49,7 +49,24 @@ static int usage_read(struct tree *tree) {
     return r;
 }
 
+void tree_cgroup_live(struct tree *tree) {
+    struct tree_host *host = tree->host;
+    if (!host->leavers)
+        return;
+    tree->leavers = leavers_looked(host->leavers);
+    HASH_ADD(by_number, host->live, cgroup.number, sizeof(tree->cgroup.number), tree);
+}
+
+// Whether nobody of it can be elsewhere. To whom those of an earlier keeper come is not known.
+static bool is_whole(const struct tree *tree) {
+    struct leavers *leavers = tree->host->leavers;
+    return !leavers || (!tree->leader.is_foreign && leavers_look(leavers) == tree->leavers);
+}
+
 static void give_back(struct tree *tree) {
+    if (tree->by_number.tbl)
+        HASH_DELETE(by_number, tree->host->live, tree);
+    tree->by_number.tbl = NULL;
     bool reusable = tree->is_empty && !tree->spoiled && usage_read(tree) == 0;
     cgroup_give(tree->host->cgroups, &tree->cgroup, reusable ? &tree->used : NULL);
 }
@@ -60,7 +77,7 @@ static void settle(struct tree *tree) {
         return;
     unwatch(tree);
     bool free_now = !tree->listener;
-    if (tree->listener && !tree->told_empty && tree->host->leavers && leavers_came(tree->host->leavers))
+    if (tree->listener && !tree->told_empty && !is_whole(tree))
         tree_tell_unproven(tree);
     else
         tree_tell_empty(tree);
@@ -240,7 +257,7 @@ static void way_kill(struct tree *tree) {
 }
 
 static int way_pids(struct tree *tree, pid_t *pids, size_t max) {
-    return cgroup_pids(tree->host->cgroups, tree->cgroup.number, pids, max);
+    return is_whole(tree) ? cgroup_pids(tree->host->cgroups, tree->cgroup.number, pids, max) : -ESRCH;
 }
 
 static int way_cpu(struct tree *tree, double *ret_seconds) {
@@ -255,7 +272,6 @@ static int64_t since(int64_t now, int64_t before) {
     return now < 0 ? -1 : now - MAX(before, (int64_t)0);
 }
 
-// The peak of a cgroup that was used before is this tree's if it is higher than theirs; else it is not known.
 static int way_usage(struct tree *tree, struct usage *usage, bool *ret_oom) {
     const struct cgroup_usage *before = &tree->before, *used = &tree->used;
     int r = usage_read(tree);
@@ -266,7 +282,7 @@ static int way_usage(struct tree *tree, struct usage *usage, bool *ret_oom) {
     usage->system = used->system - before->system;
     usage->read_bytes = since(used->read_bytes, before->read_bytes);
     usage->written_bytes = since(used->written_bytes, before->written_bytes);
-    usage->peak_bytes = used->peak_bytes > before->peak_bytes ? used->peak_bytes : -1;
+    usage->peak_bytes = used->peak_bytes; // none that is counted was used before
     *ret_oom = since(used->oom_kills, before->oom_kills) > 0;
     return 0;
 }

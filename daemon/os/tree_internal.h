@@ -50,7 +50,8 @@ struct tree_host {
     const struct tree_ways *ways;
     char why[200];
     struct cgroup_host *cgroups; // owned, the cgroup way's
-    struct leavers *leavers;     // owned; NULL: nobody can leave them
+    struct leavers *leavers;     // owned; NULL: only root could leave them
+    struct tree *live;           // hash by number of their cgroups, where there are leavers
     int open_descriptors;        // theirs, for good
     struct tree *watched;        // hash by inotify watch: between a leader's end and its tree's
     struct tree *doomed;         // list: their leaders are killed, the rest is to be at the bottom of a turn
@@ -94,7 +95,8 @@ struct tree {
             bool used_all;                    // that was after its end
             bool is_doomed;
             struct tree *doomed_prev, *doomed_next;
-            UT_hash_handle by_watch;
+            unsigned leavers; // looks that had found some before it began
+            UT_hash_handle by_watch, by_number;
         };
         struct {                           // reaper
             struct leader_exit orphan_end; // of a leader that came to the keeper, once known
@@ -109,6 +111,7 @@ struct tree {
 };
 
 extern const struct tree_ways tree_ways_cgroup, tree_ways_reaper, tree_ways_none;
+void tree_cgroup_live(struct tree *tree);  // its cgroup is its own from now on
 void tree_holder_ended(struct tree *tree); // its reaper has, and may have said so or not
 void tree_drop(struct tree *tree);         // frees it, once its way is done with it
 void tree_tell_exit(struct tree *tree, const struct leader_exit *end);

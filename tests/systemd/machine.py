@@ -1,6 +1,7 @@
 """A Debian with a real systemd: booted by systemd-nspawn from a tree of packages, or the one that this runs in."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -63,9 +64,14 @@ class Machine:
             assert time.monotonic() < until, f"still not: {what}\n{self.journal()}"
             time.sleep(0.05)
 
+    def knows_ends(self):
+        """Whether the kernel tells who is no parent how a process ended (Linux 6.15): of a job that ran over a restart."""
+        major, minor = re.match(r"(\d+)\.(\d+)", os.uname().release).groups()
+        return (int(major), int(minor)) >= (6, 15)
+
     def after_restart(self, code):
-        """supctl's exit code for a job that was running over a restart: before Linux 6.15 the kernel tells only that it ended."""
-        return code if tuple(map(int, os.uname().release.split(".")[:2])) >= (6, 15) else 125
+        """supctl's exit code for such a job."""
+        return code if self.knows_ends() else 125
 
     def journal(self):
         return self.run("journalctl", "-b", "-u", "supd", "--no-pager", "-o", "cat", check=False).stdout[-4000:]
