@@ -80,7 +80,7 @@ static bool is_known(const struct leavers *leavers, pid_t pid) {
 }
 
 unsigned leavers_look(struct leavers *leavers) {
-    pid_t children[LOOK_MOST + 1], there[LOOK_MOST + 1];
+    pid_t children[LOOK_MOST + 1], there[LOOK_MOST + 1] = {0};
     size_t n = leavers->keeper > 0 ? sweep_children(leavers->keeper, children, ARRAY_SIZE(children)) : 0, count = 0;
     bool saw_this = false,
          came = false; // the keeper is alive, and can be looked at, if this process is among its children
