@@ -14,20 +14,22 @@ int buffer_reserve(struct buffer *buffer, size_t size) {
     if (buffer->capacity - buffer->end >= size)
         return 0;
     size_t used = buffer_size(buffer);
+    if (buffer->start > 0 && buffer->capacity - used >= size && buffer->start >= used) {
+        memcpy(buffer->data, buffer->data + buffer->start, used);
+        buffer->start = 0;
+        buffer->end = used;
+        return 0;
+    }
     if (size > SIZE_MAX / 2 - used)
         return -ENOMEM;
-    size_t capacity = buffer->capacity;
-    if (capacity - used < size || buffer->start < used) {
-        capacity = MAX(MAX(used + size, capacity * 2), (size_t)1024);
-        // Not anew: a large piece has its pages moved by the kernel, and neither copied nor faulted in once more.
-        char *data = realloc(buffer->data, capacity);
-        if (!data)
-            return -ENOMEM;
-        buffer->data = data;
-    }
-    if (buffer->start > 0)
-        memmove(buffer->data, buffer->data + buffer->start, used);
-    *buffer = (struct buffer){.data = buffer->data, .end = used, .capacity = capacity};
+    size_t capacity = MAX(MAX(used + size, buffer->capacity * 2), (size_t)1024);
+    char *data = malloc(capacity);
+    if (!data)
+        return -ENOMEM;
+    if (used)
+        memcpy(data, buffer_head(buffer), used);
+    free(buffer->data);
+    *buffer = (struct buffer){.data = data, .end = used, .capacity = capacity};
     return 0;
 }
 

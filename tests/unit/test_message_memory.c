@@ -17,22 +17,12 @@ static bool failed;    // the one that was to fail did
 
 void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-
-static bool fails(void) {
-    if (!counting || countdown == 0 || --countdown > 0)
-        return false;
-    failed = true;
-    return true;
-}
 
 void *__wrap_malloc(size_t size) {
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_realloc(void *old, size_t size) {
-    return fails() ? NULL : __real_realloc(old, size);
+    if (!counting || countdown == 0 || --countdown > 0)
+        return __real_malloc(size);
+    failed = true;
+    return NULL;
 }
 
 // Members of many lengths, which `shape` moves along.
