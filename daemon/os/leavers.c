@@ -82,8 +82,8 @@ static bool is_known(const struct leavers *leavers, pid_t pid) {
 unsigned leavers_look(struct leavers *leavers) {
     pid_t children[LOOK_MOST + 1], there[LOOK_MOST + 1] = {0};
     size_t n = leavers->keeper > 0 ? sweep_children(leavers->keeper, children, ARRAY_SIZE(children)) : 0, count = 0;
-    bool saw_this = false,
-         came = false; // the keeper is alive, and can be looked at, if this process is among its children
+    // The keeper is alive, and can be looked at, if this process is among its children.
+    bool saw_this = false, came = false;
     for (size_t i = 0; i < n && n <= LOOK_MOST; i++) {
         saw_this |= children[i] == getpid();
         if (children[i] == getpid() || !has_left(leavers, children[i]))

@@ -29,9 +29,8 @@ static int host_cgroup(struct tree_host *host, const struct tree_host_parts *par
         return r;
     }
     // A user's own jobs may write to the hierarchy that is delegated to their daemon.
-    bool can_leave = geteuid() != 0;
     const char *path = cgroup_host_path(host->cgroups);
-    if (can_leave)
+    if (geteuid() != 0)
         r = leavers_new(parts->keeper, path, !parts->resumed, is_live, host, &host->leavers);
     if (r < 0) {
         snprintf(host->why, sizeof(host->why), "no cgroup (%s)", strerror(-r));

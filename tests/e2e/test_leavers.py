@@ -40,7 +40,6 @@ class DelegatedDaemon(OwnDaemon):
 
     def spawn(self, **more):
         self.program = PUBLIC_SUPD
-        os.chown(self.directory, self.user.pw_uid, self.user.pw_gid)
         return super(OwnDaemon, self).spawn()
 
     def begin_to_leave(self, client, place, **spec):
