@@ -18,7 +18,7 @@ struct leavers {
     bool (*is_live)(int number, void *data);
     void *data;
     unsigned found;
-    pid_t known[LOOK_MOST];
+    pid_t known[LOOK_MOST + 1]; // all of one look: the worker may be beyond it
     size_t count;
 };
 
