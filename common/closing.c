@@ -66,6 +66,10 @@ static enum manner manner_of(int fd) {
     return st.stx_dev_major == 0 ? MAY_HANG : AT_ONCE; // no disk: some other file system, or a server
 }
 
+bool closing_may_hang(int fd) {
+    return manner_of(fd) == MAY_HANG;
+}
+
 void closing_close(int fd, uid_t from) {
     int saved = errno;
     enum manner manner = manner_of(fd);

@@ -2,12 +2,12 @@
 #include "daemon/activation.h"
 
 #include <fcntl.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <sys/wait.h>
 
 #include "common/util.h"
 #include "daemon/notify.h"
+#include "daemon/os/own_table.h"
 
 enum { FIRST = 3 };
 
@@ -104,22 +104,19 @@ static bool unit_name(char *name, size_t size) {
 // Starts a program with its stdout in a pipe. Returns the reading end, or a negative errno.
 static int ask(const char *const *argv, pid_t *ret_pid) {
     int ends[2];
-    posix_spawn_file_actions_t actions;
     if (pipe2(ends, O_CLOEXEC) < 0)
         return -errno;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-    int r = -posix_spawnp(ret_pid, argv[0], &actions, NULL, (char *const *)(uintptr_t)argv, environ);
-    posix_spawn_file_actions_destroy(&actions);
+    int r = own_table_spawn(argv[0], (char *const *)(uintptr_t)argv, ends[1], ret_pid);
     close(ends[1]);
     if (r < 0)
         close(ends[0]);
     return r < 0 ? r : ends[0];
 }
 
-bool activation_is_restart(bool system) {
+static bool is_restart(void *data) {
+    const bool *system = data;
     char unit[256], line[512];
-    const char *const argv[] = {"timeout",   "5",           "systemctl", system ? "--system" : "--user",
+    const char *const argv[] = {"timeout",   "5",           "systemctl", *system ? "--system" : "--user",
                                 "list-jobs", "--no-legend", "--plain",   NULL};
     pid_t pid = 0;
     if (!notify_is_there() || !unit_name(unit, sizeof(unit)))
@@ -140,6 +137,10 @@ bool activation_is_restart(bool system) {
     while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
         ;
     return restart;
+}
+
+bool activation_is_restart(bool system) {
+    return own_table_call(is_restart, &system);
 }
 
 static bool is_slot(const struct kept_head *head, int fd) {

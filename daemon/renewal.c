@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -14,6 +13,8 @@
 #include "daemon/control/admission.h"
 #include "daemon/control/listener.h"
 #include "daemon/keeper.h"
+#include "daemon/os/descriptors.h"
+#include "daemon/os/own_table.h"
 #include "daemon/store/history.h"
 
 #define PATIENCE 2.0 // seconds for input on its way to a job, and for batches
@@ -84,8 +85,8 @@ static int check_wait(pid_t pid) {
 }
 
 // Whether the program that is installed now would start at all as we were started. It takes some milliseconds.
-static bool program_is_sound(const struct worker *w) {
-    const struct options *o = w->options;
+static bool program_is_sound(void *data) {
+    const struct options *o = data;
     size_t count = 0;
     while (o->argv[count])
         count++;
@@ -96,7 +97,7 @@ static bool program_is_sound(const struct worker *w) {
         return false;
     memcpy(argv, o->argv, count * sizeof(*argv));
     argv[count] = check;
-    if (posix_spawn(&pid, o->program, NULL, NULL, argv, environ) != 0)
+    if (own_table_spawn(o->program, argv, -1, &pid) < 0)
         return false;
     int status = check_wait(pid);
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
@@ -108,7 +109,7 @@ int renewal_reexec(void *worker) {
         return -EOPNOTSUPP;
     if (w->leaving)
         return 0;
-    if (!program_is_sound(w))
+    if (!own_table_call(program_is_sound, (void *)(uintptr_t)w->options))
         return -EINVAL;
     log_info(&w->log, "%s: leaving %lld jobs to it",
              w->for_manager ? "restart by the service manager" : "another program goes on",
@@ -143,6 +144,8 @@ int renewal_leave(struct worker *w) {
     ssize_t count = parts_descriptors(w->kept, &fds);
     if (count < 0)
         return WORKER_FAILED; // another worker of this program, then
+    // Here, as the keeper's exec, or its end, would wait for a close that hangs.
+    descriptors_keep(fds, (size_t)count);
     for (ssize_t i = 0; i < count; i++)
         fcntl(fds[i], F_SETFD, 0); // the next worker sets it again
     free(fds);

@@ -1,6 +1,8 @@
 // One process a descriptor.
 #include "daemon/os/closer.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -11,6 +13,9 @@
 #include "common/closing.h"
 #include "common/util.h"
 #include "common/watch.h"
+
+// Milliseconds: one that hangs is told from one that has not begun.
+enum { LOOK = 1, LOOKS = 10 };
 
 struct pending {
     struct closer *closer;
@@ -38,6 +43,32 @@ __attribute__((no_sanitize("address", "undefined", "thread"))) static pid_t clos
         syscall(SYS_exit_group, 0);
 }
 
+static void process_reap(int pidfd) {
+    siginfo_t info;
+    waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | __WALL);
+}
+
+// One that hangs is out of the table: the kernel takes it from there first (close_fd).
+static void wait_for_one(struct pollfd *end, int fd) {
+    int n = 0;
+    while (poll(end, 1, LOOK) <= 0 && (n < LOOKS || fcntl(fd, F_GETFD) >= 0))
+        n++;
+    process_reap(end->fd); // else it is whoever's this process's children come to
+    close(end->fd);
+}
+
+void closer_close(const int *fds, size_t count) {
+    struct pollfd ends[CLOSER_AT_ONCE];
+    for (size_t i = 0; i < count; i++) {
+        ends[i] = (struct pollfd){.fd = -1, .events = POLLIN};
+        if (closing_process(fds[i], &ends[i].fd) < 0)
+            close(fds[i]);
+    }
+    for (size_t i = 0; i < count; i++)
+        if (ends[i].fd >= 0)
+            wait_for_one(&ends[i], fds[i]);
+}
+
 static void pending_free(struct pending *p) {
     DL_DELETE(p->closer->all, p);
     ev_io_stop(p->closer->loop, &p->io);
@@ -60,10 +91,9 @@ static void pending_begin(struct pending *p);
 static void on_over(struct ev_loop *loop, struct ev_io *io, int events) {
     struct pending *p = io->data;
     struct closer *closer = p->closer;
-    siginfo_t info;
     if (watch_failed(loop, io, events))
         return;
-    waitid(P_PIDFD, (id_t)p->pidfd, &info, WEXITED | WNOHANG | __WALL);
+    process_reap(p->pidfd);
     pending_free(p);
     for (p = closer->all; p && (p->fd < 0 || count_of(closer, p->from, true) >= CLOSER_EACH);)
         p = p->next;

@@ -7,8 +7,12 @@
 #pragma once
 
 #include <ev.h>
+#include <stddef.h>
 
-enum { CLOSER_EACH = 16 };
+enum { CLOSER_EACH = 16, CLOSER_AT_ONCE = 64 };
+
+// Closes some that may hang, where no loop turns: at most CLOSER_AT_ONCE. They are closed then, or out of the table at least.
+void closer_close(const int *fds, size_t count);
 
 struct closer;
 int closer_new(struct ev_loop *loop, struct closer **ret_closer); // and makes it closing's host

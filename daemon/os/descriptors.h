@@ -12,7 +12,8 @@ struct descriptors {
     int64_t taken; // of the limit, by everybody
 };
 
-// Closes all but these and 0 to 2, and marks these close-on-exec. Sorts the list.
+// Closes all but these and 0 to 2, and marks these close-on-exec. Sorts the list. Whatever others have passed, it takes a moment
+// only.
 void descriptors_keep(int *fds, size_t count);
 // Counts what is open now, and sets `reserve` aside for what is opened for a moment only.
 void descriptors_init(struct descriptors *descriptors, int64_t reserve);

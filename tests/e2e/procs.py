@@ -1,5 +1,6 @@
 """What the kernel says about processes, from /proc, and waiting for them to be gone."""
 
+import contextlib
 import ctypes
 import os
 import re
@@ -26,16 +27,18 @@ def read(pid, name):
         return None
 
 
+def files(pid):
+    """What a process has open, by descriptor."""
+    found = {}
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found[name] = os.readlink(f"/proc/{pid}/fd/{name}")
+    return found
+
+
 def descriptors(pid):
     """Those that a process has open, but for those of cgroups: the daemon holds the files of some open for the next jobs."""
-    names = []
-    for name in os.listdir(f"/proc/{pid}/fd"):
-        try:
-            if not re.search(r"/supd-[^/]+/j\d+\b", os.readlink(f"/proc/{pid}/fd/{name}")):
-                names.append(name)
-        except FileNotFoundError:
-            pass
-    return names
+    return [name for name, file in files(pid).items() if not re.search(r"/supd-[^/]+/j\d+\b", file)]
 
 
 def pids():

@@ -1,6 +1,7 @@
 """silent_files.py SOCKET DEVICE DIRECTORY: a user's own file system (FUSE) whose server does not say that a file may be closed.
 
-For each line of stdin a request is sent with a descriptor of its file; the answer is printed. On stderr "flush" is said for each
+For each line of stdin a request is sent with a descriptor of its file; the answer is printed. Of one that ends in "..." it is the
+beginning alone, and nothing is printed. On stderr "flush" is said for each
 close that waits. For an empty line all of them are let go, and at the end of stdin the server is killed.
 """
 
@@ -80,7 +81,9 @@ def use(path, connection):
         if line == "\n":
             os.kill(server, signal.SIGUSR1)
             continue
-        socket.send_fds(connection, [line.encode()], [file])
+        socket.send_fds(connection, [line.removesuffix("...\n").encode()], [file])
+        if line.endswith("...\n"):
+            continue
         print(replies.readline(), end="", flush=True)
     os.kill(server, signal.SIGKILL)
 

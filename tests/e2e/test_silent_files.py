@@ -34,7 +34,7 @@ class Silent:
         self.process = subprocess.Popen([interpreter, "-B", script, daemon.socket, self.device, place], user=user.pw_uid,
                                         group=user.pw_gid, extra_groups=[], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True)
-        self.flushes, self.trouble = 0, ""
+        self.daemon, self.flushes, self.trouble = daemon, 0, ""
         threading.Thread(target=self.count, daemon=True).start()
         if self.process.stdout.readline() != "ready\n":
             self.process.wait()
@@ -53,6 +53,15 @@ class Silent:
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())
+
+    def begin(self):
+        """A line that does not end yet, with a descriptor: the daemon has it when this comes back."""
+        self.process.stdin.write("{...\n")
+        self.process.stdin.flush()
+        procs.eventually(self.is_held, "the daemon has it")
+
+    def is_held(self):
+        return any(file.endswith("/file") for file in procs.files(self.daemon.worker).values())
 
     def let_go(self):
         self.process.stdin.write("\n")
@@ -95,6 +104,28 @@ def test_worker_can_be_killed(daemon, silent, bob):
     daemon.kill_worker()
     with daemon.client_of(BOB) as again:
         assert text(again.run(["echo", "served"])) == "served\n"
+
+
+@silent_test
+def test_worker_can_be_killed_with_one_at_hand(daemon, silent, bob):
+    """Nobody had begun to close it."""
+    silent.begin()
+    daemon.kill_worker()
+    with daemon.client_of(BOB) as again:
+        assert text(again.run(["echo", "served"])) == "served\n"
+    silent.hang(1)
+
+
+@silent_test
+def test_another_program_can_go_on_with_one_at_hand(daemon, silent, bob):
+    """The keeper's exec closes nothing that hangs."""
+    silent.begin()
+    before = daemon.worker
+    daemon.client().call("daemon.reexec")
+    procs.eventually(lambda: daemon.worker not in (None, before), "another worker is there")
+    with daemon.client_of(BOB) as again:
+        assert text(again.run(["echo", "served"])) == "served\n"
+    silent.hang(1)
 
 
 @silent_test

@@ -1,6 +1,7 @@
 """Descriptors whose last close waits, as whoever made them said (SO_LINGER, socket(7)): nobody else waits with it."""
 
 import contextlib
+import os
 import signal
 import socket
 import struct
@@ -93,6 +94,37 @@ def test_one_within_another():
             slow.pass_to(inner, b"x")
             socket.send_fds(connection, [INFO], [outer.fileno()])
     attempt(send)
+
+
+def attempt_at_hand(renew):
+    """The daemon has it, and the line it came with is not over, when it is renewed: another worker is there when that comes
+    back."""
+    with SystemDaemon() as daemon, daemon.client_of(BOB) as bob, socket.socket(socket.AF_UNIX) as connection:
+        assert text(bob.run(["echo", "before"])) == "before\n"
+        began, slow = time.monotonic(), Slow()
+        with acting_as(ANN):
+            connection.connect(daemon.socket)
+        name = os.readlink(f"/proc/self/fd/{slow.socket.fileno()}")
+        slow.pass_to(connection, b"{")
+        procs.eventually(lambda: name in procs.files(daemon.worker).values(), "the daemon has it")
+        renew(daemon)
+        with daemon.client_of(BOB) as again:
+            assert text(again.run(["echo", "served"])) == "served\n"
+        assert name not in procs.files(daemon.worker).values()
+        assert time.monotonic() - began < MOMENT, time.monotonic() - began
+        slow.peer.close()
+
+
+def test_one_at_hand_as_the_worker_dies():
+    attempt_at_hand(lambda daemon: daemon.kill_worker())
+
+
+def test_one_at_hand_as_another_program_goes_on():
+    def renew(daemon):
+        before = daemon.worker
+        daemon.client().call("daemon.reexec")
+        procs.eventually(lambda: daemon.worker not in (None, before), "another worker is there")
+    attempt_at_hand(renew)
 
 
 def test_one_with_a_line_that_does_not_end():
