@@ -14,8 +14,9 @@
 #include "common/util.h"
 #include "common/watch.h"
 
-// Milliseconds: one that hangs is told from one that has not begun.
-enum { LOOK = 1, LOOKS = 10 };
+// Milliseconds, and how many of them make one that hangs of one that is slow: what a slow one does last, such as dropping
+// SQLite's locks, is not to come later.
+enum { LOOK = 1, LOOKS = 100 };
 
 struct pending {
     struct closer *closer;
@@ -49,16 +50,16 @@ static void process_reap(int pidfd) {
 }
 
 // One that hangs is out of the table: the kernel takes it from there first (close_fd).
-static void wait_for_one(struct pollfd *end, int fd) {
-    int n = 0;
-    while (poll(end, 1, LOOK) <= 0 && (n < LOOKS || fcntl(fd, F_GETFD) >= 0))
-        n++;
+static void wait_for_one(struct pollfd *end, int fd, int *looks) {
+    while (poll(end, 1, LOOK) <= 0 && (*looks > 0 || fcntl(fd, F_GETFD) >= 0))
+        (*looks)--;
     process_reap(end->fd); // else it is whoever's this process's children come to
     close(end->fd);
 }
 
 void closer_close(const int *fds, size_t count) {
     struct pollfd ends[CLOSER_AT_ONCE];
+    int looks = LOOKS;
     for (size_t i = 0; i < count; i++) {
         ends[i] = (struct pollfd){.fd = -1, .events = POLLIN};
         if (closing_process(fds[i], &ends[i].fd) < 0)
@@ -66,7 +67,7 @@ void closer_close(const int *fds, size_t count) {
     }
     for (size_t i = 0; i < count; i++)
         if (ends[i].fd >= 0)
-            wait_for_one(&ends[i], fds[i]);
+            wait_for_one(&ends[i], fds[i], &looks);
 }
 
 static void pending_free(struct pending *p) {
