@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -49,10 +50,29 @@ static int look(int fd, struct statx *ret) {
     return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, ret);
 }
 
+// Of what type the file system is that has that device: fstatfs(2) would ask its server.
+static bool is_fuse(unsigned major, unsigned minor) {
+    _cleanup_free_ char *line = NULL;
+    size_t size = 0;
+    bool found = false, fuse = false;
+    FILE *mounts = fopen("/proc/self/mountinfo", "re"); // "ID PARENT MAJOR:MINOR ... - TYPE ..." (proc(5))
+    while (mounts && !found && getline(&line, &size, mounts) >= 0) {
+        unsigned a, b;
+        const char *type = strstr(line, " - ");
+        found = sscanf(line, "%*d %*d %u:%u", &a, &b) == 2 && a == major && b == minor;
+        fuse = found && type && (strncmp(type, " - fuse ", 8) == 0 || strncmp(type, " - fuse.", 8) == 0);
+    }
+    if (mounts)
+        fclose(mounts);
+    return fuse;
+}
+
 bool closing_is_foreign(int fd) {
     struct statx st;
-    return look(fd, &st) < 0 &&
-           errno == EACCES; // "FUSE access control": who is not asked for may not even look (fuse(4))
+    if (look(fd, &st) < 0)
+        return errno == EACCES; // "FUSE access control": who is not asked for may not even look (fuse(4))
+    bool may_be = st.stx_dev_major == 0 && (S_ISREG(st.stx_mode) || S_ISDIR(st.stx_mode));
+    return may_be && fcntl(fd, F_GET_SEALS) < 0 && is_fuse(st.stx_dev_major, st.stx_dev_minor);
 }
 
 static enum manner manner_of(int fd) {

@@ -1,8 +1,8 @@
-"""silent_files.py SOCKET DEVICE DIRECTORY: a user's own file system (FUSE) whose server does not say that a file may be closed.
+"""silent_files.py SOCKET DEVICE DIRECTORY [UID]: a user's own file system (FUSE) whose server does not say that a file may be closed.
 
 For each line of stdin a request is sent with a descriptor of its file; the answer is printed. Of one that ends in "..." it is the
 beginning alone, and nothing is printed. On stderr "flush" is said for each
-close that waits. For an empty line all of them are let go, and at the end of stdin the server is killed.
+close that waits. With UID it begins as root, and the file system is for all. For an empty line all of them are let go, and at the end of stdin the server is killed.
 """
 
 import ctypes
@@ -30,9 +30,21 @@ def mount(device, where):
     for name, words in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
         with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
             file.write(words)
+    return mount_fuse(device, where, "user_id=0,group_id=0")
+
+
+def mount_fuse(device, where, options):
     fd = os.open(device, os.O_RDWR)
-    options = f"fd={fd},rootmode=40000,user_id=0,group_id=0"
-    checked(libc.mount(b"silent", where.encode(), b"fuse", 0, options.encode()))
+    checked(libc.mount(b"silent", where.encode(), b"fuse", 0, f"fd={fd},rootmode=40000,{options}".encode()))
+    return fd
+
+
+def mount_for_all(device, where, uid):
+    """As fusermount does where fuse.conf lets users (user_allow_other)."""
+    fd = mount_fuse(device, where, f"user_id={uid},group_id={uid},allow_other")
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
     return fd
 
 
@@ -89,10 +101,10 @@ def use(path, connection):
 
 
 def main():
-    path, device, directory = sys.argv[1:]
+    path, device, directory, *uid = sys.argv[1:]
+    server = mount_for_all(device, directory, int(uid[0])) if uid else mount(device, directory)
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(path)
-    server = mount(device, directory)
     if os.fork() > 0:
         connection.close()
         serve(server)

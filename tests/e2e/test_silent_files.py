@@ -1,5 +1,6 @@
 """Descriptors of a user's own file system whose server never says that they may be closed: nobody else waits for it."""
 
+import functools
 import json
 import os
 import pwd
@@ -18,7 +19,7 @@ EACH = 16  # closes of a user under way: CLOSER_EACH
 
 
 class Silent:
-    def __init__(self, daemon):
+    def __init__(self, daemon, for_all=False):
         user, place = pwd.getpwnam(ANN), os.path.join(daemon.directory, "silent")
         os.mkdir(place)
         os.chown(place, user.pw_uid, user.pw_gid)
@@ -31,9 +32,13 @@ class Silent:
         except OSError as error:
             raise Skip(f"no device of FUSE: {error}") from error
         interpreter = shutil.which("python3", path="/usr/bin") or sys.executable  # that the user may run
-        self.process = subprocess.Popen([interpreter, "-B", script, daemon.socket, self.device, place], user=user.pw_uid,
-                                        group=user.pw_gid, extra_groups=[], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, text=True)
+        command = [interpreter, "-B", script, daemon.socket, self.device, place]
+        whose = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+        self.mounted = place if for_all else None
+        if for_all:
+            command, whose = command + [str(user.pw_uid)], {}
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        text=True, **whose)
         self.daemon, self.flushes, self.trouble = daemon, 0, ""
         threading.Thread(target=self.count, daemon=True).start()
         if self.process.stdout.readline() != "ready\n":
@@ -73,12 +78,14 @@ class Silent:
     def end(self):
         self.process.stdin.close()
         self.process.wait()
+        if self.mounted:
+            subprocess.run(["umount", "--lazy", self.mounted], check=True)
 
 
-def silent_test(function):
+def silent_test(function, for_all=False):
     def test():
         with SystemDaemon() as daemon:
-            silent = Silent(daemon)
+            silent = Silent(daemon, for_all)
             try:
                 function(daemon, silent, daemon.client_of(BOB))
             finally:
@@ -128,11 +135,21 @@ def test_another_program_can_go_on_with_one_at_hand(daemon, silent, bob):
     silent.hang(1)
 
 
-@silent_test
-def test_no_job_gets_it(daemon, silent, bob):
+def assert_no_job_gets_it(daemon, silent, bob):
     for field in ("stdin", "stdout"):
         error = silent.ask("job.start", argv=["true"], **{field: "fd"})["error"]
         assert error["data"]["field"] == field and "FUSE" in error["message"], error
+
+
+@silent_test
+def test_no_job_gets_it(daemon, silent, bob):
+    assert_no_job_gets_it(daemon, silent, bob)
+
+
+@functools.partial(silent_test, for_all=True)
+def test_no_job_gets_one_that_all_may_use(daemon, silent, bob):
+    assert_no_job_gets_it(daemon, silent, bob)
+    assert text(bob.run(["echo", "served"])) == "served\n"
 
 
 @silent_test
