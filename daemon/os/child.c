@@ -96,17 +96,15 @@ CHILD static void child_drop_caps(struct child_report *report) {
         child_fail(report, STAGE_IDENTITY, errno);
 }
 
-// In a copy of the daemon's memory the kernel makes that open to the user with the change where fs.suid_dumpable is 1 (proc(5)).
-// With another saved uid nobody of them can trace it yet (__ptrace_may_access); what then becomes the saved uid, too, leaves
-// the memory closed, as neither the effective uid changes nor a capability is gained (commit_creds).
-CHILD static int child_become(const struct plan *plan, bool undumps) {
+// With the effective uid the kernel gives the memory, which may be the daemon's own, what fs.suid_dumpable says (proc(5)): 1
+// opens it to the user, 2 lets a signal of theirs dump it. With the other two unchanged nobody of them can trace it or signal
+// it yet; what then becomes these, too, leaves the memory closed, as neither the effective uid changes nor a capability is gained
+// (commit_creds).
+CHILD static int child_become(const struct plan *plan) {
     const uid_t uid = plan->uid, same = (uid_t)-1;
-    if (!undumps)
-        return (int)syscall(SYS_setresuid, uid, uid, uid);
-    if (syscall(SYS_setresuid, uid, uid, same) < 0)
-        return -1;
-    syscall(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
-    return (int)syscall(SYS_setresuid, same, same, uid);
+    long r = syscall(SYS_setresuid, same, uid, same);
+    syscall(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0); // of another gid it is by now, whatever became of the uid
+    return r < 0 ? -1 : (int)syscall(SYS_setresuid, uid, same, uid);
 }
 
 // The raw calls change this process only; libc's would tell all threads of the daemon.
@@ -119,7 +117,7 @@ CHILD static void child_identity(const struct plan *plan, const struct child_set
     if (setup->resets_securebits && syscall(SYS_prctl, PR_SET_SECUREBITS, 0, 0, 0, 0) < 0)
         child_fail(report, STAGE_IDENTITY, errno);
     if (syscall(SYS_setgroups, plan->group_count, plan->groups) < 0 ||
-        syscall(SYS_setresgid, plan->gid, plan->gid, plan->gid) < 0 || child_become(plan, setup->undumps) < 0)
+        syscall(SYS_setresgid, plan->gid, plan->gid, plan->gid) < 0 || child_become(plan) < 0)
         child_fail(report, STAGE_IDENTITY, errno);
     if (setup->leaves_keyring) // one of its own; else the daemon's, which child_setup_privileges has made useless
         syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);

@@ -23,8 +23,7 @@ struct child_setup {
     bool drops_caps;                    // nor its inheritable and ambient capabilities
     bool resets_securebits;             // nor what keeps capabilities over a change of user
     bool leaves_keyring;                // nor its session keyring
-    bool undumps; // the memory is a copy of the daemon's, and would be open to the user it becomes
-    bool join;    // SLOT_PROGRAM is a cgroup.procs to join
+    bool join;                          // SLOT_PROGRAM is a cgroup.procs to join
 };
 
 void child_setup_signals(struct child_setup *setup); // that are not at their defaults now

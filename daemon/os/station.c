@@ -151,8 +151,8 @@ static void launch_note(const struct launch *launch) {
     record->started_wall = launch->started_wall;
 }
 
-// A change of user makes the memory that a process has undumpable: nobody of that user can trace it or read it until it has
-// exec'ed. Not so where fs.suid_dumpable is 1 (proc(5)): then the child must not share ours.
+// Where fs.suid_dumpable is 1 (proc(5)) a change of user opens the memory for a moment, to whoever may trace another child of
+// theirs that shares it: then none must share ours.
 static enum spawn_way launch_way(const struct station *st, const struct plan *plan) {
     char value = '0';
     if (!plan->set_identity || plan->uid == 0 || st->dumpable < 0)
@@ -163,7 +163,6 @@ static enum spawn_way launch_way(const struct station *st, const struct plan *pl
 static int launch_spawn(struct station *st, struct launch *launch, struct tree_launch *tree) {
     struct child_setup setup = st->setup;
     enum spawn_way way = launch_way(st, &launch->plan);
-    setup.undumps = way == SPAWN_PLAIN && launch->plan.uid != 0;
     struct spawn spawn = {
         .way = way,
         .plan = &launch->plan,
