@@ -26,7 +26,7 @@ struct child_setup {
     bool join;                          // SLOT_PROGRAM is a cgroup.procs to join
 };
 
-void child_setup_signals(struct child_setup *setup); // that are not at their defaults now
+void child_setup_signals(struct child_setup *setup); // that are not at their defaults now, or may come to be handled
 bool child_setup_oom(void);                          // whether our oom_score_adj is not 0
 bool child_setup_schedule(void);                     // whether we have another place in the queues than a login
 // Limits as they are now. `standard`: not ours, but those that a machine's services are started with.

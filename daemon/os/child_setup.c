@@ -11,8 +11,10 @@
 #include "common/util.h"
 #include "daemon/os/child.h"
 
-// Handlers and ignored signals are the daemon's; what it has now a child must not inherit.
+// Handlers and ignored signals are the daemon's; what it has now a child must not inherit. Nor what it will have: a worker that
+// goes on makes launches before it handles these, and a handler would run in the child on the worker's memory.
 void child_setup_signals(struct child_setup *setup) {
+    setup->ignored |= 1ull << (SIGTERM - 1) | 1ull << (SIGINT - 1) | 1ull << (SIGHUP - 1);
     for (int n = 1; n <= 64; n++) {
         struct {
             void (*handler)(int);

@@ -137,6 +137,28 @@ START_TEST(the_daemons_signals_are_not_inherited) {
 END_TEST
 
 // The daemon raises its own limit; a job gets what the daemon was given.
+// A worker that goes on makes launches before it has handlers for what ends it.
+START_TEST(nor_are_those_that_come_after_the_first_launch) {
+    struct rig rig;
+    struct rig_job first, job;
+    char text[512];
+    rig_open(&rig, ways[_i], TREE_NONE);
+    rig_start(&rig, &first, TREE_REST_KILL, "exit", NULL);
+    rig_until(&rig, &first.settled);
+    rig_done(&first);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    rig_start(&rig, &job, TREE_REST_KILL, "sigs", NULL);
+    rig_expect_running(&job);
+    watch_read(job.launch.out_fd, text, sizeof(text));
+    ck_assert_msg(strstr(text, "SigIgn:\t0000000000000000\n"), "%s", text);
+    rig_until(&rig, &job.settled);
+    rig_done(&job);
+    rig_close(&rig);
+}
+END_TEST
+
 START_TEST(the_limit_of_descriptors_is_given_back) {
     struct rlimit before, during;
     struct rig rig;
@@ -284,6 +306,7 @@ int main(void) {
     tcase_add_loop_test(group, a_failed_launch_leaves_nothing, 0, count);
     tcase_add_loop_test(group, stdin_and_given_descriptors_are_the_jobs, 0, count);
     tcase_add_loop_test(group, the_daemons_signals_are_not_inherited, 0, count);
+    tcase_add_loop_test(group, nor_are_those_that_come_after_the_first_launch, 0, count);
     tcase_add_loop_test(group, the_limit_of_descriptors_is_given_back, 0, count);
     tcase_add_loop_test(group, stuck_launches_hold_nobody_up, 0, count);
     tcase_add_loop_test(group, a_stuck_launch_is_killed_at_its_deadline, 0, count);
