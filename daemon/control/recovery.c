@@ -69,7 +69,8 @@ static json_t *blob_json(const struct kept *kept, const struct kept_blob *blob) 
 // Whom a job that was not launched yet runs as. Once a job and before anybody is served: the user database may be asked.
 static int identity_recover(struct control *control, const json_t *params, struct start *start,
                             struct identity **ret_identity) {
-    const char *user = json_string_value(json_object_get(params, "user"));
+    // Others than root have named themselves, by a number it may be, which can be somebody's name by now.
+    const char *user = start->owner->uid == 0 ? json_string_value(json_object_get(params, "user")) : NULL;
     if (!start->secrets_text)
         return 0;
     int r = 0;

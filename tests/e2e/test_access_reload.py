@@ -13,6 +13,7 @@ from harness import (ANN, BOB, INVALID_PARAMS, NOT_FOUND, PERMISSION_DENIED, Ski
 SETS = "any"
 CLONE_NEWNS, MS_BIND, MS_REC, MS_PRIVATE = 0x20000, 4096, 16384, 1 << 18
 CREW = 4242
+SHARE = 8  # of the launchers, for one user
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -230,3 +231,22 @@ def test_who_is_gone_from_the_database_is_out():
         assert text(bob.run(["echo", "served"])) == "served\n"
         assert_refused(root.refused("job.start", argv=["true"], user=ANN), INVALID_PARAMS, "user")
         root.kill_and_wait(job)
+
+
+def test_a_launch_that_waits_is_its_users_whoever_is_called_by_their_number():
+    with OwnDatabase() as daemon:
+        root, ann, bob = daemon.client(), daemon.client_of(ANN), pwd.getpwnam(BOB)
+        number = str(pwd.getpwnam(ANN).pw_uid)
+        fifo = os.path.join(daemon.directory, "fifo")  # whoever opens it waits for a reader, before the exec
+        os.mkfifo(fifo)
+        os.chmod(fifo, 0o666)
+        for _ in range(SHARE):
+            ann.request("job.start", argv=["true"], stdout={"file": fifo})
+        ann.request("job.start", argv=["id", "-u"], user=number, name="waits")
+        procs.eventually(lambda: len(root.call("job.list", states=["starting"])["jobs"]) == SHARE + 1, "all are accepted")
+        daemon.write("passwd", lambda lines: [*lines, f"{number}:x:{bob.pw_uid}:{bob.pw_gid}::/:/bin/sh"])
+        daemon.kill_worker(at_rest=False)
+        jobs = root.call("job.list")["jobs"]
+        job = next(job for job in jobs if job["name"] == "waits")
+        assert text(root.wait(job, inline_bytes=16)) == f"{number}\n"
+        root.call("job.kill", ids=[stuck["id"] for stuck in jobs if stuck is not job], grace=0)
