@@ -171,11 +171,12 @@ static const char *user_named(const json_t *request) {
     return starts && user && user[0] && strlen(user) <= PROTO_USER_MAX ? user : NULL;
 }
 
-// The first user who must be looked up.
-static const char *user_unknown(const struct session *session, const json_t *value) {
+// The next user who must be looked up.
+static const char *user_unknown(struct session *session, const json_t *value) {
     struct identities *identities = session->control->identities;
     size_t count = json_is_array(value) ? json_array_size(value) : 1;
-    for (size_t i = 0; i < count; i++) {
+    while (session->parked_next < count) {
+        size_t i = session->parked_next++;
         const char *user = user_named(json_is_array(value) ? json_array_get(value, i) : value);
         if (user && !identities_get(identities, user, 0, NAMED_OLD))
             return user;
@@ -189,23 +190,27 @@ struct ancillary session_take(struct session *session) {
     return along.count > 0 || along.too_many ? along : stream_take(session->stream);
 }
 
+// Each is asked for once: one who is not there is refused by name when all have been.
 static void on_named(struct identity_ask *ask, struct identity *identity, int error) {
     struct session *session = ask->data;
-    json_t *value = TAKE_PTR(session->parked);
+    const char *user = user_unknown(session, session->parked);
+    if (user) {
+        identities_ask(session->control->identities, user, 0, ask);
+        return;
+    }
     keep_session_unkept(session, -1);
-    // One who is not there is refused by name now; of several, each is asked for in turn.
-    if (identity && admission_park(session, value))
-        json_decref(value);
-    else
-        dispatch_value(session, value);
+    dispatch_value(session, TAKE_PTR(session->parked));
     parked_close(session);
     session_read(session);
 }
 
 bool admission_park(struct session *session, json_t *value) {
     // Others may name nobody but themselves: nothing is looked up for them.
-    const char *user = session->control->is_shared && session->uid == 0 ? user_unknown(session, value) : NULL;
-    if (!user || session->parked)
+    if (!session->control->is_shared || session->uid != 0 || session->parked)
+        return false;
+    session->parked_next = 0;
+    const char *user = user_unknown(session, value);
+    if (!user)
         return false;
     session->parked = json_incref(value);
     session->parked_along = stream_take(session->stream);

@@ -15,6 +15,7 @@ struct session {
     struct identity *identity; // referenced; NULL: not known yet, or refused: nothing is read from it
     struct identity_ask ask;   // for it, or for one that is named
     json_t *parked;            // owned: read, and waiting for whom it names to be looked up
+    size_t parked_next;        // of its requests, the first that was not looked at for that
     uid_t uid;
     pid_t pid;
     struct wait *waits;                 // list: calls that wait

@@ -8,8 +8,8 @@ import signal
 import stat
 
 import procs
-from harness import (ANN, BOB, NOT_FOUND, PERMISSION_DENIED, SystemDaemon, assert_reason, assert_refused, child, system_test,
-                     text)
+from harness import (ANN, BOB, INVALID_PARAMS, NOT_FOUND, PERMISSION_DENIED, SystemDaemon, assert_reason, assert_refused,
+                     child, system_test, text)
 
 SETS = "any"
 SECRET = "marker-of-ann"
@@ -114,6 +114,22 @@ def test_nobody_starts_a_job_as_somebody_else_but_root(daemon, ann, bob):
         assert_refused(bob.refused("job.start", argv=["true"], user=user), PERMISSION_DENIED, "user")
     job = daemon.client().run(["id", "-un"], user=ANN)
     assert text(job).strip() == ANN and job["owner"]["user"] == "root", job
+
+
+@system_test
+def test_who_is_not_there_is_refused_and_others_are_served(daemon, ann, bob):
+    root = daemon.client()
+    absent = ["54321", "nobody-is-called-so", str(2**32 - 2)]
+    for user in absent:
+        assert_refused(root.refused("job.start", argv=["true"], user=user), INVALID_PARAMS, "user")
+    users = [*absent, ANN, absent[0], BOB]
+    answers = root.batch([("job.run", {"argv": ["id", "-un"], "user": user}) for user in users])
+    for user, (_, answer) in zip(users, sorted(answers.items())):
+        if user in absent:
+            assert answer["error"]["code"] == INVALID_PARAMS and answer["error"]["data"]["field"] == "user", answer
+        else:
+            assert "result" in answer, answer
+            assert text(answer["result"]["job"]) == user + "\n", answer
 
 
 @system_test
