@@ -211,12 +211,16 @@ static void lookup_over(struct identities *host, struct lookup *lookup) {
     } else if (answer || error == -ESRCH) { // gone from the database; else that does not answer
         identity_unref(TAKE_PTR(lookup->identity));
     }
-    while (lookup->asks)
+    // Whoever asks again while they are told waits behind this for another lookup; and it keeps the lookup.
+    struct identity_ask end = {.lookup = lookup};
+    DL_APPEND(lookup->asks, &end);
+    while (lookup->asks != &end)
         ask_answer(lookup->asks, answer, answer ? 0 : error);
     if (answer)
         host->listener.looked_up(host->listener.data, answer);
     identity_unref(answer);
-    if (!lookup->identity && !lookup->asks)
+    identities_unask(&end);
+    if (!lookup->identity && !lookup->asks && !lookup->is_asked)
         lookup_free(host, lookup);
 }
 

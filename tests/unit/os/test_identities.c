@@ -203,6 +203,45 @@ START_TEST(it_does_not_grow_without_end) {
 }
 END_TEST
 
+static int opened;
+
+static int open_counted(const char *name, uid_t uid, struct identity **ret_identity) {
+    __atomic_add_fetch(&opened, 1, __ATOMIC_SEQ_CST);
+    return identity_open(name, uid, ret_identity);
+}
+
+// Whoever has an answer asks again, be it for the same one or for another.
+static void on_answer_ask(struct identity_ask *again, struct identity *identity, int error) {
+    struct asked *asked = again->data;
+    if (asked[0].answers++ > 0) {
+        ck_assert_int_eq(opened, 3); // it is what a lookup of its own has found
+        ev_break(loop, EVBREAK_ONE);
+        return;
+    }
+    ask(&asked[1], NULL, 3999999998u);
+    identities_ask(host, NULL, 3999999999u, again);
+}
+
+START_TEST(whoever_is_answered_may_ask_again) {
+    struct asked asked[2] = {{.ask = {.done = on_answer_ask, .data = asked}}};
+    const struct identities_listener listener = {on_looked_up, &host, open_counted};
+    identities_free(host);
+    ck_assert_int_eq(identities_new(loop, &listener, &host), 0);
+    identities_ask(host, NULL, 3999999999u, &asked[0].ask);
+    for (uid_t uid = 0; uid < 5000; uid++) { // there is room for no more, and the one asked for is the oldest
+        struct identity *who;
+        ck_assert_int_eq(identity_open(NULL, 0, &who), 0);
+        who->uid = uid;
+        identities_put(host, who);
+        identity_unref(who);
+    }
+    ev_ref(loop);
+    while (asked[0].answers < 2 || asked[1].answers == 0)
+        ev_run(loop, 0);
+    ev_unref(loop);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("os/identities");
     TCase *group = suite_case(suite, "identities", setup, teardown);
@@ -214,5 +253,6 @@ int main(void) {
     tcase_add_test(group, what_is_old_is_looked_up_anew);
     tcase_add_test(group, once_the_database_has_changed_nothing_is_fresh);
     tcase_add_test(group, it_does_not_grow_without_end);
+    tcase_add_test(group, whoever_is_answered_may_ask_again);
     return suite_run(suite);
 }
