@@ -51,6 +51,11 @@ static bool is_own(const struct control *control, uid_t uid) {
     return uid == 0 || uid == control->info.uid;
 }
 
+bool admission_knows(const struct control *control, const struct identity *who) {
+    const struct access_subject subject = subject_of(who);
+    return who->is_known || is_own(control, who->uid) || access_admits(control->access, &subject);
+}
+
 bool session_administers(const struct session *session) {
     const struct control *control = session->control;
     if (is_own(control, session->uid))

@@ -23,5 +23,7 @@ void admission_looked_up(void *data, struct identity *identity);
 // Whether requests of a line name users that must be looked up first: then the value is taken over, and dispatched once
 // they are known. Nothing more is read meanwhile.
 bool admission_park(struct session *session, json_t *value);
+// Whether it is somebody: a user of the database, or one whom the settings name by number.
+bool admission_knows(const struct control *control, const struct identity *who);
 // As whom a job of these params would run. Returns 0, -EPERM, -EINVAL or -EOPNOTSUPP with the refusal; borrowed.
 int admission_identity(struct call *call, const json_t *params, struct identity **ret_identity);

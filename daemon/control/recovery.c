@@ -66,20 +66,21 @@ static json_t *blob_json(const struct kept *kept, const struct kept_blob *blob) 
     return text ? parse_json(text, blob->size, JSON_DECODE_ANY, NULL, NULL) : NULL;
 }
 
-// Whom a job that was not launched yet runs as. Once a job and before anybody is served: the user database may be asked.
-static int identity_recover(struct control *control, const json_t *params, struct start *start,
-                            struct identity **ret_identity) {
+// Whom a job that was not launched yet runs as. Once a job and before anybody is served: the user database may be asked. Where
+// that can't tell, the launch fails.
+static void identity_recover(const struct control *control, const json_t *params, struct start *start,
+                             struct identity **ret_identity) {
     // Others than root have named themselves, by a number it may be, which can be somebody's name by now.
     const char *user = start->owner->uid == 0 ? json_string_value(json_object_get(params, "user")) : NULL;
     if (!start->secrets_text)
-        return 0;
+        return;
     int r = 0;
     if (control->is_shared)
         r = identity_open(user, start->owner->uid, ret_identity);
     else
         *ret_identity = identity_ref(control->identity);
-    start->identity = *ret_identity;
-    return r;
+    if (r == 0 && admission_knows(control, *ret_identity))
+        start->identity = *ret_identity;
 }
 
 static int job_recover(struct control *control, void *record) {
@@ -101,10 +102,10 @@ static int job_recover(struct control *control, void *record) {
     int r = params && start.owner ? decode_spec(params, false, &refusal, &spec) : -EINVAL;
     if (r == 0 && !spec.cwd && !(spec.cwd = strdup("/")))
         r = -ENOMEM;
-    if (r == 0)
-        r = identity_recover(control, params, &start, &who);
-    if (r == 0)
+    if (r == 0) {
+        identity_recover(control, params, &start, &who);
         r = runner_adopt(control->runner, record, &spec, &start, &job);
+    }
     if (params && start.owner) {
         owner_set_name(start.owner, start.owner->name ? NULL : json_string_value(json_object_get(params, "owner")));
         spec_done(&spec);

@@ -29,9 +29,9 @@ void identity_unref(struct identity *identity) {
     free(identity);
 }
 
-// What else than "there is none" getpwnam(3) may mean: then nothing is known.
-static bool is_trouble(int error) {
-    return error == EAGAIN || error == EINTR || error == EIO || error == EMFILE || error == ENFILE || error == ENOMEM;
+// By which getpwnam(3) may say that there is none; whatever else it says, nothing is known.
+static bool is_none(int error) {
+    return error == 0 || error == ENOENT || error == ESRCH || error == EBADF || error == EPERM;
 }
 
 // Returns 1 where there is one, 0 where there is none, or a negative errno.
@@ -48,7 +48,7 @@ static int passwd_find(const char *name, uid_t uid, struct passwd *record, char 
         }
         free(space);
         if (r != ERANGE)
-            return is_trouble(r) ? -r : 0;
+            return is_none(r) ? 0 : -r;
     }
     return 0;
 }

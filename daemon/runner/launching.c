@@ -154,7 +154,7 @@ static int plan_fill(struct plan *plan, struct run *run, struct start *start) {
     plan_stream_fill(&plan->err, &spec->streams[STREAM_ERR]);
     plan_take(plan, spec->stdin_from == STDIN_FD, start); // first: on failure too they are the plan's
     const struct identity *who = start->identity;
-    int r = spec->pty ? spec_set_term(spec) : 0;
+    int r = !who ? -ESRCH : spec->pty ? spec_set_term(spec) : 0;
     if (r < 0)
         return r;
     plan->argv = strings_copy(spec->argv, spec->argc);

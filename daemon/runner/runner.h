@@ -62,7 +62,7 @@ void runner_free(struct runner *runner); // forgets all jobs; none is live any m
 // For whom a job is started, and with what.
 struct start {
     struct owner *owner;
-    const struct identity *identity;      // whom it runs as
+    const struct identity *identity;      // whom it runs as; NULL: nobody knows, its launch fails
     struct claimant *claimant;            // for whom it is launched, or NULL
     int fds[3];                           // as many as spec_descriptors says; taken over (and set to -1) on success
     const char *spec_text, *secrets_text; // of the spec as JSON: what is kept of it, and what until it is launched

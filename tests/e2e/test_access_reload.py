@@ -233,20 +233,38 @@ def test_who_is_gone_from_the_database_is_out():
         root.kill_and_wait(job)
 
 
+def launched_by_the_next_worker(daemon, change, **spec):
+    """A job of ANN's that waits for its launch while the user database is changed and the worker dies: how it ended."""
+    root, ann = daemon.client(), daemon.client_of(ANN)
+    fifo = os.path.join(daemon.directory, "fifo")  # whoever opens it waits for a reader, before the exec
+    os.mkfifo(fifo)
+    os.chmod(fifo, 0o666)
+    for _ in range(SHARE):
+        ann.request("job.start", argv=["true"], stdout={"file": fifo})
+    ann.request("job.start", argv=["id", "-u"], name="waits", **spec)
+    procs.eventually(lambda: len(root.call("job.list", states=["starting"])["jobs"]) == SHARE + 1, "all are accepted")
+    daemon.write("passwd", change)
+    daemon.kill_worker(at_rest=False)
+    root = daemon.client()
+    jobs = root.call("job.list")["jobs"]
+    job = root.wait(next(job for job in jobs if job["name"] == "waits"), inline_bytes=16)
+    root.call("job.kill", ids=[stuck["id"] for stuck in jobs if stuck["id"] != job["id"]], grace=0)
+    return job
+
+
 def test_a_launch_that_waits_is_its_users_whoever_is_called_by_their_number():
     with OwnDatabase() as daemon:
-        root, ann, bob = daemon.client(), daemon.client_of(ANN), pwd.getpwnam(BOB)
-        number = str(pwd.getpwnam(ANN).pw_uid)
-        fifo = os.path.join(daemon.directory, "fifo")  # whoever opens it waits for a reader, before the exec
-        os.mkfifo(fifo)
-        os.chmod(fifo, 0o666)
-        for _ in range(SHARE):
-            ann.request("job.start", argv=["true"], stdout={"file": fifo})
-        ann.request("job.start", argv=["id", "-u"], user=number, name="waits")
-        procs.eventually(lambda: len(root.call("job.list", states=["starting"])["jobs"]) == SHARE + 1, "all are accepted")
-        daemon.write("passwd", lambda lines: [*lines, f"{number}:x:{bob.pw_uid}:{bob.pw_gid}::/:/bin/sh"])
-        daemon.kill_worker(at_rest=False)
-        jobs = root.call("job.list")["jobs"]
-        job = next(job for job in jobs if job["name"] == "waits")
-        assert text(root.wait(job, inline_bytes=16)) == f"{number}\n"
-        root.call("job.kill", ids=[stuck["id"] for stuck in jobs if stuck is not job], grace=0)
+        bob, number = pwd.getpwnam(BOB), str(pwd.getpwnam(ANN).pw_uid)
+        called_so = f"{number}:x:{bob.pw_uid}:{bob.pw_gid}::/:/bin/sh"
+        job = launched_by_the_next_worker(daemon, lambda lines: [*lines, called_so], user=number)
+        assert text(job) == f"{number}\n", job
+
+
+def test_a_launch_that_waits_is_not_made_for_who_is_gone_from_the_database():
+    def gone(lines):
+        return [line for line in lines if not line.startswith(ANN + ":")]
+    with OwnDatabase() as daemon:
+        assert_reason(launched_by_the_next_worker(daemon, gone), "spawn_failed")
+    number = pwd.getpwnam(ANN).pw_uid
+    with OwnDatabase(access={"users": [number]}) as daemon:
+        assert text(launched_by_the_next_worker(daemon, gone)) == f"{number}\n"

@@ -6,6 +6,18 @@
 #include "daemon/os/identity.h"
 #include "tests/unit/suite.h"
 
+static int database_error; // 0: it answers
+
+int __real_getpwuid_r(uid_t uid, struct passwd *record, char *space, size_t size, struct passwd **ret_found);
+int __wrap_getpwuid_r(uid_t uid, struct passwd *record, char *space, size_t size, struct passwd **ret_found);
+
+int __wrap_getpwuid_r(uid_t uid, struct passwd *record, char *space, size_t size, struct passwd **ret_found) {
+    if (database_error == 0)
+        return __real_getpwuid_r(uid, record, space, size, ret_found);
+    *ret_found = NULL;
+    return database_error;
+}
+
 static struct identity *opened(const char *name, uid_t uid) {
     struct identity *who = NULL;
     ck_assert_int_eq(identity_open_home(name, uid, &who), 0);
@@ -60,6 +72,25 @@ START_TEST(an_unknown_user_is_a_number_in_the_root) {
 }
 END_TEST
 
+// What getpwuid(3) names, and any other error.
+START_TEST(a_database_that_does_not_answer_knows_nothing) {
+    const int none[] = {ENOENT, ESRCH, EBADF, EPERM}, trouble[] = {EIO, EAGAIN, ECONNREFUSED, ETIMEDOUT, EPIPE, EINVAL};
+    for (size_t i = 0; i < ARRAY_SIZE(none); i++) {
+        database_error = none[i];
+        struct identity *who = opened(NULL, 0);
+        ck_assert(!who->is_known);
+        identity_unref(who);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(trouble); i++) {
+        struct identity *who = NULL;
+        database_error = trouble[i];
+        ck_assert_int_eq(identity_open(NULL, 0, &who), -trouble[i]);
+        ck_assert_ptr_null(who);
+    }
+    database_error = 0;
+}
+END_TEST
+
 START_TEST(a_name_that_nobody_has_is_none) {
     struct identity *who = NULL;
     ck_assert_int_eq(identity_open("nobody has this name", 0, &who), -ESRCH);
@@ -85,6 +116,7 @@ int main(void) {
     tcase_add_test(group, a_known_user_is_as_the_database_has_it);
     tcase_add_test(group, an_unknown_user_is_a_number_in_the_root);
     tcase_add_test(group, groups_are_those_of_a_login);
+    tcase_add_test(group, a_database_that_does_not_answer_knows_nothing);
     tcase_add_test(group, a_name_that_nobody_has_is_none);
     tcase_add_test(group, the_last_reference_ends_it);
     return suite_run(suite);
