@@ -21,8 +21,9 @@ static bool entry_is_user(const struct access_entry *entry, const struct access_
     return entry->name[0] ? subject->is_known && streq(entry->name, subject->user) : entry->id == (int64_t)subject->uid;
 }
 
+// Nobody has said in which groups one is whom the database does not know.
 static bool entry_has_user(const struct access_entry *entry, const struct access_subject *subject) {
-    for (size_t i = 0; i < subject->group_count; i++) {
+    for (size_t i = 0; subject->is_known && i < subject->group_count; i++) {
         const char *name = subject->group_names[i];
         if (entry->name[0] ? name && streq(entry->name, name) : entry->id == (int64_t)subject->groups[i])
             return true;

@@ -30,7 +30,7 @@ struct access_subject {
     bool is_known; // to the database
     uid_t uid;
     const char *user;
-    const gid_t *groups;      // all of them, the primary one too
+    const gid_t *groups;      // all of them, the primary one too; they count only where it is known
     char *const *group_names; // of each, NULL where it has none
     size_t group_count;
 };

@@ -59,6 +59,23 @@ START_TEST(groups_by_name_and_number) {
 }
 END_TEST
 
+// Whom the database does not know has a number in place of a group, and that may be some group's.
+START_TEST(who_is_not_known_is_in_no_group) {
+    const gid_t number = 4711;
+    char *const name = (char *)(uintptr_t) "corp";
+    struct access_subject invented = stranger;
+    invented.groups = &number;
+    invented.group_names = &name;
+    invented.group_count = 1;
+    add(ACCESS_ADMIN_GROUP, "corp", 0);
+    add(ACCESS_GROUP, NULL, 4711);
+    ck_assert(!access_administers(&access_rules, &invented));
+    ck_assert(!access_admits(&access_rules, &invented));
+    add(ACCESS_ADMIN, NULL, 4711);
+    ck_assert(access_administers(&access_rules, &invented));
+}
+END_TEST
+
 START_TEST(administrators_are_named_as_such) {
     add(ACCESS_USER, "ann", 0);
     ck_assert(!access_administers(&access_rules, &ann));
@@ -91,6 +108,7 @@ int main(void) {
     tcase_add_test(group, a_limit_to_nobody_lets_nobody_in);
     tcase_add_test(group, users_by_name_and_number);
     tcase_add_test(group, groups_by_name_and_number);
+    tcase_add_test(group, who_is_not_known_is_in_no_group);
     tcase_add_test(group, administrators_are_named_as_such);
     tcase_add_test(group, there_is_an_end_to_it);
     return suite_run(suite);
