@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
+#include "common/closing.h"
 #include "common/util.h"
 #include "daemon/runner/archiving.h"
 #include "daemon/runner/keeping.h"
@@ -234,8 +235,11 @@ int run_launch(struct run *run, struct start *start) {
     struct runner *runner = run->runner;
     const struct spec *spec = &run->job->spec;
     struct launch *launch = calloc(1, sizeof(*launch));
-    if (!launch)
+    if (!launch) {
+        for (int i = 0; i < spec_descriptors(spec); i++)
+            closing_close(TAKE_FD(start->fds[i]), start->owner->uid);
         return -ENOMEM;
+    }
     launch_init(launch);
     launch->done = launch_over;
     launch->data = run;
