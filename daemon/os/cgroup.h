@@ -14,7 +14,7 @@
 struct cgroup_host;
 
 // Finds the writable hierarchy, makes the directory `name` under the daemon's own cgroup, clears what an
-// earlier daemon left there, and tries it out. Returns 0, or a negative errno with `why`.
+// earlier daemon left there, and tries it out. Returns 0, or a negative errno, in some cases with `why`.
 // `resumed`: the daemon goes on: what is there is left alone until cgroup_host_settle, which removes what is empty and was
 // not claimed.
 // `keeper`: of this process, 0: none. `open_max`: cgroups whose files are held open, CGROUP_FILES descriptors each.

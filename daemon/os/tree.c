@@ -21,19 +21,14 @@ static bool is_live(int number, void *data) {
 }
 
 static int host_cgroup(struct tree_host *host, const struct tree_host_parts *parts) {
-    char why[160];
+    char why[160] = "";
     int open = (int)MIN(descriptors_limit() / LIMIT_SHARE, (int64_t)CGROUPS_OPEN);
     int r = cgroup_host_new(host->loop, parts->name, parts->keeper, parts->resumed, open, &host->cgroups, why);
-    if (r < 0) {
-        snprintf(host->why, sizeof(host->why), "no cgroup (%s)", why);
-        return r;
-    }
     // A user's own jobs may write to the hierarchy that is delegated to their daemon.
-    const char *path = cgroup_host_path(host->cgroups);
-    if (geteuid() != 0)
-        r = leavers_new(parts->keeper, path, !parts->resumed, is_live, host, &host->leavers);
+    if (r == 0 && geteuid() != 0)
+        r = leavers_new(parts->keeper, cgroup_host_path(host->cgroups), !parts->resumed, is_live, host, &host->leavers);
     if (r < 0) {
-        snprintf(host->why, sizeof(host->why), "no cgroup (%s)", strerror(-r));
+        snprintf(host->why, sizeof(host->why), "no cgroup (%s)", why[0] ? why : strerror(-r));
         cgroup_host_free(host->cgroups);
         host->cgroups = NULL;
         return r;
