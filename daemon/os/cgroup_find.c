@@ -97,6 +97,8 @@ static int put(int dir, const char *name, long value) {
 int cgroup_try(int dir, char why[160]) {
     int r = mkdirat(dir, "probe", 0755) < 0 && errno != EEXIST ? -errno : 0;
     pid_t self = getpid(), child = r == 0 ? fork() : -1;
+    if (r == 0 && child < 0)
+        r = -errno;
     if (child == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL); // a worker that is killed just now leaves nobody behind
         while (getppid() == self)
