@@ -291,6 +291,8 @@ static int pids_below(int dir, const char *name, pid_t *pids, size_t max, size_t
             pids[*count] = pid;
     if (file)
         fclose(file);
+    else
+        fd_close(procs);
     for (struct dirent *e; depth < DEPTH_MAX && (e = readdir(here));)
         if (e->d_type == DT_DIR && e->d_name[0] != '.')
             pids_below(dirfd(here), e->d_name, pids, max, count, depth + 1);
