@@ -18,6 +18,8 @@
 // SQLite's locks, is not to come later.
 enum { LOOK = 1, LOOKS = 100 };
 
+#define AGAIN 1.0 // seconds, where there was no process to be had
+
 struct pending {
     struct closer *closer;
     uid_t from;
@@ -31,6 +33,7 @@ struct closer {
     struct ev_loop *loop;
     struct closing_host host;
     struct pending *all; // list
+    struct ev_timer again;
 };
 
 // System calls alone: it is a copy of a process with threads.
@@ -86,7 +89,31 @@ static int count_of(const struct closer *closer, uid_t from, bool under_way) {
     return count;
 }
 
-static void pending_begin(struct pending *p);
+static void pending_begin(struct pending *p) {
+    struct closer *closer = p->closer;
+    if (closing_process(p->fd, &p->pidfd) < 0) {
+        p->pidfd = -1;
+        ev_timer_stop(closer->loop, &closer->again);
+        ev_timer_set(&closer->again, AGAIN, 0);
+        ev_timer_start(closer->loop, &closer->again);
+        return;
+    }
+    p->fd = -1;
+    ev_io_set(&p->io, p->pidfd, EV_READ);
+    ev_io_start(closer->loop, &p->io);
+}
+
+static void next_begin(const struct closer *closer) {
+    struct pending *p = closer->all;
+    while (p && (p->fd < 0 || count_of(closer, p->from, true) >= CLOSER_EACH))
+        p = p->next;
+    if (p)
+        pending_begin(p);
+}
+
+static void on_again(struct ev_loop *loop, struct ev_timer *timer, int events) {
+    next_begin(timer->data);
+}
 
 // As one has come to its end, one that waits begins: each copies what the worker's memory is mapped by.
 static void on_over(struct ev_loop *loop, struct ev_io *io, int events) {
@@ -96,20 +123,7 @@ static void on_over(struct ev_loop *loop, struct ev_io *io, int events) {
         return;
     process_reap(p->pidfd);
     pending_free(p);
-    for (p = closer->all; p && (p->fd < 0 || count_of(closer, p->from, true) >= CLOSER_EACH);)
-        p = p->next;
-    if (p)
-        pending_begin(p);
-}
-
-static void pending_begin(struct pending *p) {
-    if (closing_process(p->fd, &p->pidfd) < 0) {
-        p->pidfd = -1;
-        return;
-    }
-    p->fd = -1;
-    ev_io_set(&p->io, p->pidfd, EV_READ);
-    ev_io_start(p->closer->loop, &p->io);
+    next_begin(closer);
 }
 
 static bool host_may(uid_t from, void *data) {
@@ -136,6 +150,8 @@ int closer_new(struct ev_loop *loop, struct closer **ret_closer) {
     if (!closer)
         return -ENOMEM;
     closer->loop = loop;
+    ev_timer_init(&closer->again, on_again, AGAIN, 0);
+    closer->again.data = closer;
     closer->host = (struct closing_host){host_may, host_close, closer};
     closing_set_host(&closer->host);
     *ret_closer = closer;
@@ -149,5 +165,6 @@ void closer_free(struct closer *closer) {
     closing_set_host(NULL);
     DL_FOREACH_SAFE(closer->all, p, next)
         pending_free(p);
+    ev_timer_stop(closer->loop, &closer->again);
     free(closer);
 }
