@@ -70,11 +70,6 @@ static int spec_start(struct call *call, struct spec *spec, struct start *start,
     return r;
 }
 
-static int start_wait(struct call *call, struct job *job, bool run, int64_t inline_bytes) {
-    const struct wait_spec spec = {.one = true, .started = !run, .limit = -1, .inline_bytes = inline_bytes};
-    return wait_new(call, &job, 1, &spec);
-}
-
 // Whoever starts a job with it would wait for its file system's server, which is a program of the client's.
 static bool is_foreign(struct call *call, const struct ancillary *along) {
     for (int i = 0; call->session->control->is_shared && i < along->count; i++)
@@ -135,19 +130,14 @@ static int check_limits(struct call *call, const struct spec *spec) {
 }
 
 // The answer comes after everything that is followed; what is held back for it is its lease's.
-static int run_follow(struct call *call, struct job *job, bool fresh, bool by_descriptor) {
-    struct session *session = call->session;
-    struct wait *wait = wait_last(session);
+static void run_follow(struct call *call, struct job *job, bool fresh, bool by_descriptor, struct wait *wait) {
     const struct cursor cursor = {.mask = 1u << STREAM_OUT | 1u << STREAM_ERR};
     if (fresh)
         runner_widen(job);
-    struct follower *follower = follower_new(session, job, &cursor, call->id, fresh, wait);
-    if (!follower)
-        return -ENOMEM;
-    if (fresh && by_descriptor)
+    struct follower *follower = follower_new(call->session, job, &cursor, call->id, fresh, wait);
+    if (follower && fresh && by_descriptor)
         follower_by_descriptor(follower);
-    wait_for_follower(wait, true);
-    return 0;
+    wait_for_follower(wait, follower != NULL); // it runs: it is answered, if not followed
 }
 
 // Decodes the params, takes what came with them and starts the job, or finds it by its key.
@@ -213,10 +203,17 @@ static int job_submit(struct call *call, const json_t *params, bool run) {
         r = job_begin(call, params, run, &job, &fresh);
     if (r < 0)
         return r;
-    r = start_wait(call, job, run, run ? int_or(params, "inline_bytes", 262144) : -1);
-    bool by_descriptor = json_is_true(json_object_get(params, "fd"));
-    if (r == CALL_LATER && run && follow && run_follow(call, job, fresh, by_descriptor) < 0)
-        return r; // it runs; it is answered, if not followed
+    const struct wait_spec spec = {
+        .one = true,
+        .started = !run,
+        .is_followed = follow,
+        .limit = -1,
+        .inline_bytes = run ? int_or(params, "inline_bytes", 262144) : -1,
+    };
+    struct wait *wait;
+    r = wait_new(call, &job, 1, &spec, &wait);
+    if (r == CALL_LATER && follow)
+        run_follow(call, job, fresh, json_is_true(json_object_get(params, "fd")), wait);
     return r;
 }
 
@@ -261,6 +258,7 @@ static int wait_matcher(struct call *call, const json_t *params, size_t count, s
 
 int method_job_wait(struct call *call, json_t *params, json_t **ret_result) {
     _cleanup_free_ struct job **jobs = NULL;
+    struct wait *wait;
     size_t count;
     const char *mode = json_string_value(json_object_get(params, "mode"));
     struct wait_spec spec = {
@@ -276,7 +274,7 @@ int method_job_wait(struct call *call, json_t *params, json_t **ret_result) {
     if (r == 0)
         r = wait_matcher(call, params, count, &spec.matcher);
     if (r == 0)
-        r = wait_new(call, jobs, count, &spec);
+        r = wait_new(call, jobs, count, &spec, &wait);
     if (r < 0)
         matcher_free(spec.matcher);
     return r;

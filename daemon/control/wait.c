@@ -188,6 +188,7 @@ static int wait_begin(struct call *call, struct job *const *jobs, size_t count, 
     wait->call = call;
     wait->spec = *spec;
     wait->count = wait->missing = count;
+    wait->follower_pending = spec->is_followed;
     session_hold(session, (int64_t)count - 1);
     wait->looks = spec->matcher != NULL;
     session->owner->until_waits += wait->looks;
@@ -217,13 +218,13 @@ static int wait_begin(struct call *call, struct job *const *jobs, size_t count, 
     return 0;
 }
 
-int wait_new(struct call *call, struct job *const *jobs, size_t count, const struct wait_spec *spec) {
-    struct wait *wait;
-    int r = wait_begin(call, jobs, count, spec, &wait);
+int wait_new(struct call *call, struct job *const *jobs, size_t count, const struct wait_spec *spec,
+             struct wait **ret_wait) {
+    int r = wait_begin(call, jobs, count, spec, ret_wait);
     if (r < 0)
         return r;
-    wait_keep(wait);
-    wait_settle(wait);
+    wait_keep(*ret_wait);
+    wait_settle(*ret_wait);
     return CALL_LATER;
 }
 
@@ -282,12 +283,10 @@ int64_t wait_serial(const struct wait *wait) {
 }
 
 struct wait *wait_by_serial(struct session *session, int64_t serial) {
-    struct wait *lists[] = {session->waits, session->ready};
-    for (size_t i = 0; serial > 0 && i < ARRAY_SIZE(lists); i++)
-        for (struct wait *wait = lists[i]; wait; wait = wait->next)
-            if (wait_serial(wait) == serial)
-                return wait;
-    return NULL;
+    struct wait *wait = serial > 0 ? session->waits : NULL;
+    while (wait && wait_serial(wait) != serial)
+        wait = wait->next;
+    return wait;
 }
 
 bool waits_overstep(const struct session *session) {
@@ -298,10 +297,6 @@ bool waits_overstep(const struct session *session) {
                 if (!session_sees(session, wait->jobs[j].watch.job))
                     return true;
     return false;
-}
-
-struct wait *wait_last(struct session *session) {
-    return session->waits ? session->waits->prev : NULL;
 }
 
 void wait_for_follower(struct wait *wait, bool pending) {

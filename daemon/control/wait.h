@@ -15,22 +15,23 @@ struct wait_spec {
     bool any;                // one of the jobs is enough
     bool started;            // having started is enough (job.start)
     bool one;                // the answer is {job}, not {done, matched, jobs}
+    bool is_followed;        // not answered before wait_for_follower says so; without a limit
     double limit;            // seconds; negative: none
     int64_t inline_bytes;    // -1: no output in the records
     struct matcher *matcher; // taken over, or NULL; for one job
 };
 
 // Takes the call over and answers it when the time has come, at the earliest at the bottom of this turn.
-// Returns CALL_LATER, or -ENOMEM with the call still the caller's.
-int wait_new(struct call *call, struct job *const *jobs, size_t count, const struct wait_spec *spec);
+// Returns CALL_LATER with the wait, or -ENOMEM with the call still the caller's.
+int wait_new(struct call *call, struct job *const *jobs, size_t count, const struct wait_spec *spec,
+             struct wait **ret_wait);
 // One of the worker before us. Returns 0 or a negative errno.
 struct kept_call;
 int wait_resume(struct session *session, struct kept_call *record, json_t *more);
-int64_t wait_serial(const struct wait *wait); // 0: it is not kept
-struct wait *wait_by_serial(struct session *session, int64_t serial);
+int64_t wait_serial(const struct wait *wait);                         // 0: it is not kept
+struct wait *wait_by_serial(struct session *session, int64_t serial); // NULL: none, or it is about to be answered
 // A follower of the same job that must have sent everything before the answer.
 void wait_for_follower(struct wait *wait, bool pending);
 bool waits_overstep(const struct session *session); // some are for jobs that it does not see (any more)
-struct wait *wait_last(struct session *session);    // the one made last
 void wait_answer(struct wait *wait);                // it is ready: answers and frees
 void wait_drop(struct wait *wait);                  // no answer: the session is gone

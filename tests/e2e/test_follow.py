@@ -102,6 +102,24 @@ def test_run_with_follow_of_a_missing_program(daemon, client):
 
 
 @daemon_test
+def test_run_with_follow_of_a_key_whose_job_is_over(daemon, client):
+    argv = child("both", 5)
+    job, sleeper = client.run(argv, key="again"), client.start(child("sleep", 1000))
+
+    def told():
+        again, started, reader = follow_run(client, argv, key="again")
+        assert again["id"] == started["id"] == job["id"], again
+        assert reader.eof and len(reader.bytes()) == len(reader.bytes("stderr")) == 30
+    told()
+    older = client.request("job.wait", id=sleeper["id"])
+    told()
+    daemon.kill_worker()  # memory has it no more
+    told()
+    client.kill(sleeper, grace=0)
+    assert client.result(older)["done"]
+
+
+@daemon_test
 def test_two_follow_runs_on_one_connection_stay_apart(daemon, client):
     requests = [client.request("job.run", argv=child("lines", 200 + i), follow=True) for i in range(2)]
     for request in requests:
