@@ -196,7 +196,7 @@ static int forget_final(struct call *call, int64_t *ret_count) {
     return forget_history(call, ret_count);
 }
 
-// Returns whether it was there: it may be named twice.
+// Returns whether it was there: it may be named twice, and is held by whoever has it by its address.
 static bool forget_one(struct control *control, struct job *job) {
     if (registry_find(control->registry, job->id) == job) {
         runner_forget(control->runner, job);
@@ -223,9 +223,12 @@ int method_job_forget(struct call *call, json_t *params, json_t **ret_result) {
             call->refusal.id = jobs[i]->id;
             r = -EBUSY;
         }
-    for (size_t i = 0; r == 0 && i < count; i++) {
+    for (size_t i = 0; r == 0 && i < count; i++)
+        runner_hold(jobs[i]);
+    for (size_t i = 0; r == 0 && i < count; i++)
         forgotten += forget_one(call->session->control, jobs[i]);
-    }
+    for (size_t i = 0; r == 0 && i < count; i++)
+        runner_release(call->session->control->runner, jobs[i]);
     if (r == 0)
         *ret_result = json_pack("{s:I}", "forgotten", (json_int_t)forgotten);
     return r;

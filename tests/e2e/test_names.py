@@ -115,6 +115,15 @@ def test_forget_with_an_unknown_id(daemon, client):
     assert client.status(over)["state"] == "final"
 
 
+def test_forgetting_a_job_that_is_named_twice():
+    for store in "none", "sqlite":  # in memory only, or in both
+        with Daemon(["--set", f"store={store}"]) as daemon:
+            client = daemon.client()
+            one, other = client.run(["true"])["id"], client.run(["true"])["id"]
+            assert client.call("job.forget", ids=[one, one, other, one, other])["forgotten"] == 2
+            assert client.call("job.list")["jobs"] == []
+
+
 @daemon_test
 def test_forget_all_that_is_final(daemon, client):
     live = client.start(child("sleep", 1000))
