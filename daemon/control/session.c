@@ -358,8 +358,8 @@ void session_end(struct session *session) {
 #define LEASE_PREV(job) ((struct audience *)(job)->audience)->lease_prev
 
 void session_lease(struct session *session, struct job *job) {
-    struct audience *audience = audience_get(job);
-    if (!audience || audience->lease == session || job_is_final(job))
+    struct audience *audience = job_is_final(job) ? NULL : audience_get(job); // what is over has nobody to free it
+    if (!audience || audience->lease == session)
         return;
     if (audience->lease)
         followers_let_go(audience->lease, job);
