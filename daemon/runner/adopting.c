@@ -273,6 +273,7 @@ static void launch_take_up(struct run *run) {
     }
     run_act(run, actions);
     run->runner->listener->started(job, run->runner->data);
+    run_input_begin(run);
 }
 
 // Nobody tells of its exec: whoever would have been told is dead. It is looked for, ever more rarely.

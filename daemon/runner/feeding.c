@@ -173,8 +173,9 @@ int runner_input(struct job *job, char **bytes, size_t size, bool eof, input_ove
     run->in_over = input->eof;
     DL_APPEND(run->inputs, input);
     *ret_input = input;
-    // Until the leader runs the pipe's end may still be a launcher's: then nobody's absence means anything.
-    if (!run->launch && !input->prev->next)
+    // Until the leader runs the pipe's end may still be a launcher's: then nobody's absence means anything. Nor is there an end
+    // here yet where the launch is one of the worker before us.
+    if (run->in_fd >= 0 && !run->launch && !input->prev->next)
         ev_io_start(run->runner->parts.loop, &run->in_io);
     return 0;
 }

@@ -86,6 +86,11 @@ def in_select(pid):
     return sleeps_in(pid, {"x86_64": (b"23", b"270"), "aarch64": (b"72",)})
 
 
+def in_open(pid):
+    # open, openat, openat2
+    return sleeps_in(pid, {"x86_64": (b"2", b"257", b"437"), "aarch64": (b"56", b"437")})
+
+
 def command(pid):
     text = read(pid, "cmdline")
     return text.rstrip(b"\0").split(b"\0") if text else []

@@ -219,6 +219,22 @@ def test_a_launch_that_waits_is_made_by_the_next_worker(daemon, client):
 
 
 @daemon_test
+def test_input_for_a_launch_that_the_next_worker_awaits(daemon, client):
+    if client.call("daemon.info")["capabilities"]["tree"] == "reaper":
+        raise Skip("a reaper begins behind its leader's exec: there the launch ends with its worker")
+    path = gate(daemon)
+    start = client.request("job.start", argv=["cat"], name="early", stdin="stream", stdout={"file": path})
+    procs.eventually(lambda: any(map(procs.in_open, procs.descendants(daemon.pid))), "its launch hangs")
+    daemon.kill_worker()
+    pieces = [client.request("job.input", name="early", data=f"{n}\n", eof=n == 2) for n in range(3)]
+    assert client.status({"id": 1})["state"] == "starting"
+    with open(path, "rb") as out:
+        assert out.read() == b"0\n1\n2\n"
+    assert [client.result(request) for request in pieces] == [{"accepted_bytes": 2}] * 3
+    assert_reason(client.wait(client.result(start)["job"]), "exited", exit_code=0)
+
+
+@daemon_test
 def test_short_jobs_of_a_death_have_one_result_each(daemon, client):
     for i in range(10):
         requests = [client.request("job.start", argv=["sh", "-c", f"exit {n}"], key=f"{i}-{n}") for n in range(20)]
