@@ -80,7 +80,7 @@ void call_hold(struct call *call) {
 
 bool call_is_over(const struct call *call) {
     const struct session *session = call->session;
-    bool large = call->held > CALL_SMALL || (call->batch && buffer_size(&call->batch->text) > CALL_SMALL);
+    bool large = call->held > CALL_SMALL || call->batch;
     return large && !owner_may(session->owner, session->owner->queued_bytes, 0,
                                owners_limits(session->control->owners)->queued_bytes);
 }

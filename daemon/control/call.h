@@ -47,7 +47,7 @@ void call_error(struct call *call, int code, const char *what);
 
 // Counts what the call keeps as long as it waits; once its id is set.
 void call_hold(struct call *call);
-// Whether what it keeps, or what its batch has gathered, is more than its user may have.
+// Whether it keeps what is large, or has its answer gathered, and its user has more than they may already.
 bool call_is_over(const struct call *call);
 
 struct batch *batch_new(struct session *session, size_t count);

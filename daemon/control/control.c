@@ -9,6 +9,7 @@
 #include "daemon/control/follower.h"
 #include "daemon/control/keeping.h"
 #include "daemon/control/session.h"
+#include "daemon/control/wait.h"
 
 enum { QUEUE_MAX = 16 << 20, QUEUE_LOW = 65536, PATIENCE = 10 };
 
@@ -83,6 +84,7 @@ static void on_bottom(struct ev_loop *loop, struct ev_prepare *w, int events) {
 static void on_flushed(struct ev_loop *loop, struct ev_prepare *w, int events) {
     dispatch_go_on(w->data);
     subscriptions_go_on(w->data);
+    waits_go_on(w->data);
 }
 
 static void on_again(struct ev_loop *loop, struct ev_idle *w, int events) {

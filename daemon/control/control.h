@@ -71,6 +71,7 @@ struct control {
     struct session *held;       // list: sessions that are not read while many launches wait
     struct session *unfinished; // list: sessions with a batch that goes on in the next turn
     struct session *aside;    // list: sessions with events that wait for their user's part of a turn, or of the memory
+    bool answers_wait;        // of some that are ready, for their user's other connections to be read
     struct follower *lagging; // list: those without a hold that have something to be sent
     struct ev_idle spare;     // while there are such: what nobody else needs of the loop's time is theirs
     double lag_credit, lag_since; // seconds of it that are theirs in any case, as of then

@@ -100,8 +100,7 @@ void session_work(struct session *session) {
         return; // what it may see is known with it
     followers_pump(session);
     subscriptions_pump(session);
-    while (session->ready && !session_congested(session))
-        wait_answer(session->ready);
+    waits_answer(session);
 }
 
 void session_launches(struct session *session) {

@@ -1,6 +1,7 @@
 // Calls that wait for jobs.
 #include "daemon/control/wait.h"
 
+#include <stdio.h>
 #include <utlist.h>
 
 #include "common/util.h"
@@ -318,11 +319,25 @@ static json_t *wait_result(const struct wait *wait) {
     return json_pack("{s:b,s:b,s:o}", "done", done, "matched", wait->matched, "jobs", jobs);
 }
 
-void wait_answer(struct wait *wait) {
+// What a batch gathers is on no stream yet. Whoever is refused then is told that the job is there: it may have been started by
+// this very call.
+static int answer_check(struct wait *wait) {
+    struct call *call = wait->call;
+    if (!call->batch || !call_is_over(call))
+        return 0;
+    call->refusal.limit = "owner_queued_bytes";
+    call->refusal.id = wait->jobs[0].watch.job->id;
+    snprintf(call->refusal.what, sizeof(call->refusal.what),
+             "limit of owner_queued_bytes reached by answers that wait: ask for job %lld again, which is there",
+             (long long)call->refusal.id);
+    return -EUSERS;
+}
+
+static void wait_answer(struct wait *wait) {
     struct call *call = wait->call;
     stream_send(call->session->stream); // from here on it is half way
     size_t weight = 0;
-    int r = 0;
+    int r = answer_check(wait);
     for (size_t i = 0; r == 0 && i < wait->count; i++) // they may have been given labels since
         r = target_weigh(call, wait->jobs[i].watch.job, wait->count, &weight);
     json_t *result = r < 0 ? NULL : call->id ? wait_result(wait) : json_null();
@@ -331,6 +346,30 @@ void wait_answer(struct wait *wait) {
         call_refuse(call, r);
     else
         call_answer(call, result);
+}
+
+void waits_answer(struct session *session) {
+    bool over = false;
+    while (session->ready && !session_congested(session) && !(over = session_others_are_over(session)))
+        wait_answer(session->ready);
+    session->control->answers_wait |= over;
+}
+
+void waits_go_on(struct control *control) {
+    const struct owner *over = NULL; // lest each of many connections sums up all of them
+    if (!control->answers_wait)
+        return;
+    control->answers_wait = false;
+    for (struct session *session = control->sessions; session; session = session->next) {
+        if (!session->ready || session_congested(session))
+            continue;
+        if (session->owner != over && session_others_are_over(session))
+            over = session->owner;
+        if (session->owner == over)
+            control->answers_wait = true;
+        else
+            session_wake(session);
+    }
 }
 
 void wait_drop(struct wait *wait) {

@@ -33,5 +33,8 @@ struct wait *wait_by_serial(struct session *session, int64_t serial); // NULL: n
 // A follower of the same job that must have sent everything before the answer.
 void wait_for_follower(struct wait *wait, bool pending);
 bool waits_overstep(const struct session *session); // some are for jobs that it does not see (any more)
-void wait_answer(struct wait *wait);                // it is ready: answers and frees
 void wait_drop(struct wait *wait);                  // no answer: the session is gone
+// Answers those of the session that are ready, as far as it and its user's other connections take it. Some are left where
+// those are not read: waits_go_on, when the streams have been flushed, wakes the session once they are.
+void waits_answer(struct session *session);
+void waits_go_on(struct control *control);
