@@ -72,6 +72,14 @@ struct owner *owner_get(struct owners *owners, uid_t uid) {
     return owner;
 }
 
+struct owner *owners_largest(const struct owners *owners, bool by_bytes) {
+    struct owner *largest = NULL;
+    for (struct owner *o = owners->table; o; o = o->by_uid.next)
+        if (!largest || (by_bytes ? o->final_bytes > largest->final_bytes : o->final_jobs > largest->final_jobs))
+            largest = o;
+    return largest;
+}
+
 void owner_hold(struct owner *owner) {
     owner->references++;
 }

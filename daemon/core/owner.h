@@ -48,6 +48,7 @@ struct owner {
     struct share output;  // bytes: stored of live jobs, and of final ones in memory
     int64_t large_pipes;  // of live jobs, that were made larger
     int64_t order_bytes;  // of jobs in memory
+    int64_t final_jobs, final_bytes; // final ones in memory, and what they take there
     // Ever:
     int64_t accepted, requests, connections, by_reason[REASON_COUNT];
     UT_hash_handle by_uid;
@@ -62,6 +63,8 @@ const struct owner_limits *owners_limits(const struct owners *owners);
 // With one more reference; NULL when memory is out. Whoever was served once, or has output stored, is remembered.
 struct owner *owner_get(struct owners *owners, uid_t uid);
 struct owner *owner_find(const struct owners *owners, uid_t uid); // without a reference, or NULL
+// Whoever has most final jobs in memory, or whose take most; NULL: nobody is there.
+struct owner *owners_largest(const struct owners *owners, bool by_bytes);
 void owner_hold(struct owner *owner);
 void owner_release(struct owners *owners, struct owner *owner); // NULL is allowed
 void owner_set_name(struct owner *owner, const char *name);

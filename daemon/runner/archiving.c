@@ -112,7 +112,7 @@ void run_archive(struct run *run) {
 
 void run_archived(struct run *run) {
     struct runner *runner = run->runner;
-    struct job *job = run->job;
+    const struct job *job = run->job;
     run->is_archived = true;
     if (!run->archived_spec) {
         bool failed = false;
@@ -122,7 +122,6 @@ void run_archived(struct run *run) {
         struct spool *spool = run->pipes[s].spool;
         const char *data;
         char *path;
-        runner->history_bytes -= spool_taken(spool);
         bool large = spool_image(spool, &data, &path) > HISTORY_INLINE && !spool->path;
         free(path);
         _cleanup_free_ char *stored = large ? history_output(runner->parts.history, job->id, s) : NULL;
@@ -130,9 +129,9 @@ void run_archived(struct run *run) {
             spool_move(spool, stored);
         else
             run_pipe_seal(&run->pipes[s]);
-        runner->history_bytes += spool_taken(spool);
     }
     run_keep_end(run);
+    run_final_count(run);
     run_cache_trim(runner);
 }
 
@@ -144,7 +143,7 @@ void run_unarchive(struct run *run) {
 static bool may_leave(const struct run *run) {
     const struct job *job = run->job;
     bool may = job->spec.retain >= CACHE_RETAIN_LEAST || run->spec_bytes > CACHE_SPEC_MOST;
-    return run->is_archived && !run->kept && job->references == 0 && may;
+    return job->references == 0 && may;
 }
 
 static void on_archive(struct ev_loop *loop, struct ev_timer *timer, int events) {
@@ -175,16 +174,18 @@ void run_archive_cancel(struct run *run) {
     run->is_unarchived = false;
 }
 
-// It can be had again from the history.
-static void run_leave(struct run *run) {
+bool run_leave(struct run *run) {
     struct runner *runner = run->runner;
     struct job *job = run->job;
-    runner->history_bytes -= run_final_bytes(run);
+    if (!runner->parts.history || !run->is_archived || run->kept)
+        return false;
     registry_remove(runner->parts.registry, job);
     job->forgotten = true;
+    run_final_count(run);
     job->references++;
     runner->listener->left(job, runner->data);
     runner_release(runner, job);
+    return true;
 }
 
 static void cache_shrink(struct runner *runner, size_t jobs, int64_t bytes) {

@@ -13,5 +13,7 @@ void run_archive_cancel(struct run *run);
 void run_archived(struct run *run);
 // The history no longer has it, or shall not.
 void run_unarchive(struct run *run);
+// A final job leaves memory; the history has it. False: it does not have it yet.
+bool run_leave(struct run *run);
 // Final jobs beyond what memory holds leave it, the oldest first.
 void run_cache_trim(struct runner *runner);

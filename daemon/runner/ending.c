@@ -41,8 +41,19 @@ static void on_retained(struct ev_loop *loop, struct ev_timer *timer, int events
     runner_forget(run->runner, run->job);
 }
 
-int64_t run_final_bytes(const struct run *run) {
-    return spool_taken(run->pipes[STREAM_OUT].spool) + spool_taken(run->pipes[STREAM_ERR].spool) + run->spec_bytes;
+void run_final_count(struct run *run) {
+    struct owner *owner = run->job->account;
+    bool counts = job_is_final(run->job) && !run->job->forgotten;
+    int64_t bytes = counts ? run->spec_bytes : 0;
+    if (!counts && !run->is_counted)
+        return;
+    for (int s = 0; s < STREAM_COUNT && counts; s++)
+        bytes += spool_taken(run->pipes[s].spool);
+    run->runner->history_bytes += bytes - run->final_bytes;
+    owner->final_bytes += bytes - run->final_bytes;
+    owner->final_jobs += counts - run->is_counted;
+    run->final_bytes = bytes;
+    run->is_counted = counts;
 }
 
 static void run_retain(struct run *run) {
@@ -51,7 +62,7 @@ static void run_retain(struct run *run) {
     for (int s = 0; s < STREAM_COUNT; s++)
         run_pipe_seal(&run->pipes[s]);
     run->spec_bytes = run->kept ? 2 * (int64_t)run->kept->spec.size : 0; // as JSON, and as strings
-    runner->history_bytes += run_final_bytes(run);
+    run_final_count(run);
     registry_finalize(runner->parts.registry, job);
     ev_timer_init(&run->timer, on_retained, MAX(job->spec.retain - (now_wall() - job->ended_at), 0.0), 0);
     ev_timer_start(runner->parts.loop, &run->timer);
@@ -127,11 +138,17 @@ void run_history_trim(struct runner *runner) {
     if (runner->parts.history)
         run_cache_trim(runner);
     const struct runner_parts *parts = &runner->parts;
-    struct job *oldest;
-    while ((oldest = registry_oldest_final(parts->registry)) &&
-           ((int64_t)registry_final_count(parts->registry) > parts->history_max ||
-            runner->history_bytes > parts->history_bytes_max))
-        runner_forget(runner, oldest);
+    for (;;) {
+        bool too_many = (int64_t)registry_final_count(parts->registry) > parts->history_max;
+        if (!too_many && runner->history_bytes <= parts->history_bytes_max)
+            return;
+        const struct owner *most = owners_largest(parts->owners, !too_many);
+        struct job *oldest = registry_oldest_final(parts->registry);
+        while (oldest->account != most)
+            oldest = oldest->final_next;
+        if (!run_leave(run_of(oldest)))
+            runner_forget(runner, oldest);
+    }
 }
 
 void run_free(struct run *run) {
@@ -183,7 +200,7 @@ void runner_forget(struct runner *runner, struct job *job) {
     run_keep_end(run); // nor shall the next worker know it
     registry_remove(runner->parts.registry, job);
     ev_timer_stop(runner->parts.loop, &run->timer);
-    runner->history_bytes -= run_final_bytes(run);
+    run_final_count(run);
     job->references++;
     runner->listener->forgotten(job, runner->data);
     runner_release(runner, job);

@@ -174,11 +174,9 @@ void run_remember_end(struct run *run) {
     runner->remembered_count--;
     run->is_remembered = false;
     run_keep_end(run);
-    for (int s = 0; s < STREAM_COUNT; s++) {
-        runner->history_bytes -= spool_taken(run->pipes[s].spool);
+    for (int s = 0; s < STREAM_COUNT; s++)
         run_pipe_seal(&run->pipes[s]);
-        runner->history_bytes += spool_taken(run->pipes[s].spool);
-    }
+    run_final_count(run);
 }
 
 void run_remember(struct run *run) {

@@ -56,6 +56,8 @@ struct run {
     struct order order;
     int64_t order_bytes;   // of it, on its owner's account
     int64_t spec_bytes;    // of a final one: what it was started with takes in memory
+    int64_t final_bytes;   // what it counts with, as a final one in memory
+    bool is_counted;       // as one
     struct ev_timer timer; // the next deadline; of a final job: when it is forgotten
     struct run *next_finishing;
     bool is_finishing, stopping_told;
@@ -107,9 +109,10 @@ void run_account(struct run *run, int64_t bytes, int64_t descriptors);
 void run_account_end(struct run *run);
 
 // ending
-int64_t run_final_bytes(const struct run *run); // what a final one takes in memory
+void run_final_count(struct run *run); // after a final one takes more or less of memory, or has left it
 void run_finish_later(struct run *run);
 void run_finish_again(struct run *run); // its result is made; the worker before us died over it
 void run_finish_all(struct runner *runner);
+// The oldest of whoever has most make room: for the history, or for good.
 void run_history_trim(struct runner *runner);
 void run_free(struct run *run);

@@ -172,9 +172,8 @@ void runner_set_hold(struct runner *runner, struct job *job, int stream, int64_t
     struct run_pipe *pipe = &run_of(job)->pipes[stream];
     pipe->hold = offset;
     if (job_is_final(job) && offset == INT64_MAX && !job->forgotten) {
-        int64_t before = spool_taken(pipe->spool);
         run_pipe_seal(pipe);
-        runner->history_bytes += spool_taken(pipe->spool) - before;
+        run_final_count(pipe->run);
     }
     if (!pipe->paused)
         return;

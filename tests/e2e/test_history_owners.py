@@ -1,7 +1,7 @@
 """The history of several users: a share for each, and who has most goes first where all of it is too much."""
 
 import procs
-from harness import ANN, BOB, SETTINGS, Skip, SystemDaemon
+from harness import ANN, BOB, SETTINGS, Skip, SystemDaemon, text
 
 COUNTS = {"owner_history_jobs": 5, "history_jobs": 8}
 
@@ -57,3 +57,26 @@ def test_shares_are_counted_over_a_restart():
         keeps(root, ann, theirs[-5:])
         assert [job["owner"]["user"] for job in ann.call("job.list")["jobs"]] == [ANN] * 5
         assert run(bob, 1) == known(bob)
+
+
+def test_without_a_store_who_has_most_gives_way():
+    with daemon_with(store="none", history_jobs=8) as daemon:
+        root, ann, bob = daemon.client(), daemon.client_of(ANN), daemon.client_of(BOB)
+        first, theirs = run(bob, 2), run(ann, 9)
+        assert known(root) == sorted(first + theirs[-6:])
+
+
+def test_what_memory_has_no_room_for_is_still_in_the_history():
+    """However many jobs that are soon forgotten somebody else has there."""
+    most, at_once = 10000, 500
+    with daemon_with() as daemon:
+        ann, bob = daemon.client_of(ANN), daemon.client_of(BOB)
+        job = ann.run(["echo", "hers"], retain=3599)
+        first = bob.run(["true"], retain=3599)
+        for _ in range(0, most, at_once):
+            bob.send_raw(b'{"jsonrpc":"2.0","id":0,"method":"job.run","params":{"argv":["/nowhere"],"retain":3599}}\n' *
+                         at_once)
+            for _ in range(at_once):
+                bob.read_line()
+        assert text(ann.status(job, inline_bytes=100)) == "hers\n"
+        assert bob.status(first)["state"] == "final"
