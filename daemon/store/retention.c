@@ -3,7 +3,7 @@
 
 #include "common/util.h"
 
-enum { RETENTION_BATCH = 500 }; // jobs in one transaction
+enum { RETENTION_BATCH = 500, RETENTION_OWNERS = 16 }; // jobs of one, and who have too much, in one transaction
 
 // How much there is, and how much there may be.
 struct excess {
@@ -62,16 +62,17 @@ int retention(struct history_writer *w, struct history_change **first, struct hi
     const struct holders *holders = &w->file.holders;
     const struct owners *left = w->left.owners;
     int64_t owner_bytes = MIN(l->owner_bytes, l->bytes);
+    const struct holder *over;
     history_left_look(&w->left, w->output);
-    const struct holder *over = holders_over(holders, left, l->exempt, l->owner_jobs, owner_bytes);
-    int r = SQLITE_OK;
-    if (over) {
+    int r = drop_of(w, NULL, &(struct excess){0}, first, last); // whose time is over
+    for (int n = 0; n < RETENTION_OWNERS && r == SQLITE_OK &&
+                    (over = holders_over(holders, left, l->exempt, l->owner_jobs, owner_bytes));
+         n++) {
         const struct excess own = {over->count, holder_bytes(over, left), l->owner_jobs, owner_bytes};
         r = drop_of(w, over, &own, first, last);
     }
     const struct excess all = {w->file.count, w->file.bytes, l->jobs, l->bytes};
-    const struct holder *most = too_much(&all) ? holders_largest(holders, all.count <= all.count_max) : NULL;
-    if (r == SQLITE_OK && !over)
-        r = drop_of(w, most, &all, first, last);
+    if (r == SQLITE_OK && too_much(&all))
+        r = drop_of(w, holders_largest(holders, all.count <= all.count_max), &all, first, last);
     return r;
 }

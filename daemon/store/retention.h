@@ -4,6 +4,7 @@
 #include "daemon/store/history_writer.h"
 
 // Drops some of them from the file, within the transaction that is open, and puts their changes at the end of the list:
-// the oldest of whoever has more than a user's share, then, where all of them are too many, of whoever has most.
+// those whose time is over, then the oldest of those who have more than a user's share, then, where all of them are too many,
+// of whoever has most.
 // Returns an SQLite result code.
 int retention(struct history_writer *writer, struct history_change **first, struct history_change **last);
