@@ -209,6 +209,7 @@ static void run_restore(struct run *run, struct kept_job *record) {
     struct runner *runner = run->runner;
     struct kept *kept = runner->parts.kept;
     run->kept = record;
+    run->is_put = true; // it may have been
     run->stopping_told = record->state.stopping_told;
     run->in_over = record->state.in_over;
     run->in_line = record->state.in_line;

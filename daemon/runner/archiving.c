@@ -98,11 +98,13 @@ void run_archive(struct run *run) {
     h->ended_at = job->ended_at;
     h->elapsed = job_elapsed(job, now_mono());
     h->is_final = job_is_final(job);
+    h->is_new = !run->is_put;
     h->expires_at = h->is_final ? job->ended_at + job->spec.retain : job->spec.retain;
     outcome_copy(&h->outcome, &job->outcome, &failed);
     failed |= h->is_final && order_copy(&h->order, &run->order) < 0;
     for (int s = 0; s < STREAM_COUNT; s++)
         stream_fill(&h->streams[s], run->pipes[s].spool, h->is_final, &failed);
+    run->is_put |= !failed;
     if (failed)
         history_job_free(h); // out of memory: memory and the next worker have it all the same
     else
@@ -303,7 +305,7 @@ struct job *runner_load(struct runner *runner, struct history_job *h, struct spe
     run->archived_spec = TAKE_PTR(h->spec);
     run->order = h->order;
     h->order = (struct order){0};
-    run->is_archived = run->is_durable = true;
+    run->is_archived = run->is_durable = run->is_put = true;
     for (int s = 0; s < STREAM_COUNT; s++) {
         run->pipes[s].spool = spools[s];
         stream_load(&run->pipes[s], &h->streams[s]);

@@ -65,6 +65,7 @@ struct run {
     bool is_unarchived;
     struct run *remembered_prev, *remembered_next;
     bool is_remembered;
+    bool is_put;                  // the history was told of it
     bool is_durable, is_archived; // something of it is in the history; all of it is
     char *archived_spec;          // owned: as runner_kept_spec, once archived
 };

@@ -301,7 +301,7 @@ void history_put(struct history *h, struct history_job *job) {
     }
     change->id = job->id;
     change->job = job;
-    change->is_known = job->is_final;
+    change->is_new = job->is_new;
     history_writer_add(&h->writer, change);
 }
 

@@ -36,7 +36,7 @@ struct history_job {
     pid_t pid;
     int attempt;
     double created_at, started_at, ended_at, elapsed, expires_at;
-    bool is_final;
+    bool is_final, is_new;  // is_new: it is put for the first time
     struct outcome outcome; // owned
     struct history_stream streams[2];
     struct order order; // owned: in which they were read

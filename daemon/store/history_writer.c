@@ -44,7 +44,7 @@ static int write_change(struct history_writer *w, struct history_change *change)
         if (w->output_error < 0)
             return SQLITE_FULL;
     }
-    return history_file_put(&w->file, change->job, change->is_known);
+    return history_file_put(&w->file, change->job, !change->is_new);
 }
 
 static void tell_size(struct history_writer *w) {
@@ -201,7 +201,10 @@ static void write_queue(struct history_writer *w) {
         struct history_change *change = list, *newer;
         list = change->next;
         HASH_FIND(waiting, w->by_id, &change->id, sizeof(change->id), newer);
-        if (r == SQLITE_OK)
+        bool is_void = !change->job && change->is_new; // there never was anything of it
+        if (newer && r != SQLITE_OK)
+            newer->is_new = change->is_new;
+        if (r == SQLITE_OK || is_void)
             history_change_append(&w->over, &w->over_end, change);
         else if (newer) // it is out of date
             w->queued--, history_change_free(change);

@@ -14,7 +14,7 @@
 struct history_change {
     int64_t id;
     struct history_job *job; // owned: to be put; NULL: to be dropped
-    bool is_known;           // it may be in the file already
+    bool is_new;             // nothing of it is in the file, nor on its way there
     bool dropped;            // by retention, on its own account
     uid_t owner;
     struct history_change *next;
