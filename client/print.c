@@ -24,7 +24,9 @@ void print_error(const char *format, ...) {
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     fflush(stdout);
-    fprintf(stderr, "supctl: %s%s\n", text, terminal_is_raw() ? "\r" : "");
+    fputs("supctl: ", stderr);
+    print_text(stderr, text);
+    fputs(terminal_is_raw() ? "\r\n" : "\n", stderr);
 }
 
 void print_json(const json_t *value) {
@@ -51,7 +53,28 @@ void print_outcome(const json_t *job, char text[64]) {
         snprintf(text, 64, "%s", reason);
 }
 
-// Control bytes in a command must not drive the terminal that shows it.
+void print_append_text(struct buffer *line, const char *bytes, size_t size, const char *keep) {
+    json_t *valid = json_stringn(bytes, size);
+    char escape[8];
+    for (size_t i = 0; i < size; i++) {
+        unsigned char c = (unsigned char)bytes[i];
+        if (valid && c == 0xc2 && (unsigned char)bytes[i + 1] < 0xa0)
+            buffer_append(line, escape, (size_t)snprintf(escape, sizeof(escape), "\\u00%02x", bytes[++i] & 0xff));
+        else if ((c < 0x20 && !(c && strchr(keep, c))) || c == 0x7f || (c > 0x7f && !valid))
+            buffer_append(line, escape, (size_t)snprintf(escape, sizeof(escape), "\\x%02x", c));
+        else
+            buffer_append(line, bytes + i, 1);
+    }
+    json_decref(valid);
+}
+
+void print_text(FILE *file, const char *text) {
+    struct buffer line = {0};
+    print_append_text(&line, text, strlen(text), "");
+    fwrite(buffer_head(&line), 1, buffer_size(&line), file);
+    buffer_done(&line);
+}
+
 void print_append_word(struct buffer *line, const json_t *word) {
     size_t size = 0;
     _cleanup_free_ char *bytes = bytes_from_json(word, &size);
@@ -60,15 +83,12 @@ void print_append_word(struct buffer *line, const json_t *word) {
         plain = plain && !strchr(" \t\n\"'\\$&|;<>()*?`", bytes[i]);
     if (!plain)
         buffer_append(line, "'", 1);
-    for (size_t i = 0; i < size; i++) {
-        unsigned char c = (unsigned char)bytes[i];
-        char escape[8];
-        if (c == '\'')
+    for (size_t i = 0, end; i < size; i = end + 1) {
+        const char *quote = memchr(bytes + i, '\'', size - i);
+        end = quote ? (size_t)(quote - bytes) : size;
+        print_append_text(line, bytes + i, end - i, "");
+        if (quote)
             buffer_append(line, "'\\''", 4);
-        else if (c < 0x20 || c == 0x7f)
-            buffer_append(line, escape, (size_t)snprintf(escape, sizeof(escape), "\\x%02x", c));
-        else
-            buffer_append(line, bytes + i, 1);
     }
     if (!plain)
         buffer_append(line, "'", 1);
@@ -193,7 +213,9 @@ void print_jobs(const json_t *jobs) {
 }
 
 static void print_field(const char *path, const char *text) {
-    printf("%-31s %s\n", path, text);
+    printf("%-31s ", path);
+    print_text(stdout, text);
+    putchar('\n');
 }
 
 static bool is_instant(const char *path, const json_t *value) {

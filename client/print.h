@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "common/buffer.h"
 
@@ -14,8 +15,12 @@ void print_json(const json_t *value);
 // A table of job records, newest first as given. On a terminal commands are cut at its width.
 void print_jobs(const json_t *jobs);
 
-// Append a word, or the command of a job, as a shell would take it; control bytes are written out, so that what others
-// have given can't drive the terminal. The command ends with a NUL.
+// Append text of others, which must not drive the terminal that shows it: control characters (U+0080 to U+009F are some, too)
+// are written out but for those of `keep`, and so is all that is not ASCII where the text is no UTF-8.
+void print_append_text(struct buffer *line, const char *bytes, size_t size, const char *keep);
+void print_text(FILE *file, const char *text); // the same, to a file
+
+// Append a word, or the command of a job, as a shell would take it, likewise. The command ends with a NUL.
 void print_append_word(struct buffer *line, const json_t *word);
 void print_append_command(struct buffer *line, const json_t *job);
 

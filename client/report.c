@@ -16,10 +16,13 @@ enum { LAST_LINES = 10 };
 __attribute__((format(printf, 2, 3))) static void field(const char *name, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    printf("%-10s ", name);
-    vprintf(format, args);
-    putchar('\n');
+    _cleanup_free_ char *text = NULL;
+    if (vasprintf(&text, format, args) < 0)
+        text = NULL;
     va_end(args);
+    printf("%-10s ", name);
+    print_text(stdout, text ? text : "");
+    putchar('\n');
 }
 
 static const char *text_of(const json_t *object, const char *key) {
@@ -137,18 +140,15 @@ static bool report_last(const json_t *job, const char *name) {
     _cleanup_free_ char *bytes = bytes_from_json(stream, &size);
     if (!bytes || size == 0)
         return false;
-    printf("\nthe last of its %s:\n", name);
-    for (size_t i = last_lines(bytes, size); i < size; i++) {
-        unsigned char c = (unsigned char)bytes[i];
-        if (c == 0xc2 && i + 1 < size && (unsigned char)bytes[i + 1] < 0xa0) // U+0080 to U+009F are controls too
-            printf("\\u00%02x", (unsigned char)bytes[++i]);
-        else if (c == '\n' || c == '\t' || (c >= 0x20 && c != 0x7f))
-            putchar(c);
-        else if (c != '\r')
-            printf("\\x%02x", c);
-    }
-    if (bytes[size - 1] != '\n')
-        putchar('\n');
+    struct buffer lines = {0};
+    size_t kept = 0;
+    for (size_t i = last_lines(bytes, size); i < size; i++)
+        if (bytes[i] != '\r')
+            bytes[kept++] = bytes[i];
+    print_append_text(&lines, bytes, kept, "\n\t");
+    printf("\nthe last of its %s:\n%.*s%s", name, (int)buffer_size(&lines), buffer_head(&lines),
+           kept > 0 && bytes[kept - 1] == '\n' ? "" : "\n");
+    buffer_done(&lines);
     return true;
 }
 

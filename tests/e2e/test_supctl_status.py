@@ -75,6 +75,24 @@ def test_a_job_can_not_drive_the_terminal(daemon, client):
 
 
 @daemon_test
+def test_nor_can_what_a_job_was_given(daemon, client):
+    evil = "/\033]0;title\007\u009b31m"
+    failed, over = client.run([evil]), client.run(["true", evil], labels={"of": evil}, cwd="/")
+    for words in (["status"], ["status", failed["id"]], ["status", over["id"]], ["run", evil]):
+        done = daemon.supctl(*words)
+        shown = done.stdout + done.stderr
+        assert b"\x1b" not in shown and b"\x07" not in shown and b"\xc2\x9b" not in shown, (words, shown)
+        assert rb"\x1b]0;title\x07\u009b31m" in shown, (words, shown)
+
+
+@daemon_test
+def test_what_is_no_text_can_not_either(daemon, client):
+    job = client.run([{"data": "m5vp", "encoding": "base64"}])  # 9b 9b e9: as it is in Latin-1
+    done = daemon.supctl("status", job["id"])
+    assert rb"command    \x9b\x9b\xe9" in done.stdout and b"\x9b" not in done.stdout, done.stdout
+
+
+@daemon_test
 def test_json_is_the_record_alone(daemon, client):
     job = client.run(["sh", "-c", "echo out; exit 1"])
     shown = json.loads(daemon.supctl("status", "--json", job["id"]).stdout)
