@@ -130,7 +130,7 @@ int keep_labels(struct control *control, struct job *job, const json_t *params, 
     } else {
         spec_pairs_free(&labels, &count);
     }
-    if (r == 0 && changed && (job_is_final(job) || job->started_at > 0))
-        runner_archive(job, changed);
+    if (r == 0)
+        runner_labeled(job, changed);
     return r;
 }

@@ -19,6 +19,15 @@ bool spec_limits_tree(const struct spec *spec) {
     return false;
 }
 
+size_t spec_bytes(const struct spec *spec) {
+    size_t bytes = (spec->argc + 1) * sizeof(char *) + spec->label_count * sizeof(struct spec_pair);
+    for (size_t i = 0; i < spec->argc; i++)
+        bytes += strlen(spec->argv[i]) + 1;
+    for (size_t i = 0; i < spec->label_count; i++)
+        bytes += strlen(spec->labels[i].name) + strlen(spec->labels[i].value) + 2;
+    return bytes;
+}
+
 void spec_init(struct spec *spec) {
     *spec = (struct spec){
         .stop_signal = SIGTERM,

@@ -78,6 +78,7 @@ void spec_done(struct spec *spec); // frees what it owns
 void spec_forget_secrets(struct spec *spec);
 void spec_pairs_free(struct spec_pair **pairs, size_t *count); // and empties both
 extern const char *const spec_limit_names[LIMIT_COUNT];
+size_t spec_bytes(const struct spec *spec);     // what its words and labels take
 bool spec_limits_tree(const struct spec *spec); // as a whole: some limit below LIMIT_TREE
 bool spec_captures(const struct spec *spec, int stream);
 int spec_descriptors(const struct spec *spec);  // that it needs beside it: of stdin, stdout and stderr, in this order

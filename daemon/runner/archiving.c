@@ -240,7 +240,7 @@ static void loaded_account(struct run *run) {
     run->account_bytes = (int64_t)bytes;
 }
 
-void runner_archive(struct job *job, const char *spec) {
+void runner_labeled(struct job *job, const char *spec) {
     struct run *run = run_of(job);
     if (spec && run->archived_spec) {
         free(run->archived_spec);
@@ -248,7 +248,9 @@ void runner_archive(struct job *job, const char *spec) {
     }
     if (job->forgotten)
         loaded_account(run);
-    run_archive(run);
+    run_final_count(run);
+    if (spec && (job_is_final(job) || job->started_at > 0))
+        run_archive(run);
 }
 
 void runner_archive_all(struct runner *runner) {

@@ -41,12 +41,19 @@ static void on_retained(struct ev_loop *loop, struct ev_timer *timer, int events
     runner_forget(run->runner, run->job);
 }
 
+// As JSON, and as strings.
+static int64_t given_bytes(const struct run *run) {
+    size_t text = run->kept ? run->kept->spec.size : run->archived_spec ? strlen(run->archived_spec) : 0;
+    return (int64_t)(text + spec_bytes(&run->job->spec));
+}
+
 void run_final_count(struct run *run) {
     struct owner *owner = run->job->account;
     bool counts = job_is_final(run->job) && !run->job->forgotten;
-    int64_t bytes = counts ? run->spec_bytes : 0;
     if (!counts && !run->is_counted)
         return;
+    run->spec_bytes = given_bytes(run);
+    int64_t bytes = counts ? run->spec_bytes : 0;
     for (int s = 0; s < STREAM_COUNT && counts; s++)
         bytes += spool_taken(run->pipes[s].spool);
     run->runner->history_bytes += bytes - run->final_bytes;
@@ -61,7 +68,6 @@ static void run_retain(struct run *run) {
     struct job *job = run->job;
     for (int s = 0; s < STREAM_COUNT; s++)
         run_pipe_seal(&run->pipes[s]);
-    run->spec_bytes = run->kept ? 2 * (int64_t)run->kept->spec.size : 0; // as JSON, and as strings
     run_final_count(run);
     registry_finalize(runner->parts.registry, job);
     ev_timer_init(&run->timer, on_retained, MAX(job->spec.retain - (now_wall() - job->ended_at), 0.0), 0);

@@ -55,7 +55,7 @@ struct run {
     int64_t account_bytes, account_descriptors; // what its owner has for it
     struct order order;
     int64_t order_bytes;   // of it, on its owner's account
-    int64_t spec_bytes;    // of a final one: what it was started with takes in memory
+    int64_t spec_bytes;    // of a final one: what its client gave takes in memory
     int64_t final_bytes;   // what it counts with, as a final one in memory
     bool is_counted;       // as one
     struct ev_timer timer; // the next deadline; of a final job: when it is forgotten

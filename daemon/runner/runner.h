@@ -126,8 +126,8 @@ int64_t runner_kept_lease(const struct job *job);
 void runner_committed(struct runner *runner, int64_t id, bool is_final);
 bool runner_is_archived(const struct runner *runner); // the history was told of all jobs
 bool runner_is_durable(const struct job *job);        // the history has something of it
-// Puts a final job again, whose labels have changed: `spec` as runner_kept_spec.
-void runner_archive(struct job *job, const char *spec);
+// The job has other labels: `spec` as runner_kept_spec, or NULL where nobody keeps it.
+void runner_labeled(struct job *job, const char *spec);
 void runner_archive_all(struct runner *runner);          // the history's file is another
 void runner_rest(struct runner *runner);                 // final jobs that the history has leave memory
 const char *runner_archived_spec(const struct job *job); // of one that the history has; else NULL

@@ -66,6 +66,19 @@ def test_without_a_store_who_has_most_gives_way():
         assert known(root) == sorted(first + theirs[-6:])
 
 
+def test_labels_that_come_later_take_room_too():
+    large = {f"label{n}": "x" * 1000 for n in range(60)}
+    with daemon_with(store="none", history_bytes=1000000) as daemon:
+        ann, bob = daemon.client_of(ANN), daemon.client_of(BOB)
+        first, theirs = run(bob, 2), run(ann, 20)
+        for each in theirs:
+            ann.call("job.update", id=each, labels=large)
+        assert ann.status(theirs[-1])["labels"] == large
+        assert known(bob) == first
+        left = known(ann)
+        assert left == theirs[-len(left):] and 2 <= len(left) <= 1000000 // 60000, left
+
+
 def test_what_memory_has_no_room_for_is_still_in_the_history():
     """However many jobs that are soon forgotten somebody else has there."""
     most, at_once = 10000, 500
