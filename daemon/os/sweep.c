@@ -158,10 +158,13 @@ static bool others_run(pid_t pid) {
     return found;
 }
 
-// Where not all of them are wanted: not those that are stopped already, or are gone but for their end.
-static bool is_wanted(pid_t pid) {
+// Where not all of them are wanted: not those that are stopped already, or are gone but for their end. `ret_waits`: it waits
+// in the kernel, be it for a child of its own (vfork(2)): with a signal that waits for it, it stops before it does anything.
+static bool is_wanted(pid_t pid, bool *ret_waits) {
     char state;
-    return state_of(pid, &state) >= 0 && (runs(state) || (state == 'Z' && others_run(pid)));
+    bool wanted = state_of(pid, &state) >= 0 && (runs(state) || (state == 'Z' && others_run(pid)));
+    *ret_waits = wanted && state == 'D';
+    return wanted;
 }
 
 enum order { PARENTS_FIRST, CHILDREN_FIRST };
@@ -172,14 +175,15 @@ static size_t signal_all(pid_t root, int sig, bool running, enum order order, si
     size_t reached = 0, count = collect(root, pids, parents, max);
     for (size_t n = 0; n < count; n++) {
         size_t i = order == PARENTS_FIRST ? n : count - 1 - n;
-        if (running && !is_wanted(pids[i]))
+        bool waits = false;
+        if (running && !is_wanted(pids[i], &waits))
             continue;
         int pidfd = (int)syscall(SYS_pidfd_open, pids[i], 0);
         if (pidfd < 0)
             continue;
         if (descends(sweep_parent(pids[i]), parents[i], root) &&
             syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0) == 0)
-            reached++;
+            reached += !waits;
         close(pidfd);
     }
     return reached;

@@ -22,7 +22,8 @@ bool sweep_can(void);
 size_t sweep_signal(pid_t root, int sig);
 // SIGKILL for the first `max` of them alone: for who has other things to do.
 size_t sweep_kill_some(pid_t root, size_t max);
-// Stops every descendant of `root` that runs. Returns how many did: once that is none, nobody is left who could fork.
+// Stops every descendant of `root` that runs. Returns how many did, but for those who wait in the kernel and stop behind that:
+// once it is none, nobody is left who could fork.
 size_t sweep_freeze(pid_t root);
 // SIGKILL for all of those, so that none of them runs before its end.
 size_t sweep_kill_frozen(pid_t root);

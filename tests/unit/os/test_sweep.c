@@ -132,6 +132,28 @@ START_TEST(stops_those_whose_first_thread_has_ended) {
 }
 END_TEST
 
+// Whoever waits for the exec of a child is stopped only behind it, and does nothing until then.
+START_TEST(is_done_with_those_who_wait_in_the_kernel) {
+    pid_t pids[2], pid = fork();
+    if (pid == 0) {
+        if (vfork() == 0)
+            for (;;)
+                pause();
+        _exit(1);
+    }
+    watch_until(pid, 'D');
+    size_t count = sweep_list(getpid(), pids, ARRAY_SIZE(pids)), first = sweep_freeze(getpid());
+    watch_until(pids[1], 'T');
+    size_t then = sweep_freeze(getpid());
+    kill(pids[1], SIGKILL);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    ck_assert_uint_eq(count, 2);
+    ck_assert_uint_eq(first, 1);
+    ck_assert_uint_eq(then, 0);
+}
+END_TEST
+
 START_TEST(counts_cpu_of_a_process_and_of_what_it_waited_for) {
     ck_assert_double_eq(sweep_cpu(-1), 0);
     pid_t pid = fork();
@@ -157,6 +179,7 @@ int main(void) {
     tcase_add_test(group, signals_all_below_and_nobody_else);
     tcase_add_test(group, stops_those_that_run_and_says_how_many_did);
     tcase_add_test(group, stops_those_whose_first_thread_has_ended);
+    tcase_add_test(group, is_done_with_those_who_wait_in_the_kernel);
     tcase_add_test(group, counts_cpu_of_a_process_and_of_what_it_waited_for);
     return suite_run(suite);
 }
