@@ -1,6 +1,8 @@
 // Orphans of reapers that were killed, and reapers that are over or were stopped.
 #include "daemon/os/strays.h"
 
+#include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -8,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "common/util.h"
+#include "daemon/os/cgroup_file.h"
 #include "daemon/os/sweep.h"
 #include "daemon/os/tree_internal.h"
 
@@ -24,6 +27,7 @@ struct strays {
     pid_t parent;
     bool is_sweeping;
     struct stat reaper;      // the reapers' program
+    char *before;            // owned: what is said of a program whose place it has taken; or NULL
     struct adopted *adopted; // borrowed, or NULL
 };
 
@@ -34,13 +38,32 @@ static bool runs(pid_t pid, const struct stat *program) {
     return stat(path, &st) == 0 && st.st_dev == program->st_dev && st.st_ino == program->st_ino;
 }
 
+static bool is_own_user(pid_t pid) {
+    char path[64], text[4096];
+    unsigned real, effective, saved, fs, own = geteuid();
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+    const char *line = cgroup_file_read(AT_FDCWD, path, text, sizeof(text)) < 0 ? NULL : strstr(text, "\nUid:");
+    return line && sscanf(line, "\nUid: %u %u %u %u", &real, &effective, &saved, &fs) == 4 && real == own &&
+           effective == own && saved == own && fs == own;
+}
+
+// A reaper of before an upgrade, which may be of no tree any more. Its path alone says nothing: with mounts of their own any
+// user has a program at any path.
+static bool ran_before(const struct strays *strays, pid_t pid) {
+    char path[64], program[PATH_MAX];
+    snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+    ssize_t n = strays->before ? readlink(path, program, sizeof(program) - 1) : -1;
+    program[MAX(n, 0)] = 0;
+    return n > 0 && streq(program, strays->before) && is_own_user(pid);
+}
+
 // Our own: a reaper, be it one whose job is over and left a rest to keep; the worker; or, where launches are made by whom
 // orphans come to, what is about to become a reaper. Not by their names, which anybody gives themselves.
 static bool is_ours(const struct strays *strays, pid_t pid) {
     struct tree *tree;
     struct stat own;
     HASH_FIND(by_holder, strays->known, &pid, sizeof(pid), tree);
-    if (tree || pid == getpid() || runs(pid, &strays->reaper))
+    if (tree || pid == getpid() || runs(pid, &strays->reaper) || ran_before(strays, pid))
         return true;
     return !strays->adopted && stat("/proc/self/exe", &own) == 0 && runs(pid, &own);
 }
@@ -129,6 +152,13 @@ void strays_sweep(struct strays *strays) {
     }
 }
 
+static char *name_before(int reaper_fd) {
+    char path[64], program[PATH_MAX], *name;
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", reaper_fd);
+    ssize_t n = readlink(path, program, sizeof(program));
+    return n > 0 && asprintf(&name, "%.*s (deleted)", (int)n, program) >= 0 ? name : NULL;
+}
+
 int strays_new(struct ev_loop *loop, pid_t parent, struct adopted *adopted, int reaper_fd, struct strays **ret_strays) {
     struct strays *strays = calloc(1, sizeof(*strays));
     if (!strays)
@@ -141,6 +171,7 @@ int strays_new(struct ev_loop *loop, pid_t parent, struct adopted *adopted, int 
         free(strays);
         return r;
     }
+    strays->before = name_before(reaper_fd);
     ev_signal_init(&strays->child, on_child, SIGCHLD);
     ev_init(&strays->look, on_look);
     strays->child.data = strays->look.data = strays;
@@ -163,6 +194,7 @@ void strays_free(struct strays *strays) {
     for (size_t i = 0; i < strays->over_count; i++)
         kill(strays->over[i], SIGKILL);
     HASH_CLEAR(by_holder, strays->known);
+    free(strays->before);
     free(strays->over);
     free(strays);
 }

@@ -58,6 +58,50 @@ START_TEST(orphans_are_ended_and_reaped_and_reapers_left_alone) {
 }
 END_TEST
 
+static void copy(const char *from, const char *to) {
+    char command[300];
+    unlink(to);
+    snprintf(command, sizeof(command), "cp %s %s", from, to);
+    ck_assert_int_eq(system(command), 0);
+}
+
+// An upgrade puts another file in its place. Who has only the name, or is another user's, is none.
+START_TEST(reapers_of_before_an_upgrade_are_left_alone) {
+    struct ev_loop *loop = ev_loop_new(EVFLAG_NOENV);
+    char dir[] = "/tmp/supd-unit-XXXXXX", path[64], other[64];
+    struct strays *strays;
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    ck_assert_int_eq(chmod(dir, 0755), 0);
+    snprintf(path, sizeof(path), "%s/supd-reaper", dir);
+    snprintf(other, sizeof(other), "%s/other", dir);
+    copy(TEST_REAPER, path);
+    copy(TEST_CHILD, other);
+    pid_t before = family_holder(path), orphan = family_orphan(other), theirs = 0;
+    if (geteuid() == 0) { // else there is no other user
+        ck_assert_int_eq(setresuid(1, 1, 0), 0);
+        theirs = family_holder(path);
+        ck_assert_int_eq(setresuid(0, 0, 0), 0);
+    }
+    unlink(other);
+    copy(TEST_REAPER, path);
+    int reaper = open(path, O_PATH | O_CLOEXEC);
+    ck_assert_int_eq(strays_new(loop, getpid(), NULL, reaper, &strays), 0);
+    strays_sweep(strays);
+    ev_ref(loop);
+    while (watch_state(orphan) != 0 || (theirs > 0 && watch_state(theirs) != 0))
+        ev_run(loop, EVRUN_ONCE);
+    ev_unref(loop);
+    bool was_left = watch_alive(before);
+    kill(before, SIGKILL);
+    close(reaper);
+    unlink(path);
+    rmdir(dir);
+    strays_free(strays);
+    ev_loop_destroy(loop);
+    ck_assert(was_left);
+}
+END_TEST
+
 // They stand in the order in which they came.
 START_TEST(an_orphan_behind_many_reapers_is_ended) {
     enum { MANY = 300 };
@@ -177,6 +221,7 @@ int main(void) {
     Suite *suite = suite_create("os/strays");
     TCase *group = suite_case(suite, "strays", NULL, NULL);
     tcase_add_test(group, orphans_are_ended_and_reaped_and_reapers_left_alone);
+    tcase_add_test(group, reapers_of_before_an_upgrade_are_left_alone);
     tcase_add_test(group, an_orphan_behind_many_reapers_is_ended);
     tcase_add_test(group, a_reaper_that_is_stopped_goes_on);
     tcase_add_test(group, none_at_all_is_no_trouble);
