@@ -17,7 +17,8 @@
 #define LIFECYCLE_DRAIN 0.1       // how long the streams may stay open after the leader's end
 #define LIFECYCLE_UNKILLABLE 10.0 // how long a killed tree may take to go before its survivors are named
 #define LIFECYCLE_LAUNCH 30.0     // how long a launch may be stuck before its exec
-#define LIFECYCLE_CPU_STEP 0.02   // the shortest time between two looks at the CPU clock
+#define LIFECYCLE_CPU_STEP 0.02   // the shortest time between two looks at the CPU clock,
+#define LIFECYCLE_CPU_REST 50     // or so many times what the last one took
 
 enum life_state { LIFE_STARTING, LIFE_RUNNING, LIFE_ENDED, LIFE_FINAL };
 
@@ -65,7 +66,7 @@ unsigned lifecycle_exit(struct lifecycle *life, double now);
 unsigned lifecycle_tree_over(struct lifecycle *life, double now, bool proven);
 unsigned lifecycle_streams_over(struct lifecycle *life, double now);
 unsigned lifecycle_time(struct lifecycle *life, double now);
-unsigned lifecycle_cpu(struct lifecycle *life, double now, double used);
+unsigned lifecycle_cpu(struct lifecycle *life, double now, double used, double took); // seconds; finding out took some
 // New deadlines, in seconds from now; 0 removes one, below 0 leaves it as it is.
 unsigned lifecycle_update(struct lifecycle *life, double now, double timeout, double idle_timeout);
 void lifecycle_output(struct lifecycle *life, double now);

@@ -83,10 +83,11 @@ static void run_rearm(struct run *run) {
 }
 
 static unsigned run_check_cpu(struct run *run) {
-    double used;
+    double used, began = now_mono();
     if (!run->tree || tree_cpu(run->tree, &used) < 0)
         return 0;
-    return lifecycle_cpu(&run->job->life, now_mono(), used);
+    double now = now_mono();
+    return lifecycle_cpu(&run->job->life, now, used, now - began);
 }
 
 static unsigned run_cancel(struct run *run) {

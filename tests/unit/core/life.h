@@ -44,7 +44,7 @@ static inline bool life_step(struct life *l, double at, unsigned *actions) {
     l->now = fmax(next, l->now);
     unsigned due = lifecycle_time(&l->it, l->now);
     if (due & LIFE_CHECK_CPU)
-        due |= lifecycle_cpu(&l->it, l->now, l->cpu);
+        due |= lifecycle_cpu(&l->it, l->now, l->cpu, 0);
     *actions |= due;
     return true;
 }

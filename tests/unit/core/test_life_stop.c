@@ -111,12 +111,12 @@ START_TEST(cpu_time_is_looked_at_when_it_can_be_used_up) {
     life_start(&l);
     NEXT_IS(&l, 1002); // two processors
     ck_assert_uint_eq(lifecycle_time(&l.it, 1002), LIFE_CHECK_CPU);
-    ck_assert_uint_eq(lifecycle_cpu(&l.it, 1002, 3), 0);
+    ck_assert_uint_eq(lifecycle_cpu(&l.it, 1002, 3, 0), 0);
     ck_assert_double_eq_tol(lifecycle_left_cpu(&l.it), 1, 1e-6);
     l.now = 1002;
     NEXT_IS(&l, 1002.5);
     ck_assert_uint_eq(lifecycle_time(&l.it, 1002.5), LIFE_CHECK_CPU);
-    ck_assert_uint_eq(lifecycle_cpu(&l.it, 1002.5, 4), LIFE_SIGNAL);
+    ck_assert_uint_eq(lifecycle_cpu(&l.it, 1002.5, 4, 0), LIFE_SIGNAL);
     ck_assert_int_eq(l.it.cause.reason, REASON_CPU_TIMEOUT);
 }
 END_TEST
@@ -130,6 +130,17 @@ START_TEST(a_cpu_clock_that_can_not_be_read_is_tried_again_later) {
 }
 END_TEST
 
+START_TEST(a_tree_that_takes_long_to_look_at_is_looked_at_rarely) {
+    l.spec.cpu_timeout = 4;
+    life_start(&l);
+    l.now = 1002;
+    ck_assert_uint_eq(lifecycle_time(&l.it, l.now), LIFE_CHECK_CPU);
+    l.now = 1002.3;
+    ck_assert_uint_eq(lifecycle_cpu(&l.it, l.now, 3.99, 0.3), 0);
+    NEXT_IS(&l, 1017.3);
+}
+END_TEST
+
 START_TEST(a_quiet_job_is_looked_at_ever_more_rarely) {
     l.spec.cpu_timeout = 0.01;
     life_start(&l);
@@ -137,7 +148,7 @@ START_TEST(a_quiet_job_is_looked_at_ever_more_rarely) {
     for (double next; (next = lifecycle_next(&l.it, l.now)) < 1060; looks++) {
         l.now = next;
         ck_assert_uint_eq(lifecycle_time(&l.it, l.now), LIFE_CHECK_CPU);
-        ck_assert_uint_eq(lifecycle_cpu(&l.it, l.now, 0), 0);
+        ck_assert_uint_eq(lifecycle_cpu(&l.it, l.now, 0, 0), 0);
     }
     ck_assert_int_lt(looks, 70); // once a second in the end
 }
@@ -319,6 +330,7 @@ int main(void) {
     tcase_add_test(group, cpu_time_is_looked_at_when_it_can_be_used_up);
     tcase_add_test(group, a_cpu_clock_that_can_not_be_read_is_tried_again_later);
     tcase_add_test(group, a_quiet_job_is_looked_at_ever_more_rarely);
+    tcase_add_test(group, a_tree_that_takes_long_to_look_at_is_looked_at_rarely);
     tcase_add_test(group, a_kill_signals_then_kills);
     tcase_add_test(group, a_second_kill_can_only_shorten);
     tcase_add_test(group, the_first_cause_counts);
