@@ -42,7 +42,7 @@ static int snapshot(struct call *call, const struct event_filter *filter, json_t
     double now = now_mono();
     size_t weight = 0;
     for (struct job *job = registry_newest(session->control->registry); jobs && job; job = job->older) {
-        if (job_is_final(job) || !event_filter_names(filter, job->id) || !session_sees(session, job))
+        if (job_is_final(job) || !session_sees(session, job) || !event_filter_names(filter, job->id))
             continue;
         weight += record_weight(job, RECORDS_MOST + 1);
         if (weight > RECORDS_MOST && json_array_size(jobs) > 0) {
