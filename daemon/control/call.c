@@ -73,8 +73,12 @@ static bool batch_gather(struct batch *batch, json_t *message) {
 }
 
 // An id may be as long as a line.
+size_t call_id_size(const json_t *id) {
+    return json_dumpb(id, NULL, 0, JSON_ENCODE_ANY);
+}
+
 void call_hold(struct call *call) {
-    call->held = json_string_length(call->id);
+    call->held = call_id_size(call->id);
     call->session->owner->queued_bytes += (int64_t)call->held;
 }
 

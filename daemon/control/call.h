@@ -45,6 +45,8 @@ void call_drop(struct call *call);              // its session is gone
 // Takes over `error_code` as it is: for what is refused before a handler is found.
 void call_error(struct call *call, int code, const char *what);
 
+// Bytes of an id as JSON, as which the next worker's are kept: a control character is six. NULL: 0.
+size_t call_id_size(const json_t *id);
 // Counts what the call keeps as long as it waits; once its id is set.
 void call_hold(struct call *call);
 // Whether it keeps what is large, or has its answer gathered, and its user has more than they may already.

@@ -104,7 +104,7 @@ static void follower_keep_begin(struct follower *follower) {
 // As a call, whose id it keeps.
 static void follower_account(const struct follower *follower, int sign) {
     session_hold(follower->session, sign);
-    follower->session->owner->queued_bytes += sign * (int64_t)json_string_length(follower->request);
+    follower->session->owner->queued_bytes += sign * (int64_t)call_id_size(follower->request);
 }
 
 int follower_resume(struct session *session, struct kept_call *record, json_t *more) {

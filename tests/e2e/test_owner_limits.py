@@ -1,6 +1,7 @@
 """What one user may use of the machine's daemon: at each limit they are told which, and nobody else notices."""
 
 import concurrent.futures
+import contextlib
 import json
 import os
 
@@ -376,6 +377,27 @@ def test_ids_of_requests_that_wait():
         assert json.loads(ask().read_line())["error"]["data"]["limit"] == "owner_queued_bytes"
         root.call("job.kill", id=job, grace=0)
         assert [json.loads(client.read_line())["result"]["done"] for client in waiting] == [True, True]
+        works(ann)
+
+
+def test_ids_of_control_characters():
+    """They count as what is kept of them, of which each is six bytes."""
+    with Shares(owner_queued_bytes=1 << 20) as (daemon, root, ann, bob):
+        job = ann.start(child("sleep", 1000))["id"]
+        ask = '{"jsonrpc": "2.0", "id": "%s", "method": "%s", "params": {"id": %d, "follow": true}}\n'
+        wait = ask.replace(', "follow": true', "") % ("\\u0001" * 100_000, "job.wait", job)
+        follow = ask % ("\\u0001" * 100_000, "job.output", job)
+        for first in wait, follow:
+            with daemon.client_of(ANN) as other:
+                other.send_raw(first.encode())
+                if first == follow:
+                    assert json.loads(other.read_line())["result"]["subscription"] == 1
+                with contextlib.suppress(BrokenPipeError):  # it is told, and closed, before all of it has come
+                    other.send_raw(wait.encode())
+                told = json.loads(other.read_line())
+                assert told["error"]["data"].get("limit") == "owner_queued_bytes", str(told)[-300:]
+                works(bob)
+            procs.eventually(lambda: root.call("daemon.stats")["clients"]["connected"] == 3, "it has left")
         works(ann)
 
 
