@@ -68,11 +68,12 @@ static struct job *archive_load(struct control *control, struct history_job *h) 
     return job;
 }
 
-struct job *archive_find(struct control *control, int64_t id) {
+struct job *archive_find(struct control *control, int64_t id, int64_t owner) {
     struct job *known = archive_known(control, id);
-    if (known && known->ended_at + known->spec.retain > now_wall())
+    bool is_theirs = known && (owner == HISTORY_ANYBODY || known->owner == owner);
+    if (is_theirs && known->ended_at + known->spec.retain > now_wall())
         return archive_take(control, known);
-    return control->history ? archive_load(control, history_find(control->history, id)) : NULL;
+    return control->history ? archive_load(control, history_find(control->history, id, owner)) : NULL;
 }
 
 struct job *archive_find_name(struct control *control, uid_t owner, const char *name) {

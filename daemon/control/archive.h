@@ -6,7 +6,7 @@
 
 // Final jobs of the history; NULL: none such. Valid until archive_release, and as long as somebody references them. However
 // often one is asked for, there is one of it.
-struct job *archive_find(struct control *control, int64_t id);
+struct job *archive_find(struct control *control, int64_t id, int64_t owner); // or HISTORY_ANYBODY's
 struct job *archive_find_name(struct control *control, uid_t owner, const char *name);
 struct job *archive_find_key(struct control *control, uid_t owner, const char *key);
 // A job is going, which may have been one of these.

@@ -168,7 +168,7 @@ static bool subscription_wants(const struct subscription *s, const struct kept_e
 static json_t *event_job(struct control *control, const struct kept_event *event) {
     struct job *job = event->job ? registry_find(control->registry, event->job) : NULL;
     if (!job && event->job)
-        job = archive_find(control, event->job);
+        job = archive_find(control, event->job, HISTORY_ANYBODY);
     json_t *record = job ? record_job(control, job, -1, now_mono()) : NULL;
     if (!record)
         return json_null();

@@ -110,7 +110,7 @@ static void follower_account(const struct follower *follower, int sign) {
 int follower_resume(struct session *session, struct kept_call *record, json_t *more) {
     struct job *job = registry_find(session->control->registry, record->job);
     if (!job)
-        job = archive_find(session->control, record->job);
+        job = archive_find(session->control, record->job, HISTORY_ANYBODY);
     struct follower *follower = calloc(1, sizeof(*follower));
     if (!job || !follower) {
         free(follower);

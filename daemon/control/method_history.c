@@ -112,7 +112,7 @@ static struct job *listing_next(struct listing *l) {
             l->id_next++;
             if (registry_find(l->control->registry, id)) // memory knows better, and does not list it
                 continue;
-            found = archive_find(l->control, id);
+            found = archive_find(l->control, id, HISTORY_ANYBODY);
             l->error = found ? 0 : target_answered(l->call);
         }
     }
@@ -202,7 +202,7 @@ static bool forget_one(struct control *control, struct job *job) {
         runner_forget(control->runner, job);
         return true;
     }
-    if (!job->forgotten || !archive_find(control, job->id))
+    if (!job->forgotten || !archive_find(control, job->id, HISTORY_ANYBODY))
         return false;
     archive_forget(control, job->id, job->owner);
     return true;

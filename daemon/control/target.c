@@ -23,7 +23,8 @@ static int find_id(struct call *call, const json_t *id, struct job **ret_job) {
     struct control *control = call->session->control;
     struct job *job = registry_find(control->registry, proto_int(id));
     if (!job || !session_sees(call->session, job))
-        job = archive_find(control, proto_int(id));
+        job = archive_find(control, proto_int(id),
+                           session_administers(call->session) ? HISTORY_ANYBODY : (int64_t)call->session->uid);
     if (job && session_sees(call->session, job)) {
         *ret_job = job;
         return 0;

@@ -238,7 +238,7 @@ static int wait_resume_jobs(struct control *control, const struct kept_call *rec
         int64_t id = ids ? json_integer_value(json_array_get(ids, i)) : record->job;
         jobs[i] = registry_find(control->registry, id);
         if (!jobs[i])
-            jobs[i] = archive_find(control, id);
+            jobs[i] = archive_find(control, id, HISTORY_ANYBODY);
         if (!jobs[i]) {
             free(jobs);
             return -ENOENT;

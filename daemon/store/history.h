@@ -103,7 +103,8 @@ int64_t history_bytes(const struct history *history); // what they take of the d
 char *history_output(const struct history *history, int64_t id, int stream); // where a larger one stands: the caller's
 
 // Reading: final jobs that are in the file and not forgotten. NULL: none such, if history_unread says nothing.
-struct history_job *history_find(struct history *history, int64_t id);
+enum { HISTORY_ANYBODY = -1 }; // as whose job is asked for
+struct history_job *history_find(struct history *history, int64_t id, int64_t owner);
 struct history_job *history_find_name(struct history *history, uid_t owner, const char *name);
 struct history_job *history_find_key(struct history *history, uid_t owner, const char *key);
 

@@ -110,13 +110,16 @@ static sqlite3_stmt *ask(struct history *h, const char *sql) {
     return statement; // NULL where that failed
 }
 
-struct history_job *history_find(struct history *h, int64_t id) {
+struct history_job *history_find(struct history *h, int64_t id, int64_t owner) {
     struct history_file *f = &h->reader;
     h->unread = SQLITE_OK;
-    if (!f->find) // a page of a list asks it for each
-        f->find = ask(h, "SELECT " HISTORY_COLUMNS " FROM job WHERE id = ? AND final AND expires > ?");
+    // A page of a list asks it for each. The owner comes first, and stands before what may be large: another's is not read on.
+    if (!f->find)
+        f->find = ask(h, "SELECT " HISTORY_COLUMNS
+                         " FROM job WHERE id = ?1 AND (?3 < 0 OR owner = ?3) AND final AND expires > ?2");
     sqlite3_bind_int64(f->find, 1, id);
     sqlite3_bind_double(f->find, 2, now_wall());
+    sqlite3_bind_int64(f->find, 3, owner);
     struct history_job *job = f->find && sqlite3_step(f->find) == SQLITE_ROW ? read_row(h, f->find) : NULL;
     note_code(h, sqlite3_reset(f->find));
     return job;

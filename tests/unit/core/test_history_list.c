@@ -104,6 +104,27 @@ START_TEST(who_sees_all_sees_all_of_a_label) {
 }
 END_TEST
 
+START_TEST(another_s_is_not_read) {
+    int64_t before;
+    put(BOB, 1, NULL);
+    ck_assert_ptr_null(history_find(&h, 2, ANN)); // from here on it is prepared
+    steps = 0;
+    ck_assert_ptr_null(history_find(&h, 1, ANN));
+    before = steps;
+    ck_assert_ptr_null(history_unread(&h));
+    steps = 0;
+    ck_assert_ptr_null(history_find(&h, 2, ANN));
+    ck_assert_int_le(before - steps, 8); // whose it is, and nothing of it
+    const int64_t owners[] = {BOB, HISTORY_ANYBODY};
+    for (size_t i = 0; i < ARRAY_SIZE(owners); i++) {
+        struct history_job *job = history_find(&h, 1, owners[i]);
+        ck_assert_ptr_nonnull(job);
+        ck_assert_uint_eq(job->owner, BOB);
+        history_job_free(job);
+    }
+}
+END_TEST
+
 // A page of one label whose jobs are not the ones that are asked for.
 START_TEST(a_page_looks_at_so_many_and_no_more) {
     int64_t ids[10], end;
@@ -146,6 +167,7 @@ int main(void) {
     TCase *group = suite_case(suite, "labels", setup, teardown);
     tcase_add_test(group, what_others_have_takes_no_time);
     tcase_add_test(group, who_sees_all_sees_all_of_a_label);
+    tcase_add_test(group, another_s_is_not_read);
     tcase_add_test(group, a_page_looks_at_so_many_and_no_more);
     tcase_add_test(group, labels_of_before_get_their_owners);
     return suite_run(suite);
