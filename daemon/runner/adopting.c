@@ -207,18 +207,17 @@ static struct job *job_restore(struct runner *runner, struct kept_job *record, s
 
 static void run_restore(struct run *run, struct kept_job *record) {
     struct runner *runner = run->runner;
-    struct kept *kept = runner->parts.kept;
-    run->kept = record;
     run->is_put = true; // it may have been
+    run->kept = record;
     run->stopping_told = record->state.stopping_told;
     run->in_over = record->state.in_over;
     run->in_line = record->state.in_line;
     for (int s = 0; s < STREAM_COUNT; s++) {
-        run->pipes[s].spool = &record->spools[s];
-        run->pipes[s].spool->share = &run->job->account->output;
-        spool_resume(run->pipes[s].spool, runner->parts.spools);
+        struct spool *spool = run->pipes[s].spool = &record->spools[s];
+        spool->share = &run->job->account->output;
+        spool_resume(spool, runner->parts.spools);
     }
-    read_settle(kept->head, record);
+    read_settle(runner->parts.kept->head, record);
     survivors_restore(run, &run->job->outcome);
     runner_record_order(runner, record, &run->order);
     run_order_account(run);

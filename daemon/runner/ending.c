@@ -150,8 +150,10 @@ void run_history_trim(struct runner *runner) {
             return;
         const struct owner *most = owners_largest(parts->owners, !too_many);
         struct job *oldest = registry_oldest_final(parts->registry);
-        while (oldest->account != most)
+        while (oldest && oldest->account != most)
             oldest = oldest->final_next;
+        if (!oldest)
+            return;
         if (!run_leave(run_of(oldest)))
             runner_forget(runner, oldest);
     }
