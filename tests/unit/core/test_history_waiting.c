@@ -93,7 +93,7 @@ static void put(int64_t id, bool is_new) {
 }
 
 static bool is_found(int64_t id) {
-    struct history_job *job = history_find(h, id);
+    struct history_job *job = history_find(h, id, HISTORY_ANYBODY);
     history_job_free(job);
     return job != NULL;
 }
