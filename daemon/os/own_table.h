@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-// Calls that in a thread which has 0 to 2 and whatever it opens itself. Signals are blocked in it. Returns what it returned; false without
-// a thread.
+// Calls that in a thread which has 0 to 2 and whatever it opens itself, and all signals blocked. Returns what it returned;
+// false where there is no thread to be had.
 bool own_table_call(bool (*function)(void *data), void *data);
 // From in there: a program, looked up as execvp(3) does, that has no signal blocked; `out`: its stdout, or -1. Returns 0 or a
 // negative errno.

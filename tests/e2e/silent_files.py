@@ -1,8 +1,8 @@
-"""silent_files.py SOCKET DEVICE DIRECTORY [UID]: a user's own file system (FUSE) whose server does not say that a file may be closed.
+"""silent_files.py SOCKET DEVICE DIRECTORY [UID]: a FUSE whose server, a user's, does not say that a file may be closed.
 
 For each line of stdin a request is sent with a descriptor of its file; the answer is printed. Of one that ends in "..." it is the
-beginning alone, and nothing is printed. On stderr "flush" is said for each
-close that waits. With UID it begins as root, and the file system is for all. For an empty line all of them are let go, and at the end of stdin the server is killed.
+beginning alone, and nothing is printed. On stderr "flush" is said for each close that waits. For an empty line all of them are let
+go, and at the end of stdin the server is killed. With UID it begins as root, and mounts it for all.
 """
 
 import ctypes

@@ -136,7 +136,6 @@ START_TEST(the_daemons_signals_are_not_inherited) {
 }
 END_TEST
 
-// The daemon raises its own limit; a job gets what the daemon was given.
 // A worker that goes on makes launches before it has handlers for what ends it.
 START_TEST(nor_are_those_that_come_after_the_first_launch) {
     struct rig rig;
@@ -159,6 +158,7 @@ START_TEST(nor_are_those_that_come_after_the_first_launch) {
 }
 END_TEST
 
+// The daemon raises its own limit; a job gets what the daemon was given.
 START_TEST(the_limit_of_descriptors_is_given_back) {
     struct rlimit before, during;
     struct rig rig;
