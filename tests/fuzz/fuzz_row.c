@@ -188,7 +188,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         sqlite3_exec(scene.history.reader.db, good, NULL, NULL, NULL) != SQLITE_OK)
         abort();
     change(&in);
-    struct job *job = archive_find(&scene.control, 1);
+    struct job *job = archive_find(&scene.control, 1, HISTORY_ANYBODY);
     if (!job && size == 0)
         abort(); // the good one
     if (job) {
