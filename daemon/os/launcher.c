@@ -339,7 +339,8 @@ bool launcher_cancel(struct launcher *l, struct launch *launch) {
 
 void launcher_kill(struct launcher *l, struct launch *launch) {
     pthread_mutex_lock(&l->lock);
-    // Under way: its child is not reaped before the launcher has taken the lock again, so the pid is its own.
+    // Under way: the pid is its own, or was a moment ago. What is reaped here is taken out of the report first; what a reaper
+    // reaps has run its program, and the launcher is about to take the lock.
     if (launch->state == LAUNCH_UNDER_WAY)
         station_doom(&l->threads[launch->launcher_index].station);
     pthread_mutex_unlock(&l->lock);

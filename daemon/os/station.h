@@ -32,5 +32,5 @@ void station_clear(struct station *station, const struct launch *launch);
 // Turns the launch's plan into a running leader and fills in its result. Blocks until the exec.
 void station_make(struct station *station, struct launch *launch);
 // SIGKILLs the leader of the launch that is being made, be it that it has not begun yet. The caller sees to it
-// that the launch is not over meanwhile, so that the pid is its own.
+// that the launch is not over meanwhile, so that the pid is its own but for the moments before that.
 void station_doom(struct station *station);

@@ -112,8 +112,10 @@ static void holder_lost(struct tree *tree) {
     if (!end.known)
         end.exit_code = -1;
     holder_over(tree);
-    if (!tree->leader_told && !end.known && sweep_parent(tree->leader.pid) == tree->host->parent) {
+    if (!tree->leader_told && !end.known) {
         tree->leader.pidfd = (int)syscall(SYS_pidfd_open, tree->leader.pid, 0);
+        if (tree->leader.pidfd >= 0 && sweep_parent(tree->leader.pid) != tree->host->parent)
+            tree->leader.pidfd = fd_close(tree->leader.pidfd); // the number is another's by now
         if (tree->leader.pidfd >= 0) {
             leader_signal(&tree->leader, SIGKILL);
             leader_adopt(tree); // once more, where there was no memory for it
