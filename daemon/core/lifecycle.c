@@ -195,13 +195,17 @@ unsigned lifecycle_time(struct lifecycle *l, double now) {
 // CPU time has no event of its own: the next look is when all processors together could have used up what
 // is left. A tree that uses nothing is looked at ever more rarely, up to once a second; and a large one, where a look takes
 // long, so that others find time between.
-unsigned lifecycle_cpu(struct lifecycle *l, double now, double used, double took) {
+unsigned lifecycle_cpu(struct lifecycle *l, double now, double used, double cost) {
+    if (!deadlines_run(l))
+        return 0;
     if (used >= l->cpu_timeout)
         return l->stopping ? 0 : stop_for(l, now, REASON_CPU_TIMEOUT);
+    used = MAX(used, l->cpu_used); // what is known at least
     bool quiet = used - l->cpu_used < 0.001;
     l->cpu_used = used;
     l->cpu_step = quiet ? MIN(l->cpu_step * 2, 1.0) : LIFECYCLE_CPU_STEP;
-    l->cpu_next = now + MAX((l->cpu_timeout - used) / l->cpus, MAX(l->cpu_step, took * LIFECYCLE_CPU_REST));
+    l->cpu_next = now + MAX((l->cpu_timeout - used) / l->cpus,
+                            MAX(l->cpu_step, MIN(cost * LIFECYCLE_CPU_REST, LIFECYCLE_CPU_MOST)));
     return 0;
 }
 

@@ -18,7 +18,8 @@
 #define LIFECYCLE_UNKILLABLE 10.0 // how long a killed tree may take to go before its survivors are named
 #define LIFECYCLE_LAUNCH 30.0     // how long a launch may be stuck before its exec
 #define LIFECYCLE_CPU_STEP 0.02   // the shortest time between two looks at the CPU clock,
-#define LIFECYCLE_CPU_REST 50     // or so many times what the last one took
+#define LIFECYCLE_CPU_REST 50     // or so many times what the last one cost,
+#define LIFECYCLE_CPU_MOST 5.0    // but not more
 
 enum life_state { LIFE_STARTING, LIFE_RUNNING, LIFE_ENDED, LIFE_FINAL };
 
@@ -66,7 +67,7 @@ unsigned lifecycle_exit(struct lifecycle *life, double now);
 unsigned lifecycle_tree_over(struct lifecycle *life, double now, bool proven);
 unsigned lifecycle_streams_over(struct lifecycle *life, double now);
 unsigned lifecycle_time(struct lifecycle *life, double now);
-unsigned lifecycle_cpu(struct lifecycle *life, double now, double used, double took); // seconds; finding out took some
+unsigned lifecycle_cpu(struct lifecycle *life, double now, double used, double cost); // seconds; finding out costs some
 // New deadlines, in seconds from now; 0 removes one, below 0 leaves it as it is.
 unsigned lifecycle_update(struct lifecycle *life, double now, double timeout, double idle_timeout);
 void lifecycle_output(struct lifecycle *life, double now);

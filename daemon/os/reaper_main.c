@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -37,6 +39,8 @@ struct reaper {
     int signals, round_ms, rounds;
     struct reaper_order orders[ORDERS]; // that wait
     size_t count;
+    bool measures; // there is a thread for it, which waits for `asked`
+    sem_t asked;
 };
 
 // Where we are of one user with the job it may have taken from us what we need (prlimit(2)). Our end is told to the daemon by
@@ -79,6 +83,36 @@ static bool reap(struct reaper *r) {
     }
 }
 
+static struct timeval time_of(double seconds) {
+    return (struct timeval){(time_t)seconds, (suseconds_t)((seconds - (double)(time_t)seconds) * 1e6)};
+}
+
+// Beside the rest, as a look may never come back. Without a word where there is no room for it.
+static void *measure(void *data) {
+    struct reaper *r = data;
+    for (;;) {
+        while (sem_wait(&r->asked) < 0)
+            ;
+        struct timespec before = {0}, after = {0};
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
+        struct reaper_report report = {.told = REAPER_USED};
+        report.usage.ru_utime = time_of(sweep_sum(getpid(), sweep_cpu));
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
+        report.usage.ru_stime = time_of((double)(after.tv_sec - before.tv_sec) +
+                                        (double)(after.tv_nsec - before.tv_nsec) * 1e-9);
+        send(CONTROL, &report, sizeof(report), MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
+    return NULL;
+}
+
+static void ask(struct reaper *r) {
+    pthread_t thread;
+    if (!r->measures)
+        r->measures = sem_init(&r->asked, 0, 0) == 0 && pthread_create(&thread, NULL, measure, r) == 0;
+    if (r->measures)
+        sem_post(&r->asked);
+}
+
 static void carry_out(const struct reaper *r, const struct reaper_order *order) {
     if (order->ask == REAPER_SIGNAL)
         sweep_signal(getpid(), order->value);
@@ -95,7 +129,9 @@ static void take_orders(struct reaper *r) {
         for (size_t i = 0; i < r->count; i++)
             is_known |= r->orders[i].ask == order.ask && r->orders[i].value == order.value && order.value < SIGRTMIN;
         r->killing |= order.ask == REAPER_KILL;
-        if (!is_known)
+        if (order.ask == REAPER_CPU)
+            ask(r);
+        else if (!is_known)
             r->orders[r->count++] = order;
     }
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {

@@ -47,23 +47,28 @@ static bool is_own_user(pid_t pid) {
            effective == own && saved == own && fs == own;
 }
 
-// A reaper of before an upgrade, which may be of no tree any more. Its path alone says nothing: with mounts of their own any
-// user has a program at any path.
+// A reaper of before an upgrade, which may be of no tree any more.
 static bool ran_before(const struct strays *strays, pid_t pid) {
     char path[64], program[PATH_MAX];
     snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
     ssize_t n = strays->before ? readlink(path, program, sizeof(program) - 1) : -1;
     program[MAX(n, 0)] = 0;
-    return n > 0 && streq(program, strays->before) && is_own_user(pid);
+    return n > 0 && streq(program, strays->before);
 }
 
 // Our own: a reaper, be it one whose job is over and left a rest to keep; the worker; or, where launches are made by whom
-// orphans come to, what is about to become a reaper. Not by their names, which anybody gives themselves.
+// orphans come to, what is about to become a reaper. Not by their names, which anybody gives themselves; nor by their programs
+// where they are another user's: with mounts of their own these have one at any path, and a look at it waits for as long as they
+// are in execve(2) (see sweep.c).
 static bool is_ours(const struct strays *strays, pid_t pid) {
     struct tree *tree;
     struct stat own;
     HASH_FIND(by_holder, strays->known, &pid, sizeof(pid), tree);
-    if (tree || pid == getpid() || runs(pid, &strays->reaper) || ran_before(strays, pid))
+    if (tree || pid == getpid())
+        return true;
+    if (!is_own_user(pid))
+        return false;
+    if (runs(pid, &strays->reaper) || ran_before(strays, pid))
         return true;
     return !strays->adopted && stat("/proc/self/exe", &own) == 0 && runs(pid, &own);
 }

@@ -27,5 +27,9 @@ size_t sweep_kill_some(pid_t root, size_t max);
 size_t sweep_freeze(pid_t root);
 // SIGKILL for all of those, so that none of them runs before its end.
 size_t sweep_kill_frozen(pid_t root);
-// User and system time of a process and of the children that it has waited for, in seconds.
+// User and system time of a process, in seconds: its own, and with those of the children that it has waited for. The latter is
+// in /proc/PID/stat alone, and who reads that waits while the process is in execve(2), be it for ever.
+double sweep_clock(pid_t pid);
 double sweep_cpu(pid_t pid);
+// One of these of `root` and all its descendants.
+double sweep_sum(pid_t root, double (*used)(pid_t pid));

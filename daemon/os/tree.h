@@ -45,6 +45,8 @@ struct tree_listener {
     // What held the tree is gone (its reaper was killed), or somebody may have left it: emptiness will never be proven.
     // Instead of empty; leader_exit has been called before it, with known=false if need be.
     void (*unproven)(struct tree *tree, void *data);
+    // The answer that tree_cpu has left open, in seconds; and what finding out has cost. Any number of times.
+    void (*used)(struct tree *tree, double seconds, double cost, void *data);
 };
 
 // Opens the host. `way` TREE_AUTO takes a cgroup where a writable cgroup v2 hierarchy passes a probe
@@ -100,7 +102,8 @@ void tree_kill(struct tree *tree);
 
 // Writes up to `max` pids of the tree to `pids`. Returns how many were written, or a negative errno.
 int tree_pids(struct tree *tree, pid_t *pids, size_t max);
-// CPU seconds used by the whole tree since its launch. -ESRCH where nothing can tell.
+// CPU seconds used by the whole tree since its launch, or at least that much. -EINPROGRESS: `used` will tell; another negative
+// errno where nothing can.
 int tree_cpu(struct tree *tree, double *ret_seconds);
 
 // What the whole tree has used, in place of what its leader's end told, and whether the kernel's OOM killer ended some

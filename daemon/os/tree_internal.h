@@ -104,6 +104,7 @@ struct tree {
             struct ev_timer look; // at its reaper, while that is overdue or its end is awaited
             bool is_known;        // to the strays
             bool is_lost;         // its reaper ends, or has ended, without a last word
+            bool is_asked;        // what all have used, and has not answered yet
             int frozen;           // looks in a row that found it stopped
             UT_hash_handle by_holder;
         };

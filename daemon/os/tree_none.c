@@ -4,6 +4,7 @@
 
 #include "common/util.h"
 #include "common/watch.h"
+#include "daemon/os/sweep.h"
 #include "daemon/os/tree_internal.h"
 
 static int none_prepare(struct tree *tree, struct tree_launch *ret_launch) {
@@ -65,11 +66,9 @@ static int none_pids(struct tree *tree, pid_t *pids, size_t max) {
 }
 
 static int none_cpu(struct tree *tree, double *ret_seconds) {
-    struct timespec ts;
-    clockid_t clock;
-    if (tree->leader.pidfd < 0 || clock_getcpuclockid(tree->leader.pid, &clock) != 0 || clock_gettime(clock, &ts) < 0)
+    if (tree->leader.pidfd < 0)
         return -ESRCH;
-    *ret_seconds = (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
+    *ret_seconds = sweep_clock(tree->leader.pid);
     return 0;
 }
 

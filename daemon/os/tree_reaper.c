@@ -155,8 +155,20 @@ static ssize_t report_peek(const struct tree *tree, struct reaper_report *report
     return -1;
 }
 
+static double seconds_of(const struct timeval *time) {
+    return (double)time->tv_sec + (double)time->tv_usec * 1e-6;
+}
+
 // It is taken once it has been noted: the next worker would find it again.
 static void told(struct tree *tree, struct reaper_report *report) {
+    if (report->told == REAPER_USED) {
+        tree->is_asked = false;
+        recv(tree->control, report, sizeof(*report), MSG_DONTWAIT);
+        if (tree->listener)
+            tree->listener->used(tree, seconds_of(&report->usage.ru_utime), seconds_of(&report->usage.ru_stime),
+                                 tree->data);
+        return;
+    }
     if (report->told == REAPER_EXIT) {
         struct leader_exit end = leader_exit_from(report->status, &report->usage);
         tree->leader_told = true;
@@ -305,18 +317,16 @@ static int way_pids(struct tree *tree, pid_t *pids, size_t max) {
     return tree->control < 0 ? -ESRCH : (int)sweep_list(tree->holder, pids, max);
 }
 
+// By its reaper, which has a thread to lose. Until that answers, what those who are there have used themselves.
 static int way_cpu(struct tree *tree, double *ret_seconds) {
     if (tree->control < 0)
         return -ESRCH;
-    pid_t *pids = malloc(SWEEP_MAX * sizeof(*pids));
-    if (!pids)
-        return -ENOMEM;
-    double sum = sweep_cpu(tree->holder);
-    size_t count = sweep_list(tree->holder, pids, SWEEP_MAX);
-    for (size_t i = 0; i < count; i++)
-        sum += sweep_cpu(pids[i]);
-    free(pids);
-    *ret_seconds = sum;
+    if (!tree->is_asked) {
+        int r = order(tree, REAPER_CPU, 0);
+        tree->is_asked = r == 0;
+        return r < 0 ? r : -EINPROGRESS;
+    }
+    *ret_seconds = sweep_sum(tree->holder, sweep_clock);
     return 0;
 }
 

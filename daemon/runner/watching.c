@@ -211,5 +211,10 @@ static void on_tree_unproven(struct tree *tree, void *data) {
     run_act(run, lifecycle_tree_over(&run->job->life, now_mono(), false));
 }
 
+static void on_tree_used(struct tree *tree, double seconds, double cost, void *data) {
+    struct run *run = data;
+    run_act(run, lifecycle_cpu(&run->job->life, now_mono(), seconds, cost));
+}
+
 const struct tree_listener run_tree_listener = {
-    .leader_exit = on_leader_exit, .empty = on_tree_empty, .unproven = on_tree_unproven};
+    .leader_exit = on_leader_exit, .empty = on_tree_empty, .unproven = on_tree_unproven, .used = on_tree_used};

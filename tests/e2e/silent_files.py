@@ -3,6 +3,8 @@
 For each line of stdin a request is sent with a descriptor of its file; the answer is printed. Of one that ends in "..." it is the
 beginning alone, and nothing is printed. On stderr "flush" is said for each close that waits. For an empty line all of them are let
 go, and at the end of stdin the server is killed. With UID it begins as root, and mounts it for all.
+
+silent_files.py exec DEVICE DIRECTORY: the execve(2) of a child comes to no end, as it closes such a file; and this one spins.
 """
 
 import ctypes
@@ -100,7 +102,21 @@ def use(path, connection):
     os.kill(server, signal.SIGKILL)
 
 
+def hang_in_exec(device, directory):
+    server = mount(device, directory)
+    if os.fork() == 0:
+        serve(server)
+    os.close(server)
+    os.open(os.path.join(directory, "file"), os.O_RDWR | os.O_CLOEXEC)
+    if os.fork() == 0:
+        os.execv("/bin/true", ["true"])
+    while True:
+        pass
+
+
 def main():
+    if sys.argv[1] == "exec":
+        hang_in_exec(*sys.argv[2:])
     path, device, directory, *uid = sys.argv[1:]
     server = mount_for_all(device, directory, int(uid[0])) if uid else mount(device, directory)
     connection = socket.socket(socket.AF_UNIX)

@@ -11,28 +11,33 @@ import sys
 import threading
 
 import procs
-from harness import ANN, BOB, Skip, SystemDaemon, text
+from harness import ANN, BOB, Skip, SystemDaemon, assert_reason, text
 
 SETS = "any"
 FUSE = os.makedev(10, 229)  # devices.txt
 EACH = 16  # closes of a user under way: CLOSER_EACH
 
 
+def install(daemon):
+    """The command that ANN may run, the device, and where it is to be mounted."""
+    user, place, device = pwd.getpwnam(ANN), os.path.join(daemon.directory, "silent"), os.path.join(daemon.directory, "fuse")
+    os.mkdir(place)
+    os.chown(place, user.pw_uid, user.pw_gid)
+    script = shutil.copy(os.path.join(os.path.dirname(os.path.abspath(__file__)), "silent_files.py"), daemon.directory)
+    os.chmod(script, 0o644)
+    try:
+        os.mknod(device, stat.S_IFCHR | 0o600, FUSE)
+        os.chmod(device, 0o666)  # as udev has it
+    except OSError as error:
+        raise Skip(f"no device of FUSE: {error}") from error
+    return [shutil.which("python3", path="/usr/bin") or sys.executable, "-B", script], device, place
+
+
 class Silent:
     def __init__(self, daemon, for_all=False):
-        user, place = pwd.getpwnam(ANN), os.path.join(daemon.directory, "silent")
-        os.mkdir(place)
-        os.chown(place, user.pw_uid, user.pw_gid)
-        self.device = os.path.join(daemon.directory, "fuse")
-        script = shutil.copy(os.path.join(os.path.dirname(os.path.abspath(__file__)), "silent_files.py"), daemon.directory)
-        os.chmod(script, 0o644)
-        try:
-            os.mknod(self.device, stat.S_IFCHR | 0o600, FUSE)
-            os.chmod(self.device, 0o666)  # as udev has it
-        except OSError as error:
-            raise Skip(f"no device of FUSE: {error}") from error
-        interpreter = shutil.which("python3", path="/usr/bin") or sys.executable  # that the user may run
-        command = [interpreter, "-B", script, daemon.socket, self.device, place]
+        user = pwd.getpwnam(ANN)
+        program, self.device, place = install(daemon)
+        command = [*program, daemon.socket, self.device, place]
         whose = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
         self.mounted = place if for_all else None
         if for_all:
@@ -170,3 +175,15 @@ def test_no_more_are_taken(daemon, silent, bob):
     procs.eventually(lambda: "FUSE" in refusal(), "they are taken again")
     procs.eventually(lambda: procs.in_epoll_wait(daemon.worker), "the loop is at rest")
     silent.let_go()
+
+
+def test_a_child_that_hangs_in_its_exec_holds_up_nobody():
+    """Not who looks how much of the processor its job has used; nor who kills that."""
+    with SystemDaemon() as daemon, daemon.client_of(ANN) as ann, daemon.client_of(BOB) as bob:
+        program, device, place = install(daemon)
+        job = ann.start([*program, "exec", device, place], cpu_timeout=1)
+        if not ann.call("job.wait", ids=[job["id"]], until={"stream": "stderr", "text": "flush\n"})["matched"]:
+            raise Skip("no file system of a user's own")
+        assert text(bob.run(["echo", "served"])) == "served\n"
+        assert_reason(ann.wait(job), "cpu_timeout", timed_out=True, survivors=[])
+        assert text(bob.run(["echo", "served"])) == "served\n"

@@ -108,7 +108,13 @@ static void on_unproven(struct tree *tree, void *data) {
     job->in_order &= job->exits == 1;
 }
 
-static const struct tree_listener listener = {on_exit_told, on_empty, on_unproven};
+static void on_used(struct tree *tree, double seconds, double cost, void *data) {
+    struct rig_job *job = data;
+    job->answers++;
+    job->used = seconds;
+}
+
+static const struct tree_listener listener = {on_exit_told, on_empty, on_unproven, on_used};
 
 void rig_prepare(struct rig *rig, struct rig_job *job, enum tree_rest rest, const char *first, const char *second) {
     *job = (struct rig_job){.rig = rig};

@@ -18,8 +18,10 @@ struct rig_job {
     struct launch launch;
     struct tree *tree;
     struct leader_exit end;
-    bool over;                       // the launch
-    int exits, empties, unprovens;   // how often each was told
+    bool over;                     // the launch
+    int exits, empties, unprovens; // how often each was told
+    int answers;
+    double used;                     // what the last one told
     bool in_loop, in_order, settled; // told on the loop's thread; the end before the rest; empty or unproven was told
 };
 
