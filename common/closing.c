@@ -47,24 +47,40 @@ void closing_clock_stop(void) {
 
 // What is known without asking whoever serves the file: fstat(2) and fstatfs(2) of a FUSE do ask.
 static int look(int fd, struct statx *ret) {
-    return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, ret);
+    return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_MNT_ID, ret);
 }
 
-// Of what type the file system is that has that device: fstatfs(2) would ask its server.
-static bool is_fuse(unsigned major, unsigned minor) {
+// Whether no mount that is ours has it, or a FUSE does: fstatfs(2) would ask its server. What is mounted elsewhere may be a FUSE,
+// or stand above one (an overlay of a user's own), unless its file system is mounted here, too.
+static bool is_mounted_by_others(const struct statx *st) {
     _cleanup_free_ char *line = NULL;
     size_t size = 0;
     bool found = false, fuse = false;
     FILE *mounts = fopen("/proc/self/mountinfo", "re"); // "ID PARENT MAJOR:MINOR ... - TYPE ..." (proc(5))
     while (mounts && !found && getline(&line, &size, mounts) >= 0) {
-        unsigned a, b;
+        unsigned long long id;
+        unsigned major, minor;
         const char *type = strstr(line, " - ");
-        found = sscanf(line, "%*d %*d %u:%u", &a, &b) == 2 && a == major && b == minor;
+        found = sscanf(line, "%llu %*d %u:%u", &id, &major, &minor) == 3 &&
+                ((major == st->stx_dev_major && minor == st->stx_dev_minor) ||
+                 ((st->stx_mask & STATX_MNT_ID) && id == st->stx_mnt_id)); // from Linux 5.8 on
         fuse = found && type && (strncmp(type, " - fuse ", 8) == 0 || strncmp(type, " - fuse.", 8) == 0);
     }
     if (mounts)
         fclose(mounts);
-    return fuse;
+    return !found || fuse;
+}
+
+// Btrfs has a device for each subvolume, of which no mount tells. Which file system wrote a handle of a file is told by the kernel
+// alone, and asks nobody (name_to_handle_at(2); linux/exportfs.h: FILEID_BTRFS_*).
+static bool is_btrfs(int fd) {
+    union {
+        struct file_handle handle;
+        unsigned char room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+    } u = {.handle = {.handle_bytes = MAX_HANDLE_SZ}};
+    int mount;
+    return name_to_handle_at(fd, "", &u.handle, &mount, AT_EMPTY_PATH) == 0 && u.handle.handle_type >= 0x4d &&
+           u.handle.handle_type <= 0x4f;
 }
 
 bool closing_is_foreign(int fd) {
@@ -72,7 +88,7 @@ bool closing_is_foreign(int fd) {
     if (look(fd, &st) < 0)
         return errno == EACCES; // "FUSE access control": who is not asked for may not even look (fuse(4))
     bool may_be = st.stx_dev_major == 0 && (S_ISREG(st.stx_mode) || S_ISDIR(st.stx_mode));
-    return may_be && fcntl(fd, F_GET_SEALS) < 0 && is_fuse(st.stx_dev_major, st.stx_dev_minor);
+    return may_be && fcntl(fd, F_GET_SEALS) < 0 && is_mounted_by_others(&st) && !is_btrfs(fd);
 }
 
 static enum manner manner_of(int fd) {

@@ -23,7 +23,8 @@ void closing_set_host(const struct closing_host *host);
 
 bool closing_may_take(uid_t from); // descriptors of that user: not while many of theirs are not closed yet
 bool closing_may_hang(int fd);     // its close does, not even SIGKILL ends it
-// Of a file system whose server is a program of somebody's (FUSE): what is done with it may take as long as they like.
+// Of a file system whose server is, or may be, a program of somebody's: a FUSE, and what is mounted where this process can't see
+// it. What is done with it may take as long as they like.
 bool closing_is_foreign(int fd);
 void closing_close(int fd, uid_t from); // of one that somebody has passed: some milliseconds at most
 // Of a connection, in which others may lie that were not received: they are closed with it.

@@ -104,8 +104,8 @@ static int take_descriptors(struct call *call, const struct spec *spec, struct a
         snprintf(refusal->why, sizeof(refusal->why), "descriptors do not come with batches");
     else if (foreign)
         snprintf(refusal->why, sizeof(refusal->why),
-                 "a file of a file system that the daemon may not look into (FUSE) came; pass a pipe, or let supctl "
-                 "run copy");
+                 "a file of a file system that the daemon may not look into (FUSE, or not mounted here) came; pass a "
+                 "pipe, or let supctl run copy");
     else if (along.too_many)
         snprintf(refusal->why, sizeof(refusal->why), "%d descriptor%s must come; more did, or none can be kept now",
                  wanted, plural);

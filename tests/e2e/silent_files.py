@@ -1,8 +1,9 @@
-"""silent_files.py SOCKET DEVICE DIRECTORY [UID]: a FUSE whose server, a user's, does not say that a file may be closed.
+"""silent_files.py SOCKET DEVICE DIRECTORY [UID | overlay]: a FUSE whose server, a user's, does not say that a file may be closed.
 
 For each line of stdin a request is sent with a descriptor of its file; the answer is printed. Of one that ends in "..." it is the
 beginning alone, and nothing is printed. On stderr "flush" is said for each close that waits. For an empty line all of them are let
-go, and at the end of stdin the server is killed. With UID it begins as root, and mounts it for all.
+go, and at the end of stdin the server is killed. With UID it begins as root, and mounts it for all; with
+"overlay" the file is one of an overlay of the user's own above it.
 
 silent_files.py exec DEVICE DIRECTORY: the execve(2) of a child comes to no end, as it closes such a file; and this one spins.
 """
@@ -15,7 +16,7 @@ import struct
 import sys
 
 CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
-LOOKUP, GETATTR, OPEN, RELEASE, FLUSH, INIT, OPENDIR = 1, 3, 14, 18, 25, 26, 27  # fuse(4), linux/fuse.h
+LOOKUP, GETATTR, OPEN, STATFS, RELEASE, FLUSH, INIT, OPENDIR = 1, 3, 14, 17, 18, 25, 26, 27  # fuse(4), linux/fuse.h
 FORGET, INTERRUPT, BATCH_FORGET = 2, 36, 42  # these have no answer
 ENOSYS, ROOT = 38, 1
 libc = ctypes.CDLL(None, use_errno=True)
@@ -64,6 +65,7 @@ def serve(fd):
         GETATTR: lambda node: struct.pack("<QII", 1000, 0, 0) + attributes(node),
         OPEN: lambda node: struct.pack("<QII", 1, 0, 0),
         OPENDIR: lambda node: struct.pack("<QII", 1, 0, 0),
+        STATFS: lambda node: struct.pack("<5Q4I24x", 100, 100, 100, 100, 100, 4096, 255, 4096, 0),
         RELEASE: lambda node: b"",
     }
 
@@ -89,7 +91,7 @@ def answer(fd, unique, data=b"", error=0):
 
 def use(path, connection):
     replies, server = connection.makefile("r", encoding="utf-8"), os.getppid()
-    file = os.open(path, os.O_RDWR)
+    file = os.open(path, os.O_RDONLY)
     print("ready", flush=True)
     for line in sys.stdin:
         if line == "\n":
@@ -114,18 +116,26 @@ def hang_in_exec(device, directory):
         pass
 
 
+def mount_above(directory):
+    checked(libc.mount(b"tmpfs", b"/mnt", b"tmpfs", 0, None))
+    for name in ("/mnt/empty", "/mnt/all"):
+        os.mkdir(name)
+    checked(libc.mount(b"overlay", b"/mnt/all", b"overlay", 0, f"lowerdir={directory}:/mnt/empty".encode()))
+    return "/mnt/all"
+
+
 def main():
     if sys.argv[1] == "exec":
         hang_in_exec(*sys.argv[2:])
-    path, device, directory, *uid = sys.argv[1:]
-    server = mount_for_all(device, directory, int(uid[0])) if uid else mount(device, directory)
+    path, device, directory, *how = sys.argv[1:]
+    server = mount(device, directory) if how in ([], ["overlay"]) else mount_for_all(device, directory, int(how[0]))
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(path)
     if os.fork() > 0:
         connection.close()
         serve(server)
     os.close(server)
-    use(os.path.join(directory, "file"), connection)
+    use(os.path.join(mount_above(directory) if how == ["overlay"] else directory, "file"), connection)
 
 
 main()

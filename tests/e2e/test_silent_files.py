@@ -34,10 +34,10 @@ def install(daemon):
 
 
 class Silent:
-    def __init__(self, daemon, for_all=False):
+    def __init__(self, daemon, for_all=False, overlay=False):
         user = pwd.getpwnam(ANN)
         program, self.device, place = install(daemon)
-        command = [*program, daemon.socket, self.device, place]
+        command = [*program, daemon.socket, self.device, place] + (["overlay"] if overlay else [])
         whose = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
         self.mounted = place if for_all else None
         if for_all:
@@ -87,10 +87,10 @@ class Silent:
             subprocess.run(["umount", "--lazy", self.mounted], check=True)
 
 
-def silent_test(function, for_all=False):
+def silent_test(function, **how):
     def test():
         with SystemDaemon() as daemon:
-            silent = Silent(daemon, for_all)
+            silent = Silent(daemon, **how)
             try:
                 function(daemon, silent, daemon.client_of(BOB))
             finally:
@@ -155,6 +155,14 @@ def test_no_job_gets_it(daemon, silent, bob):
 def test_no_job_gets_one_that_all_may_use(daemon, silent, bob):
     assert_no_job_gets_it(daemon, silent, bob)
     assert text(bob.run(["echo", "served"])) == "served\n"
+
+
+@functools.partial(silent_test, overlay=True)
+def test_no_job_gets_one_of_what_is_mounted_above_it(daemon, silent, bob):
+    assert_no_job_gets_it(daemon, silent, bob)
+    daemon.kill_worker()
+    with daemon.client_of(BOB) as again:
+        assert text(again.run(["echo", "served"])) == "served\n"
 
 
 @silent_test
