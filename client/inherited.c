@@ -41,9 +41,11 @@ static int inherited_cwd(json_t *spec, char why[512]) {
         return -1;
     }
     _cleanup_free_ char *joined = NULL;
-    if (asprintf(&joined, "%s%s%s", path, inside ? "/" : "", inside ? inside : "") < 0)
-        return -1;
-    return json_object_set_new(spec, "cwd", spec_options_bytes(joined));
+    if (asprintf(&joined, "%s%s%s", path, inside ? "/" : "", inside ? inside : "") >= 0 &&
+        json_object_set_new(spec, "cwd", spec_options_bytes(joined)) == 0)
+        return 0;
+    snprintf(why, 512, "the working directory: %s", strerror(ENOMEM));
+    return -1;
 }
 
 // Of somebody else's surroundings only how to talk to whoever looks: the rest is the other user's own.

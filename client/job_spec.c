@@ -77,17 +77,20 @@ static int job_spec_check(struct client *client, const struct job_spec *job, con
     return client_usage(client, "%s: %s", error.field, error.why);
 }
 
-int job_spec_finish(struct client *client, struct job_spec *job, const char *method) {
+static int job_spec_inherit(struct client *client, struct job_spec *job) {
     char why[512];
+    int r = inherited_fill(job->spec, why);
+    if (r < 0)
+        print_error("%s: %s", client->command->name, why);
+    return r;
+}
+
+int job_spec_finish(struct client *client, struct job_spec *job, const char *method) {
     int r = job->file ? job_spec_read(client, job) : 0;
     if (r == 0)
         r = job_spec_command(client, job);
     if (r == 0 && !job->file)
-        r = inherited_fill(job->spec, why);
-    if (r < 0) {
-        print_error("%s: %s", client->command->name, why);
-        return r;
-    }
+        r = job_spec_inherit(client, job);
     if (r == 0)
         r = job_spec_check(client, job, method);
     if (r == 0 && !job->no_stdin && !job->file && !json_object_get(job->spec, "stdin") && inherited_has_stdin())

@@ -264,6 +264,8 @@ def test_spec_from_a_file_and_from_stdin(daemon, client):
     done = run(daemon, "--spec", "-", input=json.dumps(spec).encode())
     assert (done.returncode, done.stdout) == (4, b"spec\n"), done
     assert {job["labels"].get("from") for job in client.call("job.list")["jobs"]} == {"spec"}
+    done = run(daemon, "--spec", "/nonexistent")
+    assert (done.returncode, done.stderr) == (125, b"supctl: run: --spec: /nonexistent: No such file or directory\n"), done
 
 
 @daemon_test
