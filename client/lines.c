@@ -98,10 +98,15 @@ void lines_take(struct lines *lines, int stream, double at, const char *bytes, s
     }
 }
 
-void lines_release(struct lines *lines, bool is_end) {
-    for (int stream = 0; is_end && stream < 2; stream++)
+static void lines_end_unended(struct lines *lines) {
+    for (int stream = 0; stream < 2; stream++)
         if (buffer_size(&lines->partial[stream]) > 0)
             lines_end_line(lines, stream);
+}
+
+void lines_release(struct lines *lines, bool is_end) {
+    if (is_end)
+        lines_end_unended(lines);
     lines->keep = -1;
     while (lines->kept) {
         const struct line *line = lines->kept;
@@ -111,6 +116,8 @@ void lines_release(struct lines *lines, bool is_end) {
             lines->emit(lines->data, line->stream, line->bytes, line->size);
         lines_drop(lines, lines->kept);
     }
+    if (!lines->timestamps) // else it is ended by what comes, so that it has one time
+        lines_end_unended(lines);
 }
 
 void lines_done(struct lines *lines) {

@@ -27,6 +27,7 @@ struct lines {
 void lines_take(struct lines *lines, int stream, double at, const char *bytes, size_t size);
 // A gap goes with the line behind it: where that is not among the last ones, nobody misses what was before.
 void lines_gap(struct lines *lines, int stream, int64_t start, int64_t end);
-// Emits what was kept back; from now on lines pass as they come. `is_end`: unended lines are lines too.
+// Emits what was kept back; from now on lines pass as they come. `is_end`: unended lines are lines too, and count. Else they
+// come last, as far as they are there, unless lines have times: then once they are ended.
 void lines_release(struct lines *lines, bool is_end);
 void lines_done(struct lines *lines);

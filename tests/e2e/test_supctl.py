@@ -109,6 +109,17 @@ def test_logs_follow_shows_what_comes_while_it_comes(daemon, client):
 
 
 @daemon_test
+def test_logs_follow_goes_on_within_a_line(daemon, client):
+    job = client.start(["sh", "-c", r"printf 'one\nabc'; read go; printf 'def\n'; echo end"], stdin="stream")
+    client.wait_text(job, "abc")
+    process = daemon.supctl_start("logs", "-f", "-n", 5, job["id"])
+    assert process.stdout.readline() == b"one\n"
+    client.call("job.input", id=job["id"], data="go\n")
+    with process:
+        assert process.stdout.read() == b"abcdef\nend\n"
+
+
+@daemon_test
 def test_logs_with_timestamps(daemon, client):
     job = client.run(child("lines", 3))
     out = daemon.supctl("logs", "--timestamps", job["id"]).stdout.splitlines()

@@ -90,14 +90,25 @@ START_TEST(an_unended_line_counts_at_the_end_only) {
     lines.keep = 2;
     take(0, "a\nb\nc");
     lines_release(&lines, false);
-    ck_assert_str_eq(seen, "0[a\n]0[b\n]");
+    ck_assert_str_eq(seen, "0[a\n]0[b\n]0[c]");
     take(0, "d\n");
-    ck_assert_str_eq(seen, "0[a\n]0[b\n]0[cd\n]");
+    ck_assert_str_eq(seen, "0[a\n]0[b\n]0[c]0[d\n]");
     seen[0] = 0;
     lines.keep = 2;
     take(0, "a\nb\nc");
     lines_release(&lines, true);
     ck_assert_str_eq(seen, "0[b\n]0[c]");
+}
+END_TEST
+
+START_TEST(an_unended_line_with_a_time_waits_for_its_end) {
+    lines.timestamps = true;
+    lines.keep = 2;
+    take(0, "a");
+    lines_release(&lines, false);
+    ck_assert_str_eq(seen, "");
+    take(0, "b\n");
+    ck_assert_str_eq(seen, "0[-                       ab\n]");
 }
 END_TEST
 
@@ -130,6 +141,7 @@ int main(void) {
     tcase_add_test(group, gaps_within_the_last_lines_are_told);
     tcase_add_test(group, gaps_before_the_last_lines_are_not_told);
     tcase_add_test(group, an_unended_line_counts_at_the_end_only);
+    tcase_add_test(group, an_unended_line_with_a_time_waits_for_its_end);
     tcase_add_test(group, none_kept_is_none);
     tcase_add_test(group, each_line_has_the_time_of_its_first_byte);
     return suite_run(suite);
