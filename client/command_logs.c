@@ -68,10 +68,15 @@ static void logs_gap(struct output *output, int stream, int64_t start, int64_t e
     lines_gap(&((struct logs *)output->data)->lines, stream, start, end);
 }
 
-static bool logs_reached(const struct logs *logs, const char *stream) {
+static bool logs_stream_reached(const struct logs *logs, const char *stream) {
     const json_t *next = json_object_get(logs->next, stream);
     return !json_is_integer(next) ||
            json_integer_value(next) >= json_integer_value(json_object_get(logs->stored, stream));
+}
+
+// All that was stored at the start was seen.
+static bool logs_reached(const struct logs *logs) {
+    return logs_stream_reached(logs, "stdout") && logs_stream_reached(logs, "stderr");
 }
 
 static void logs_take(struct logs *logs, const json_t *answer) {
@@ -81,7 +86,7 @@ static void logs_take(struct logs *logs, const json_t *answer) {
         output_take(&logs->output, answer);
     json_object_update(logs->next, json_object_get(answer, "next"));
     logs->eof = json_is_true(json_object_get(answer, "eof"));
-    if (logs->follow && logs->lines.keep >= 0 && logs_reached(logs, "stdout") && logs_reached(logs, "stderr"))
+    if (logs->follow && logs->lines.keep >= 0 && logs_reached(logs))
         lines_release(&logs->lines, false);
     fflush(stdout);
 }
@@ -117,14 +122,16 @@ static int logs_call(struct logs *logs, json_t **ret_answer) {
     return client_call_again(logs->client, "job.output", logs_params(logs), ret_answer);
 }
 
+// A job may print faster than it is read: what it adds meanwhile is nobody's question.
 static int logs_pages(struct logs *logs) {
     for (bool more = true; more && !logs->eof;) {
         json_t *answer = NULL;
         if (logs_call(logs, &answer) < 0)
             return -1;
-        more = json_array_size(json_object_get(answer, "chunks")) > 0 ||
-               json_array_size(json_object_get(answer, "gaps")) > 0;
+        bool empty = json_array_size(json_object_get(answer, "chunks")) == 0 &&
+                     json_array_size(json_object_get(answer, "gaps")) == 0;
         logs_take(logs, answer);
+        more = !empty && !logs_reached(logs);
         json_decref(answer);
         if (output_drain(&logs->output) < 0)
             return -1;

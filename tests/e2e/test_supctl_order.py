@@ -56,3 +56,12 @@ def test_what_is_told_behind_an_answer_comes_behind_it():
         done = subprocess.run([PUBLIC_SUPCTL, "--socket", daemon.path, "logs", "-f", "1"], capture_output=True,
                               timeout=GUARD, check=False)
     assert (done.stdout, done.stderr, done.returncode) == (b"one\ntwo\n", b"", 0), done
+
+
+def test_logs_end_where_the_job_was_though_it_prints_on():
+    job = {"id": 1, "state": "running", "stdout": STREAM, "stderr": {**STREAM, "bytes": 0}}
+    script = {"job.status": [{"job": job}], "job.output": [piece("12345678", 0, False)]}
+    with Scripted(script) as daemon:
+        done = subprocess.run([PUBLIC_SUPCTL, "--socket", daemon.path, "logs", "1"], capture_output=True,
+                              timeout=GUARD, check=False)
+    assert (done.stdout, done.stderr, done.returncode) == (b"12345678", b"", 0), done
