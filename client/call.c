@@ -179,16 +179,16 @@ static void call_give(struct call *call, size_t at) {
         close(fds[--count]);
 }
 
-static void call_send(struct call *call, json_t *request) {
-    if (call->gathered) {
-        json_array_append_new(call->gathered, request);
-        return;
-    }
+static int call_send(struct call *call, json_t *request) {
+    if (call->gathered)
+        return json_array_append_new(call->gathered, request);
     size_t before = stream_queued(call->stream);
-    if (request && message_append(stream_out(call->stream), request) == 0 && call->lent_count > 0)
+    int r = request ? message_append(stream_out(call->stream), request) : -1;
+    if (r == 0 && call->lent_count > 0)
         call_give(call, before);
     stream_send(call->stream);
     json_decref(request);
+    return r;
 }
 
 void call_gather(struct call *call) {
@@ -200,13 +200,13 @@ void call_together(struct call *call) {
 }
 
 int64_t call_post(struct call *call, const char *method, json_t *params) {
-    call_send(call, json_pack("{s:s,s:I,s:s,s:o*}", "jsonrpc", "2.0", "id", (json_int_t)++call->last_id, "method",
-                              method, "params", params));
-    return call->last_id;
+    json_t *request = json_pack("{s:s,s:I,s:s,s:o}", "jsonrpc", "2.0", "id", (json_int_t)++call->last_id, "method",
+                                method, "params", params);
+    return call_send(call, request) < 0 ? 0 : call->last_id;
 }
 
 void call_notify(struct call *call, const char *method, json_t *params) {
-    call_send(call, json_pack("{s:s,s:s,s:o*}", "jsonrpc", "2.0", "method", method, "params", params));
+    call_send(call, json_pack("{s:s,s:s,s:o}", "jsonrpc", "2.0", "method", method, "params", params));
 }
 
 int call_sync(struct call *call, const char *method, json_t *params, json_t **ret_result, struct call_fault *fault) {
@@ -214,6 +214,10 @@ int call_sync(struct call *call, const char *method, json_t *params, json_t **re
     call->sync_fault = fault;
     call->sync_result = NULL;
     call->sync_id = call_post(call, method, params);
+    if (call->sync_id == 0) {
+        snprintf(fault->text, sizeof(fault->text), "can't be put into a request: it is not UTF-8, or memory is out");
+        return -1;
+    }
     while (call->sync_id != 0 && !call->is_lost)
         ev_run(call->loop, EVRUN_ONCE);
     call->sync_fault = NULL;

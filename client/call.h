@@ -34,7 +34,8 @@ struct ev_loop *call_loop(struct call *call);
 // Who is told of posted calls' answers and of notifications. Borrowed; NULL: nobody.
 void call_listen(struct call *call, const struct call_listener *listener, void *data);
 
-// Sends a request without waiting; its answer goes to the listener. Takes `params` over (NULL: none). Returns its id.
+// Sends a request without waiting; its answer goes to the listener. Takes `params` over. Returns its id, or 0 where it could
+// not be made: the method or a param is not UTF-8 (jansson made NULL of that), or memory is out.
 int64_t call_post(struct call *call, const char *method, json_t *params);
 
 // What is posted from here on goes out by call_together, as one batch: supd does it all before anything else happens.

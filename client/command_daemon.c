@@ -22,7 +22,7 @@ static int daemon_run(struct client *client) {
             method = verbs[i].method;
     if (!method)
         return client_usage(client, "needs one of reload, reexec and stop");
-    if (client_call(client, "daemon", method, NULL, &answer) < 0)
+    if (client_call(client, "daemon", method, json_object(), &answer) < 0)
         return -1;
     if (client->json)
         print_json(answer);

@@ -14,7 +14,7 @@ static int figures(struct client *client, const char *method) {
     char **words = client_words(client, &count);
     if (count > 0)
         return client_usage(client, "%s: not expected", words[0]);
-    if (client_call(client, NULL, method, NULL, &answer) < 0)
+    if (client_call(client, NULL, method, json_object(), &answer) < 0)
         return -1;
     (client->json ? print_json : print_figures)(answer);
     json_decref(answer);

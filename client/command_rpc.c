@@ -56,7 +56,7 @@ static int rpc_run(struct client *client) {
         return -1;
     }
     call_listen(client->call, &rpc_listener, &over);
-    if (client_call(client, NULL, words[0], params, &result) < 0)
+    if (client_call(client, NULL, words[0], params ? params : json_object(), &result) < 0)
         return -1;
     print_json(result);
     fflush(stdout);

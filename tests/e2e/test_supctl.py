@@ -242,6 +242,16 @@ def test_rpc(daemon, client):
 
 
 @daemon_test
+def test_words_that_are_not_utf8_name_nothing(daemon, client):
+    client.start(child("sleep", 1000))
+    word = os.fsdecode(b"\xff")
+    for command in ("rpc", "status", "kill", "logs", "forget", "wait"):
+        done = daemon.supctl(command, word)
+        assert done.returncode in (1, 125) and done.stdout == b"", (command, done)
+        assert done.stderr.startswith(rb"supctl: \xff: ") and b"not UTF-8" in done.stderr, (command, done)
+
+
+@daemon_test
 def test_environment_names_the_socket(daemon, client):
     done = subprocess.run([SUPCTL, "info", "--json"], capture_output=True, timeout=GUARD,
                           env={**os.environ, "SUPD_SOCKET": daemon.socket})
