@@ -40,6 +40,13 @@ int client_parse(struct client *client, int argc, char **argv) {
     return arguments_init(&client->arguments, argc, argv, tables, ARRAY_SIZE(tables), !command || command->has_spec);
 }
 
+// Only a spec can tell supd of what is no text, and its options see to it themselves.
+static bool is_told(const struct client *client, const char *value) {
+    json_t *text = json_string(value);
+    json_decref(text);
+    return !value || text || client->command->has_spec;
+}
+
 int client_option(struct client *client, const char **ret_value) {
     const char *value;
     char why[512];
@@ -70,9 +77,14 @@ int client_option(struct client *client, const char **ret_value) {
         case ARGUMENTS_WRONG:
             client_usage(client, "%s", why);
             return id;
+        case ARGUMENTS_END:
+            return id;
         default:
-            if (id != ARGUMENTS_END)
-                *ret_value = value;
+            if (!is_told(client, value)) {
+                client_usage(client, "%s: is not UTF-8", value);
+                return ARGUMENTS_WRONG;
+            }
+            *ret_value = value;
             return id;
         }
     }

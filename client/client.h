@@ -42,7 +42,7 @@ extern const struct command command_run, command_start, command_status, command_
 int client_parse(struct client *client, int argc, char **argv);
 
 // The next option of the command, those that every command has done already: its id with the value, or
-// ARGUMENTS_END; or ARGUMENTS_WRONG, after which the command returns client_usage(client, NULL).
+// ARGUMENTS_END; or ARGUMENTS_WRONG after complaining, after which the command returns client_usage(client, NULL).
 int client_option(struct client *client, const char **ret_value);
 
 // The words that are no options, after ARGUMENTS_END.

@@ -26,9 +26,7 @@ static int status_label(struct client *client, json_t *params, const char *value
     json_t *labels = json_object_get(params, "labels");
     if (!labels)
         json_object_set_new(params, "labels", labels = json_object());
-    return key && json_object_set_new(labels, key, json_string(equals + 1)) == 0
-               ? 0
-               : client_usage(client, "--label: %s: is not UTF-8", value);
+    return key ? json_object_set_new(labels, key, json_string(equals + 1)) : -1;
 }
 
 static int status_option(struct client *client, json_t *params, int id, const char *value, long *limit) {

@@ -252,6 +252,17 @@ def test_words_that_are_not_utf8_name_nothing(daemon, client):
 
 
 @daemon_test
+def test_values_that_are_not_utf8_are_wrong_usage(daemon, client):
+    for command, option, value in (("status", "--name", b"\xff"), ("status", "--state", b"\xff"),
+                                   ("status", "--label", b"a=\xff"), ("events", "--type", b"\xff"),
+                                   ("wait", "--until", b"\xff"), ("logs", "--since", b"\xff")):
+        done = daemon.supctl(command, option, os.fsdecode(value), "1")
+        assert done.returncode == 2 and done.stdout == b"", (command, done)
+        shown = value.replace(b"\xff", rb"\xff").decode()
+        assert done.stderr.decode() == f"supctl: {command}: {shown}: is not UTF-8 (see supctl {command} --help)\n", done
+
+
+@daemon_test
 def test_environment_names_the_socket(daemon, client):
     done = subprocess.run([SUPCTL, "info", "--json"], capture_output=True, timeout=GUARD,
                           env={**os.environ, "SUPD_SOCKET": daemon.socket})
