@@ -15,29 +15,36 @@ static const struct argument send_arguments[] = {
     {NULL},
 };
 
-static int send_piece(struct client *client, const char *word, const char *bytes, size_t size, bool eof) {
-    json_t *params = client_job(word), *answer = NULL;
+// The job, once found: its name may be another's later.
+struct sending {
+    struct client *client;
+    const char *word; // how it was named
+    json_t *id;       // borrowed
+};
+
+static int send_piece(const struct sending *to, const char *bytes, size_t size, bool eof) {
+    json_t *params = json_pack("{s:O}", "id", to->id), *answer = NULL;
     bytes_to_json(params, bytes, size, false);
     json_object_set_new(params, "eof", json_boolean(eof));
-    int r = client_call(client, word, "job.input", params, &answer);
-    if (r == 0 && client->json)
+    int r = client_call(to->client, to->word, "job.input", params, &answer);
+    if (r == 0 && to->client->json)
         print_json(answer);
     json_decref(answer);
     return r;
 }
 
-static int send_words(struct client *client, char **words, int count, bool eof) {
+static int send_words(const struct sending *to, char **words, int count, bool eof) {
     struct buffer line = {0};
-    for (int i = 1; i < count; i++) {
+    for (int i = 0; i < count; i++) {
         buffer_append(&line, words[i], strlen(words[i]));
         buffer_append(&line, i + 1 < count ? " " : "\n", 1);
     }
-    int r = send_piece(client, words[0], buffer_head(&line), buffer_size(&line), eof);
+    int r = send_piece(to, buffer_head(&line), buffer_size(&line), eof);
     buffer_done(&line);
     return r;
 }
 
-static int send_stdin(struct client *client, const char *word, bool eof) {
+static int send_stdin(const struct sending *to, bool eof) {
     _cleanup_free_ char *piece = malloc(SEND_PIECE);
     ssize_t n = 1;
     int r = piece ? 0 : -1;
@@ -46,13 +53,13 @@ static int send_stdin(struct client *client, const char *word, bool eof) {
         if (n < 0 && errno == EINTR)
             n = 1;
         else if (n > 0)
-            r = send_piece(client, word, piece, (size_t)n, false);
+            r = send_piece(to, piece, (size_t)n, false);
     }
     if (r == 0 && n < 0) {
         print_error("send: stdin: %s", strerror(errno));
         return -1;
     }
-    return r == 0 && eof ? send_piece(client, word, "", 0, true) : r;
+    return r == 0 && eof ? send_piece(to, "", 0, true) : r;
 }
 
 static int send_run(struct client *client) {
@@ -67,7 +74,13 @@ static int send_run(struct client *client) {
     char **words = client_words(client, &count);
     if (count == 0)
         return client_usage(client, "needs the ID or NAME of a job");
-    return count > 1 ? send_words(client, words, count, eof) : send_stdin(client, words[0], eof);
+    json_t *ids;
+    if (client_ids(client, words, 1, &ids) < 0)
+        return -1;
+    struct sending to = {client, words[0], json_array_get(ids, 0)};
+    int r = count > 1 ? send_words(&to, words + 1, count - 1, eof) : send_stdin(&to, eof);
+    json_decref(ids);
+    return r;
 }
 
 const struct command command_send = {

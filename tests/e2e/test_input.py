@@ -6,7 +6,8 @@ import subprocess
 import threading
 
 from client import data_of
-from harness import CONFLICT, INVALID_PARAMS, LIMIT_REACHED, RpcError, assert_reason, assert_refused, child, daemon_test
+from harness import (CONFLICT, GUARD, INVALID_PARAMS, LIMIT_REACHED, RpcError, assert_reason, assert_refused, child,
+                     daemon_test)
 
 
 def refused(client, **params):
@@ -158,3 +159,17 @@ def test_send(daemon, client):
     done = daemon.supctl("send", job["id"], "late")
     assert done.returncode == 1 and done.stderr.startswith(b"supctl: "), done
     assert daemon.supctl("send").returncode == 2
+
+
+@daemon_test
+def test_supctl_send_stays_with_the_job_that_it_found(daemon, client):
+    first = client.start(["cat"], name="named", stdin="stream")
+    process = daemon.supctl_start("send", "named", stdin=subprocess.PIPE)
+    os.write(process.stdin.fileno(), b"one\n")
+    client.wait_text(first, "one\n")
+    client.kill_and_wait(first)
+    second = client.start(["cat"], name="named", stdin="stream")
+    _, said = process.communicate(b"two\n", timeout=GUARD)
+    assert process.returncode == 1 and said.startswith(b"supctl: named: "), said
+    client.call("job.input", id=second["id"], eof=True)
+    assert client.wait(second)["stdout"]["bytes"] == 0

@@ -245,7 +245,7 @@ def test_rpc(daemon, client):
 def test_words_that_are_not_utf8_name_nothing(daemon, client):
     client.start(child("sleep", 1000))
     word = os.fsdecode(b"\xff")
-    for command in ("rpc", "status", "kill", "logs", "forget", "wait"):
+    for command in ("rpc", "status", "kill", "logs", "forget", "wait", "send"):
         done = daemon.supctl(command, word)
         assert done.returncode in (1, 125) and done.stdout == b"", (command, done)
         assert done.stderr.startswith(rb"supctl: \xff: ") and b"not UTF-8" in done.stderr, (command, done)
