@@ -30,7 +30,8 @@ void print_error(const char *format, ...) {
 }
 
 void print_json(const json_t *value) {
-    json_dumpf(value, stdout, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(16));
+    size_t ascii = isatty(STDOUT_FILENO) ? JSON_ENSURE_ASCII : 0; // U+0080 to U+009F would drive the terminal
+    json_dumpf(value, stdout, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(16) | ascii);
     putchar('\n');
 }
 

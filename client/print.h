@@ -10,6 +10,7 @@
 // Whether colours may be used on stdout: a terminal, and NO_COLOR not set.
 bool print_colour(void);
 
+// As one line; on a terminal without anything that is not ASCII.
 void print_json(const json_t *value);
 
 // A table of job records, newest first as given. On a terminal commands are cut at its width.

@@ -1,6 +1,8 @@
 """supctl status: what people look for."""
 
+import contextlib
 import json
+import os
 import re
 
 from harness import child, daemon_test
@@ -97,3 +99,21 @@ def test_json_is_the_record_alone(daemon, client):
     job = client.run(["sh", "-c", "echo out; exit 1"])
     shown = json.loads(daemon.supctl("status", "--json", job["id"]).stdout)
     assert "data" not in shown["stdout"] and shown["id"] == job["id"]
+
+
+@daemon_test
+def test_nor_can_its_record_as_json(daemon, client):
+    evil = "\u009b31m\033"
+    job = client.run(["true", evil], cwd="/")
+    near, far = os.openpty()
+    process, shown = daemon.supctl_start("status", "--json", job["id"], stdout=far), b""
+    os.close(far)
+    with contextlib.suppress(OSError):  # EIO: nobody has it open any more
+        while piece := os.read(near, 4096):
+            shown += piece
+    os.close(near)
+    with process:
+        assert process.stderr.read() == b""
+    assert b"\xc2" not in shown and b"\033" not in shown, shown
+    assert json.loads(shown)["argv"] == ["true", evil]
+    assert "\u009b".encode() in daemon.supctl("status", "--json", job["id"]).stdout, "programs get it as it is"
