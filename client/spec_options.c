@@ -127,16 +127,17 @@ static json_t *option_holder(json_t *spec, const char *name) {
     return holder;
 }
 
+// The value of a variable may be a secret: errors do not tell it.
 static int set_pair(json_t *spec, const struct proto_field *field, const char *value, char why[512]) {
     const char *equals = strchr(value, '=');
     if (!equals || equals == value) {
-        snprintf(why, 512, "--%s: %.200s: must be KEY=VALUE", option_long(field), value);
+        snprintf(why, 512, "--%s: must be KEY=VALUE", option_long(field));
         return -1;
     }
     _cleanup_free_ char *key = strndup(value, (size_t)(equals - value));
     if (key && json_object_set_new(option_holder(spec, field->name), key, spec_options_bytes(equals + 1)) == 0)
         return 0;
-    snprintf(why, 512, "--%s: %.200s: the name is not UTF-8", option_long(field), value);
+    snprintf(why, 512, "--%s: %.200s: is not UTF-8", option_long(field), key ? key : "");
     return -1;
 }
 

@@ -55,7 +55,10 @@ START_TEST(pairs_add_up) {
     is("{\"env\":{\"X\":\"y=z\"},\"labels\":{\"a\":\"1\",\"b\":\"\"}}");
     ck_assert_int_eq(set("label", "x"), -1);
     ck_assert_int_eq(set("label", "=x"), -1);
-    ck_assert_int_eq(set("env", "\xff=x"), -1);
+    ck_assert_int_eq(set("env", "\xff=secret"), -1);
+    ck_assert_str_eq(why, "--env: \xff: is not UTF-8");
+    ck_assert_int_eq(set("env", "=secret"), -1);
+    ck_assert_str_eq(why, "--env: must be KEY=VALUE");
 }
 END_TEST
 
