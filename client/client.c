@@ -141,11 +141,9 @@ static void client_pause(struct client *client, bool (*over)(void *data), void *
 }
 
 int client_reconnect(struct client *client, bool (*over)(void *data), void *data) {
-    struct endpoint endpoint = client->endpoint;
     char why[1024];
     int fd;
-    endpoint.no_autostart = true; // another daemon would know nothing of what was lost
-    for (int waits = 0; (fd = endpoint_connect(&endpoint, why)) < 0; waits++) {
+    for (int waits = 0; (fd = endpoint_connect_again(&client->endpoint, why)) < 0; waits++) {
         if (waits == RECONNECT_WAITS || (over && over(data)))
             return -1;
         if (waits == RECONNECT_TOLD)

@@ -1,7 +1,6 @@
 // Finding the daemon.
 #include "client/endpoint.h"
 
-#include <limits.h>
 #include <stdio.h>
 
 #include "client/daemon_start.h"
@@ -51,7 +50,14 @@ static int endpoint_start(const struct endpoint *endpoint, bool system, const ch
     return daemon_start(path, system, why);
 }
 
-int endpoint_connect(const struct endpoint *endpoint, char why[1024]) {
+// Keeps where a connection was made.
+static int endpoint_found(struct endpoint *endpoint, const char *path, int fd) {
+    if (fd >= 0)
+        snprintf(endpoint->found, sizeof(endpoint->found), "%s", path);
+    return fd;
+}
+
+int endpoint_connect(struct endpoint *endpoint, char why[1024]) {
     if (endpoint->socket)
         return endpoint_explicit(endpoint->socket, why);
     char user[PATH_MAX];
@@ -62,11 +68,19 @@ int endpoint_connect(const struct endpoint *endpoint, char why[1024]) {
     bool try_user = endpoint->user || (!endpoint->system && !is_root), try_system = !endpoint->user;
     int user_fd = try_user ? endpoint_try(user) : -ENOENT;
     if (user_fd >= 0 || (try_user && user_fd != -ENOENT && user_fd != -ECONNREFUSED && !try_system))
-        return user_fd >= 0 ? user_fd : endpoint_fail(user, user_fd, "", why);
+        return user_fd >= 0 ? endpoint_found(endpoint, user, user_fd) : endpoint_fail(user, user_fd, "", why);
     int system_fd = try_system ? endpoint_try(PATHS_SYSTEM_SOCKET) : -ENOENT;
     if (system_fd >= 0)
-        return system_fd;
+        return endpoint_found(endpoint, PATHS_SYSTEM_SOCKET, system_fd);
     bool start_system = endpoint->system || (is_root && !endpoint->user);
-    return endpoint_start(endpoint, start_system, start_system ? PATHS_SYSTEM_SOCKET : user,
-                          start_system ? system_fd : user_fd, why);
+    const char *path = start_system ? PATHS_SYSTEM_SOCKET : user;
+    r = start_system ? system_fd : user_fd;
+    return endpoint_found(endpoint, path, endpoint_start(endpoint, start_system, path, r, why));
+}
+
+int endpoint_connect_again(const struct endpoint *endpoint, char why[1024]) {
+    if (endpoint->socket)
+        return endpoint_explicit(endpoint->socket, why);
+    int fd = endpoint_try(endpoint->found);
+    return fd >= 0 ? fd : endpoint_fail(endpoint->found, fd, "", why);
 }
