@@ -1,21 +1,39 @@
 // Finding the daemon.
 #include "client/endpoint.h"
 
+#include <libgen.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "client/daemon_start.h"
 #include "common/paths.h"
 #include "common/unixsock.h"
 #include "common/util.h"
 
-// Whoever answers on a socket found by default must be this user's daemon or root's: /tmp is everybody's.
+// /tmp is everybody's: a socket found by default must lie in a directory of this user or of root. That comes first, as
+// whoever else listens there could let a connection wait for ever.
+static int endpoint_directory(const char *path) {
+    char copy[PATH_MAX];
+    struct stat st;
+    snprintf(copy, sizeof(copy), "%s", path);
+    if (lstat(dirname(copy), &st) < 0)
+        return -errno;
+    if (!S_ISDIR(st.st_mode))
+        return -ENOTDIR;
+    return st.st_uid == geteuid() || st.st_uid == 0 ? 0 : -EPERM;
+}
+
+// And whoever answers must be this user's daemon or root's.
 static int endpoint_try(const char *path) {
+    int r = endpoint_directory(path);
+    if (r < 0)
+        return r;
     _cleanup_close_ int fd = unixsock_connect(path);
     if (fd < 0)
         return fd;
     uid_t uid;
     pid_t pid;
-    int r = unixsock_peer(fd, &uid, &pid);
+    r = unixsock_peer(fd, &uid, &pid);
     if (r < 0)
         return r;
     return uid == geteuid() || uid == 0 ? TAKE_FD(fd) : -EPERM;

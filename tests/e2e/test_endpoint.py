@@ -1,9 +1,13 @@
 """Which daemon supctl finds, and that it stays with it."""
 
 import os
+import pwd
+import shutil
+import socket
 import subprocess
+import tempfile
 
-from harness import ANN, GUARD, PUBLIC_SUPCTL, OwnDaemon, Skip, SystemDaemon
+from harness import ANN, BOB, GUARD, PUBLIC_SUPCTL, OwnDaemon, Skip, SystemDaemon, needs_root
 
 SETS = "any"
 
@@ -54,3 +58,24 @@ def test_a_lost_connection_is_made_anew_to_the_same_daemon_alone():
         assert process.communicate(timeout=GUARD)[0] == b""
         assert others.status(other)["state"] == "running"
         others.kill(other, grace=0)
+
+
+def test_a_socket_in_a_directory_of_another_user_is_not_asked():
+    """A connection to one whose queue is full would wait for ever."""
+    needs_root()
+    directory = tempfile.mkdtemp(prefix="supd-e2e-")
+    os.chmod(directory, 0o755)
+    place = os.path.join(directory, "supd")
+    os.mkdir(place)
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as waits:
+        listener.bind(os.path.join(place, "socket"))
+        os.chmod(os.path.join(place, "socket"), 0o777)
+        listener.listen(0)
+        waits.connect(listener.getsockname())
+        os.chown(place, pwd.getpwnam(BOB).pw_uid, -1)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("SUPD_")}
+        done = subprocess.run([PUBLIC_SUPCTL, "--user", "--no-autostart", "info"], user=ANN, group=pwd.getpwnam(ANN).pw_gid,
+                              extra_groups=[], env={**environment, "XDG_RUNTIME_DIR": directory}, cwd="/",
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=GUARD, check=False)
+    shutil.rmtree(directory)
+    assert done.returncode == 1 and b"belongs to another user's daemon" in done.stderr, done
