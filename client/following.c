@@ -20,6 +20,7 @@ enum {
     REJOINS_MAX = 20,
     RECORD_INLINE = 256 * 1024
 };
+#define FORWARD_PATIENCE 0.25 // seconds; timeout(1) sends its signal twice in a row
 
 struct following {
     struct client *client;
@@ -42,6 +43,8 @@ struct following {
     bool answered, lost, over; // over: the output has ended
     bool relayed;              // something between us and supd passes no descriptors on: by chunks instead
     int signal;                // that ends supctl; 0: none
+    int64_t ending;            // the call that gave the job a signal to end, not answered yet; 0: none
+    double ending_since;       // monotonic
 };
 
 static bool ends_by_default(int number) {
@@ -53,12 +56,32 @@ static void die_of(int number) {
     raise(number);
 }
 
+static bool asks_for_end(int number) {
+    return number == SIGINT || number == SIGTERM || number == SIGHUP || number == SIGQUIT;
+}
+
+// Of what is to end the job only the first is waited for: while nothing is read from supd, as what was printed is taken by
+// nobody, or supd hangs, the next one is for supctl.
+static void following_forward(struct following *f, int number) {
+    bool ends = asks_for_end(number);
+    if (ends && f->ending && now_mono() - f->ending_since > FORWARD_PATIENCE) {
+        f->signal = number;
+        return;
+    }
+    int64_t request = call_post(f->call, "job.signal",
+                                json_pack("{s:I,s:s}", "id", f->id, "signal", proto_signal_name(number)));
+    if (ends && !f->ending) {
+        f->ending = request;
+        f->ending_since = now_mono();
+    }
+}
+
 static void on_signal(struct ev_loop *loop, struct ev_signal *w, int events) {
     struct following *f = w->data;
-    if (f->attached || f->lost) {
+    if (f->attached || f->lost || f->job) {
         f->signal = ends_by_default(w->signum) ? w->signum : f->signal;
     } else if (f->id > 0) {
-        call_post(f->call, "job.signal", json_pack("{s:I,s:s}", "id", f->id, "signal", proto_signal_name(w->signum)));
+        following_forward(f, w->signum);
     } else if (ends_by_default(w->signum)) {
         // No process to forward it to yet: it is for supctl, whose lease takes the job along.
         ev_signal_stop(loop, w);
@@ -153,6 +176,8 @@ static void on_answer(int64_t id, json_t *result, const struct call_fault *fault
         return;
     if (result)
         f->rejoins = 0;
+    if (id == f->ending)
+        f->ending = 0;
     if (id == f->follow && result)
         following_take(f, result);
     else if (id == f->follow)
@@ -205,6 +230,7 @@ static bool following_rejoin(struct following *f) {
     if (f->id == 0 || f->rejoins++ == REJOINS_MAX || client_reconnect(f->client, following_left, f) < 0)
         return false;
     f->lost = false;
+    f->ending = 0;
     keyboard_renew(&f->keyboard);
     if (feeding_renew(&f->feeding))
         print_error("%s: job %lld: the connection was lost while input was on its way: the rest of stdin is not given",
@@ -292,7 +318,7 @@ int following_run(struct client *client, json_t *spec, bool reads, json_t **ret_
     f.spec = spec;
     f.request = call_post(f.call, "job.run", json_incref(spec));
     following_loop(&f);
-    if (f.signal && !f.job)
+    if (f.signal)
         die_of(f.signal);
     int r = following_end(&f, ret_job);
     following_done(&f);

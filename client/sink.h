@@ -12,7 +12,9 @@ struct sink {
     struct ev_loop *loop; // borrowed
     struct ev_io writable;
     struct buffer queue;
-    bool is_file;                       // always takes what it is given
+    bool is_file; // always takes what it is given
+    bool is_terminal;
+    int own;                            // of a terminal: opened once more, non-blocking; -1: none
     int error;                          // errno of the write that failed; nothing is written after it
     void (*changed)(struct sink *sink); // the queue ran empty, or writing failed
     void *data;
