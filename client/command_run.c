@@ -40,22 +40,14 @@ static int run_detached(struct client *client, json_t *spec) {
     return code;
 }
 
-static int run_for_record(struct client *client, json_t *spec) {
-    json_t *answer = NULL;
-    if (client_call(client, "run", "job.run", spec, &answer) < 0)
-        return -1;
-    const json_t *job = json_object_get(answer, "job");
-    print_json(job);
-    int code = exit_code(job);
-    json_decref(answer);
-    return code;
-}
-
 static int run_attached(struct client *client, json_t *spec, bool reads) {
     json_t *job = NULL;
     if (following_run(client, spec, reads, &job) < 0)
         return -1;
-    outcome_tell(job);
+    if (client->json)
+        print_json(job);
+    else
+        outcome_tell(job);
     int code = exit_code(job);
     json_decref(job);
     return code;
@@ -139,7 +131,7 @@ static int run_any(struct client *client, bool detach) {
     call_lend(client->call, fds, count);
     if (detach)
         return run_detached(client, job.spec);
-    return client->json ? run_for_record(client, job.spec) : run_attached(client, job.spec, !job.no_stdin);
+    return run_attached(client, job.spec, !job.no_stdin && !client->json);
 }
 
 static int run_run(struct client *client) {

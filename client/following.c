@@ -277,7 +277,7 @@ static void following_begin(struct following *f) {
     f->call = f->client->call;
     f->next = json_pack("{s:i,s:i}", "stdout", 0, "stderr", 0);
     output_init(&f->output, f->call, f);
-    if (f->attached)
+    if (f->attached || f->client->json)
         f->output.filter = following_filter;
     call_listen(f->call, &following_listener, f);
     following_watch(f);

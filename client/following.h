@@ -10,9 +10,9 @@
 
 enum { FOLLOWING_DETACHED = 1 };
 
-// Runs the spec (taken over) to its end, losslessly; this process's signals are forwarded. `reads`: where the job has a
-// terminal or its stdin is "stream", this process's stdin is given to it. Connected already. Returns 0 and the final
-// record, to be json_decref'ed, or -1 after saying why not.
+// Runs the spec (taken over) to its end, its output losslessly written out, or left to the record (--json); this process's
+// signals are forwarded. `reads`: where the job has a terminal or its stdin is "stream", this process's stdin is given to it.
+// Connected already. Returns 0 and the final record, to be json_decref'ed, or -1 after saying why not.
 int following_run(struct client *client, json_t *spec, bool reads, json_t **ret_job);
 
 // Joins a job that others have started: its latest output and what comes, until it ends (0 and its record) or one

@@ -1,6 +1,8 @@
 """supctl run when its connection is lost and the daemon lives."""
 
+import json
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -170,6 +172,25 @@ def test_the_lease_is_taken_along(daemon, client):
     relay.far[1].shutdown(socket.SHUT_RDWR)
     relay.close()
     assert client.wait(job)["result"]["killed_by"]["by"] == "lease"
+
+
+@daemon_test
+def test_whoever_prints_the_record_alone_goes_on_too_and_forwards_signals(daemon, client):
+    relay = Relay(daemon)
+    process = run(daemon, relay, "--json", "--", *child("signals", 9))
+    job = procs.eventually(lambda: live(client), "the job runs")
+    client.wait_text(job, "ready\n")
+    procs.eventually(lambda: relay.answered, "supctl has been told of it")
+    relay.cut()
+    procs.eventually(lambda: len(relay.answered) == 2, "supctl has its lease again")
+    for number in (signal.SIGUSR1, signal.SIGTERM):
+        process.send_signal(number)
+        client.wait_text(job, number.name + "\n")
+    out, err = process.communicate(timeout=GUARD)
+    relay.close()
+    assert process.returncode == 9 and err == b"", (process.returncode, err)
+    record, = map(json.loads, out.splitlines())
+    assert record["stdout"]["data"] == "ready\nSIGUSR1\nSIGTERM\n", record
 
 
 @daemon_test
