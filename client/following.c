@@ -36,6 +36,7 @@ struct following {
     int64_t lease;   // the call that takes it again
     int rejoins;     // in a row
     int64_t follow;  // of a job that was joined: the call whose output is shown
+    int64_t probe;   // of such a one: the call that tells whether it takes input, not answered yet; 0: none
     json_int_t id;   // of the job; 0: not started
     json_t *next;    // {stdout, stderr}: what is shown of each
     json_t *job;     // once final
@@ -170,6 +171,20 @@ static bool following_feeds_instead(struct following *f, const struct call_fault
     return true;
 }
 
+// Nothing is nothing to take, but stands behind what others have given: until it is answered the job is only watched.
+static void following_probe(struct following *f) {
+    f->probe = call_post(f->call, "job.input", json_pack("{s:I,s:s}", "id", f->id, "data", ""));
+}
+
+static void following_probed(struct following *f, bool takes) {
+    f->probe = 0;
+    f->reads = takes;
+    if (takes)
+        following_read(f);
+    else
+        print_error("job %lld takes no input", (long long)f->id);
+}
+
 static void on_answer(int64_t id, json_t *result, const struct call_fault *fault, void *data) {
     struct following *f = data;
     if (feeding_answer(&f->feeding, id, result != NULL) || keyboard_answer(&f->keyboard, id))
@@ -178,7 +193,9 @@ static void on_answer(int64_t id, json_t *result, const struct call_fault *fault
         f->rejoins = 0;
     if (id == f->ending)
         f->ending = 0;
-    if (id == f->follow && result)
+    if (id == f->probe)
+        following_probed(f, result);
+    else if (id == f->follow && result)
         following_take(f, result);
     else if (id == f->follow)
         f->over = true;
@@ -235,6 +252,8 @@ static bool following_rejoin(struct following *f) {
     if (feeding_renew(&f->feeding))
         print_error("%s: job %lld: the connection was lost while input was on its way: the rest of stdin is not given",
                     f->client->command->name, (long long)f->id);
+    if (f->probe)
+        following_probe(f);
     output_rewind(&f->output, f->next);
     call_gather(f->call);
     f->lease = f->attached ? 0 : call_post(f->call, "job.lease", json_pack("{s:I}", "id", f->id));
@@ -325,22 +344,18 @@ int following_run(struct client *client, json_t *spec, bool reads, json_t **ret_
     return r;
 }
 
-// Whether the job takes a call: it has a terminal, it takes input.
-static bool following_probe(struct following *f, const char *method, json_t *params) {
+// Whether the job has a terminal, as we have: by a size that is not yet ours. When ours follows, what runs there draws itself
+// anew even if it had that before.
+static bool following_has_pty(struct following *f) {
+    unsigned rows, cols;
     struct call_fault fault;
     json_t *answer = NULL;
-    int r = call_sync(f->call, method, params, &answer, &fault);
+    if (!isatty(STDIN_FILENO) || !terminal_size(&rows, &cols))
+        return false;
+    json_t *size = json_pack("{s:I,s:i,s:i}", "id", f->id, "rows", rows, "cols", MAX(cols - 1, 1u));
+    int r = call_sync(f->call, "job.resize", size, &answer, &fault);
     json_decref(answer);
     return r == 0;
-}
-
-// A size that is not yet ours: when ours follows, what runs there draws itself anew even if it had that before.
-static void following_find(struct following *f) {
-    unsigned rows, cols;
-    if (isatty(STDIN_FILENO) && terminal_size(&rows, &cols))
-        f->pty = following_probe(f, "job.resize",
-                                 json_pack("{s:I,s:i,s:i}", "id", f->id, "rows", rows, "cols", MAX(cols - 1, 1u)));
-    f->reads = f->pty || following_probe(f, "job.input", json_pack("{s:I,s:s}", "id", f->id, "data", ""));
 }
 
 static int following_leave(struct following *f) {
@@ -360,13 +375,13 @@ static int following_leave(struct following *f) {
 int following_attach(struct client *client, const json_t *record, json_t **ret_job) {
     struct following f = {.client = client, .attached = true, .call = client->call};
     f.id = json_integer_value(json_object_get(record, "id"));
-    following_find(&f);
-    bool typed = f.pty && isatty(STDIN_FILENO);
-    print_error("attached to job %lld: %s detaches%s", (long long)f.id, typed ? KEYBOARD_DETACH : "Ctrl-C",
-                f.reads ? "" : "; it takes no input");
+    f.reads = f.pty = following_has_pty(&f);
+    print_error("attached to job %lld: %s detaches", (long long)f.id, f.pty ? KEYBOARD_DETACH : "Ctrl-C");
     following_begin(&f);
     json_object_set_new(f.next, "stdout", json_integer(-ATTACH_TAIL));
     json_object_set_new(f.next, "stderr", json_integer(-ATTACH_TAIL));
+    if (!f.reads)
+        following_probe(&f);
     following_by_chunks(&f);
     following_wait(&f);
     following_read(&f);

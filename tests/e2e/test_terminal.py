@@ -7,7 +7,7 @@ import signal
 import sys
 
 import procs
-from harness import SUPCTL, Skip, assert_reason, daemon_test
+from harness import GUARD, SUPCTL, Skip, assert_reason, daemon_test
 from terminal import SIZE_ONCE_RESIZED, Terminal
 
 
@@ -207,6 +207,23 @@ def test_attach_without_a_terminal(daemon, client):
     done = daemon.supctl("attach", "piped", input=b"words\n")
     assert done.returncode == 4, done
     assert b"got words\r\n" in done.stdout, done.stdout
+
+
+@daemon_test
+def test_attach_shows_what_comes_while_input_of_another_waits(daemon, client):
+    job = client.start(["sh", "-c", "echo here; exec sleep 1000"], stdin="stream")
+    client.request("job.input", id=job["id"], data="x" * 500_000)
+    process = daemon.supctl_start("attach", job["id"])
+    assert process.stdout.readline() == b"here\n"
+    process.send_signal(signal.SIGINT)
+    err = process.communicate(timeout=GUARD)[1]
+    assert process.returncode == 0 and b"attached to job" in err and b"takes no input" not in err, err
+    silent = client.start(["sleep", "1000"])
+    process = daemon.supctl_start("attach", silent["id"])
+    assert b"attached to job" in process.stderr.readline() and b"takes no input" in process.stderr.readline()
+    client.kill(silent, grace=0)
+    process.communicate(timeout=GUARD)
+    assert process.returncode == 137
 
 
 @daemon_test
