@@ -22,7 +22,7 @@ static void on_notification(const char *method, json_t *params, void *data) {
 }
 
 static void on_lost(void *data) {
-    *(bool *)data = true;
+    // call_is_lost tells it
 }
 
 static const struct call_listener rpc_listener = {on_answer, on_notification, on_lost};
@@ -61,11 +61,14 @@ static int rpc_run(struct client *client) {
     print_json(result);
     fflush(stdout);
     // What was subscribed to comes until it ends, or this process does.
-    if (json_object_get(result, "subscription") && !json_is_true(json_object_get(result, "eof")))
-        while (!over)
-            ev_run(call_loop(client->call), EVRUN_ONCE);
+    bool follows = json_object_get(result, "subscription") && !json_is_true(json_object_get(result, "eof"));
     json_decref(result);
-    return 0;
+    while (follows && !over && !call_is_lost(client->call))
+        ev_run(call_loop(client->call), EVRUN_ONCE);
+    if (!follows || over)
+        return 0;
+    print_error("%s: supd closed the connection", words[0]);
+    return -1;
 }
 
 const struct command command_rpc = {

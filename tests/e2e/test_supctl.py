@@ -263,6 +263,21 @@ def test_values_that_are_not_utf8_are_wrong_usage(daemon, client):
 
 
 @daemon_test
+def test_rpc_that_follows_tells_an_end_from_a_loss(daemon, client):
+    job = client.start(["sh", "-c", "echo x; read a"], stdin="stream")
+    words = ("rpc", "job.output", json.dumps({"id": job["id"], "follow": True}))
+    whole, cut = daemon.supctl_start(*words), daemon.supctl_start("rpc", "event.subscribe")
+    for process in (whole, cut):
+        assert b"subscription" in process.stdout.readline()
+    client.call("job.input", id=job["id"], eof=True)
+    out, err = whole.communicate(timeout=GUARD)
+    assert whole.returncode == 0 and err == b"" and json.loads(out.splitlines()[-1])["params"]["eof"], (out, err)
+    client.call("daemon.stop")
+    err = cut.communicate(timeout=GUARD)[1]
+    assert cut.returncode == 1 and err == b"supctl: event.subscribe: supd closed the connection\n", (cut.returncode, err)
+
+
+@daemon_test
 def test_environment_names_the_socket(daemon, client):
     done = subprocess.run([SUPCTL, "info", "--json"], capture_output=True, timeout=GUARD,
                           env={**os.environ, "SUPD_SOCKET": daemon.socket})
