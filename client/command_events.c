@@ -95,12 +95,12 @@ static int events_watch(struct client *client, json_t *params) {
     int r = client_connect(client);
     if (r == 0)
         call_listen(client->call, &events_listener, &watching);
-    while (r == 0) {
+    while (r == 0 && !ferror(stdout)) {
         json_t *answer = NULL;
         r = client_call_again(client, "event.subscribe", json_deep_copy(params), &answer);
         watching_reached(&watching, json_object_get(answer, "seq"));
         json_decref(answer);
-        while (r == 0 && !call_is_lost(client->call))
+        while (r == 0 && !call_is_lost(client->call) && !ferror(stdout))
             ev_run(call_loop(client->call), EVRUN_ONCE);
     }
     json_decref(params);

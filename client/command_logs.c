@@ -88,7 +88,8 @@ static void logs_take(struct logs *logs, const json_t *answer) {
     logs->eof = json_is_true(json_object_get(answer, "eof"));
     if (logs->follow && logs->lines.keep >= 0 && logs_reached(logs))
         lines_release(&logs->lines, false);
-    fflush(stdout);
+    if (fflush(stdout) != 0)
+        logs->output.last_error = errno; // whoever read it has left
 }
 
 static void on_answer(int64_t id, json_t *result, const struct call_fault *fault, void *data) {

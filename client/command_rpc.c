@@ -63,9 +63,9 @@ static int rpc_run(struct client *client) {
     // What was subscribed to comes until it ends, or this process does.
     bool follows = json_object_get(result, "subscription") && !json_is_true(json_object_get(result, "eof"));
     json_decref(result);
-    while (follows && !over && !call_is_lost(client->call))
+    while (follows && !over && !call_is_lost(client->call) && !ferror(stdout))
         ev_run(call_loop(client->call), EVRUN_ONCE);
-    if (!follows || over)
+    if (!follows || over || ferror(stdout))
         return 0;
     print_error("%s: supd closed the connection", words[0]);
     return -1;

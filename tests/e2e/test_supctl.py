@@ -278,6 +278,24 @@ def test_rpc_that_follows_tells_an_end_from_a_loss(daemon, client):
 
 
 @daemon_test
+def test_without_a_reader_nothing_is_told_for_ever(daemon, client):
+    """Where SIGPIPE is ignored, only the write says so."""
+    job = client.start(["cat"], stdin="stream")
+
+    def told(process):
+        client.call("job.input", id=job["id"], data="x\n")
+        client.run(["true"])
+        return process.poll() is not None
+
+    for words in (["events", "--since", 0], ["rpc", "event.subscribe"], ["logs", "-f", "--json", job["id"]]):
+        process = daemon.supctl_start(*words, restore_signals=False)  # Python ignores it
+        process.stdout.readline()
+        process.stdout.close()
+        procs.eventually(lambda p=process: told(p), "it has ended")
+        assert process.returncode == 1 and b"Broken pipe" in process.stderr.read(), (words, process.returncode)
+
+
+@daemon_test
 def test_environment_names_the_socket(daemon, client):
     done = subprocess.run([SUPCTL, "info", "--json"], capture_output=True, timeout=GUARD,
                           env={**os.environ, "SUPD_SOCKET": daemon.socket})
