@@ -45,14 +45,19 @@ static void on_fatal(int number) {
     raise(number);
 }
 
-// Those that are forwarded to the job are the loop's; these end supctl itself.
+// Every signal that ends a process may end this one, but for those that something else is done with: they are forwarded to
+// the job, or ignored. What is left out here ends none (signal(7)).
 static void terminal_prepare(void) {
-    static const int fatal[] = {SIGPIPE, SIGALRM, SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGSYS, SIGXCPU, SIGXFSZ};
+    static const int harmless[] = {SIGCHLD, SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH};
     const struct sigaction action = {.sa_handler = on_fatal, .sa_flags = (int)SA_RESETHAND | SA_NODEFER};
-    for (size_t i = 0; i < ARRAY_SIZE(fatal); i++) {
+    sigset_t fatal;
+    sigfillset(&fatal);
+    for (size_t i = 0; i < ARRAY_SIZE(harmless); i++)
+        sigdelset(&fatal, harmless[i]);
+    for (int number = 1; number <= SIGRTMAX; number++) {
         struct sigaction present;
-        if (sigaction(fatal[i], NULL, &present) == 0 && present.sa_handler == SIG_DFL)
-            sigaction(fatal[i], &action, NULL);
+        if (sigismember(&fatal, number) == 1 && sigaction(number, NULL, &present) == 0 && present.sa_handler == SIG_DFL)
+            sigaction(number, &action, NULL); // SIGKILL and SIGSTOP stay as they are
     }
     atexit(terminal_restore);
     terminal.prepared = true;
