@@ -155,11 +155,15 @@ int client_reconnect(struct client *client, bool (*over)(void *data), void *data
 
 int client_call_again(struct client *client, const char *method, json_t *params, json_t **ret_result) {
     struct call_fault fault = {.text = "supd closed the connection"};
+    bool limited = json_object_get(params, "limit");
+    double until = now_mono() + json_number_value(json_object_get(params, "limit"));
     bool again = true;
     int r = -1;
     for (int tries = 0; r < 0 && again && tries < CALL_TRIES; tries++) {
         if (call_is_lost(client->call) && client_reconnect(client, NULL, NULL) < 0)
             break;
+        if (limited)
+            json_object_set_new(params, "limit", json_real(MAX(until - now_mono(), 0)));
         r = call_sync(client->call, method, json_incref(params), ret_result, &fault);
         again = fault.code == 0 && call_is_lost(client->call); // else it is refused
     }

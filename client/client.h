@@ -59,7 +59,8 @@ int client_connect(struct client *client);
 int client_reconnect(struct client *client, bool (*over)(void *data), void *data);
 
 // One call and its answer, over another connection where this one is lost, which may be lost again at once: so many times in
-// a row. Takes `params` over. Returns 0 and the result, or -1 after saying why not. Connected before.
+// a row. A "limit" of `params`, in seconds, is that of all tries together. Takes `params` over. Returns 0 and the result, or
+// -1 after saying why not. Connected before.
 int client_call_again(struct client *client, const char *method, json_t *params, json_t **ret_result);
 
 // A call with its answer, connecting first where that was not done. Takes `params` over. Returns 0 and the result, or

@@ -79,7 +79,11 @@ static int wait_run(struct client *client) {
         return r != 0 ? r : -1;
     }
     json_object_set_new(params, "ids", ids);
-    if (client_call(client, "wait", "job.wait", params, &answer) < 0)
+    if (client_connect(client) < 0) {
+        json_decref(params);
+        return -1;
+    }
+    if (client_call_again(client, "job.wait", params, &answer) < 0)
         return -1;
     r = wait_report(client, answer, until);
     json_decref(answer);

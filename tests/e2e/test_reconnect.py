@@ -246,3 +246,20 @@ def test_logs_and_events_go_on_from_where_they_were(daemon, client):
     events.kill()
     events.communicate()
     relay.close()
+
+
+@daemon_test
+def test_wait_goes_on(daemon, client):
+    relay = Relay(daemon)
+    job = client.start(child("sleep", 1000))
+    waits = supctl(daemon, relay, "wait", "--limit", "1h", job["id"])
+    limited = supctl(daemon, relay, "wait", "--limit", "1s", job["id"])
+    procs.eventually(lambda: len(relay.near) == 2, "they are connected")
+    relay.slammed = 2
+    relay.cut()
+    procs.eventually(lambda: relay.slammed == 0, "they have come back")
+    assert limited.wait(GUARD) == 124 and b"the limit has passed" in limited.communicate()[1]
+    client.kill(job, grace=0)
+    shown = waits.communicate(timeout=GUARD)
+    relay.close()
+    assert (*shown, waits.returncode) == (b"", b"", 137), (shown, waits.returncode)
