@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import sys
+import termios
 
 import procs
 from harness import GUARD, SUPCTL, Skip, assert_reason, daemon_test
@@ -114,7 +115,7 @@ def test_the_detach_key_typed_twice_is_the_jobs(daemon, client):
 @daemon_test
 def test_terminal_is_restored_however_supctl_ends(daemon, client):
     with Terminal(daemon) as at:
-        for number, status in ((signal.SIGTERM, 143), (signal.SIGPROF, 155), (signal.SIGPIPE, 141)):
+        for number, status in ((signal.SIGTERM, 143), (signal.SIGALRM, 142), (signal.SIGPIPE, 141)):
             job = client.start(["cat"], name=f"n{number}", pty={})
             at.line(f"supctl attach n{number}")
             at.shows(f"attached to job {job['id']}:")  # what was before is still on the screen
@@ -127,6 +128,23 @@ def test_terminal_is_restored_however_supctl_ends(daemon, client):
             at.shows(f"by{status} {status}")
             at.check_cooked(f"after{number}")
             assert client.status(job)["state"] == "running"
+
+
+@daemon_test
+def test_whatever_signal_ends_supctl_its_terminal_is_as_before(daemon, client):
+    """No shell is there that would restore it itself."""
+    master, terminal = os.openpty()
+    termios.tcsetwinsize(terminal, (24, 80))
+    before = termios.tcgetattr(terminal)
+    client.start(["cat"], name="joined", pty={})
+    for number in (signal.SIGTERM, signal.SIGALRM, signal.SIGPROF, signal.SIGIO, signal.SIGPWR, signal.SIGRTMIN):
+        process = daemon.supctl_start("attach", "joined", stdin=terminal)
+        procs.eventually(lambda: termios.tcgetattr(terminal) != before, "it is raw")
+        process.send_signal(number)
+        process.communicate(timeout=GUARD)
+        assert process.returncode == -number and termios.tcgetattr(terminal) == before, (number, process.returncode)
+    os.close(master)
+    os.close(terminal)
 
 
 @daemon_test
