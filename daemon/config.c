@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "common/util.h"
 
@@ -212,6 +213,25 @@ static int config_apply(struct config *config, const char *name, const json_t *v
     return 0;
 }
 
+// It names administrators: whoever can write to it is one. Asked of the open file, as its name may be another's by now.
+static int file_trust(FILE *file, const char *path, char why[256]) {
+    struct stat st;
+    if (fstat(fileno(file), &st) < 0) {
+        int r = -errno;
+        snprintf(why, 256, "%.150s: %s", path, strerror(errno));
+        return r;
+    }
+    bool is_ours = st.st_uid == 0 || st.st_uid == geteuid();
+    if (is_ours && !(st.st_mode & (S_IWGRP | S_IWOTH)))
+        return 0;
+    if (!is_ours)
+        snprintf(why, 256, "%.150s: it is a file of uid %u: chown it to uid %u, whose supd reads it", path,
+                 (unsigned)st.st_uid, (unsigned)geteuid());
+    else
+        snprintf(why, 256, "%.150s: others can write to it (mode %04o): chmod go-w", path, st.st_mode & 07777);
+    return -EPERM;
+}
+
 int config_read(struct config *config, const char *path, bool required, char why[256]) {
     json_error_t error;
     FILE *file = fopen(path, "re");
@@ -220,8 +240,11 @@ int config_read(struct config *config, const char *path, bool required, char why
         snprintf(why, 256, "%.150s: %s", path, strerror(errno));
         return r == -ENOENT && !required ? 0 : r;
     }
-    json_t *root = json_loadf(file, JSON_REJECT_DUPLICATES, &error);
+    int r = file_trust(file, path, why);
+    json_t *root = r == 0 ? json_loadf(file, JSON_REJECT_DUPLICATES, &error) : NULL;
     fclose(file);
+    if (r < 0)
+        return r;
     if (!json_is_object(root)) {
         snprintf(why, 256, "%.80s:%d: %.120s", path, root ? 1 : error.line, root ? "must be an object" : error.text);
         json_decref(root);
@@ -229,7 +252,6 @@ int config_read(struct config *config, const char *path, bool required, char why
     }
     const char *name;
     json_t *value;
-    int r = 0;
     char what[256];
     json_object_foreach(root, name, value) {
         r = config_apply(config, name, value, what);

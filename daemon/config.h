@@ -35,7 +35,8 @@ void config_keep(struct config_kept *kept, const struct config *config);
 const struct config *config_kept_now(const struct config_kept *kept);
 
 void config_init(struct config *config);
-// Reads a file. One that is not there is an error only where `required`. On failure `why` says what is wrong, where.
+// Reads a file, which must be root's or our own and nobody else's to write to. One that is not there is an error only where
+// `required`. On failure `why` says what is wrong, where.
 int config_read(struct config *config, const char *path, bool required, char why[256]);
 // One "KEY=VALUE". Returns 0 or -EINVAL with `why`.
 int config_set(struct config *config, const char *assignment, char why[256]);

@@ -173,6 +173,7 @@ class Daemon:
         config = os.path.join(self.dir, "supd.json")
         with open(config, "w", encoding="utf-8") as out:
             out.write("{}\n")
+        os.chmod(config, 0o644)
         argv = [self.tools.supd, "--user", "--socket", self.socket, "--config", config]
         argv += ["--state-dir", os.path.join(self.dir, "state")]
         argv += ["--runtime-dir", os.path.join(self.dir, "run")]

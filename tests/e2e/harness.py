@@ -31,6 +31,7 @@ TICKER = os.path.join(os.path.dirname(CHILD), "ticker")
 SETTINGS = dict(pair.split("=", 1) for pair in os.environ.get("SUPD_TEST_SET", "").split(",") if pair)
 GUARD = procs.GUARD
 ANN, BOB = "games", "nobody"  # two users that a Debian has, neither of whom is root
+os.umask(0o022)  # settings that others can write to are refused
 SANITIZER = (b"Sanitizer", b"runtime error:", b"LeakSanitizer")
 
 

@@ -194,6 +194,32 @@ def test_a_setting_that_says_nothing_changes_nothing_when_it_is_read_again():
         assert standing(ann) == "user" and standing(daemon.client_of(BOB)) == "out"
 
 
+def test_a_file_that_others_can_write_to_names_nobody():
+    with SystemDaemon(access={"users": [ANN]}) as daemon:
+        root = daemon.client()
+        own = os.geteuid()
+        for uid, mode, word in ((UID[BOB], 0o644, f"uid {UID[BOB]}"), (own, 0o666, "0666"), (own, 0o664, "0664"),
+                                (own, 0o646, "0646")):
+            daemon.configure({"admins": [BOB]})
+            os.chown(daemon.config, uid, -1)
+            os.chmod(daemon.config, mode)
+            error = root.refused("daemon.reload")
+            assert daemon.config in error.message and word in error.message, (word, error)
+            assert standing(daemon.client_of(BOB)) == "out", word
+            check = subprocess.run([*daemon.command(), "--check"], capture_output=True, text=True, timeout=GUARD)
+            assert check.returncode == 2 and daemon.config in check.stderr and word in check.stderr, check
+
+
+def test_a_users_own_daemon_reads_a_file_that_is_roots_or_that_users():
+    needs_root()
+    with OwnDaemon() as daemon:
+        for uid, is_taken in ((UID[ANN], True), (0, True), (UID[BOB], False)):
+            os.chown(daemon.config, uid, -1)
+            check = subprocess.run([*daemon.command(), "--check"], capture_output=True, text=True, timeout=GUARD,
+                                   user=UID[ANN], group=GID[ANN], extra_groups=[])
+            assert (check.returncode == 0) is is_taken, (uid, check)
+
+
 def test_a_users_own_daemon_lets_in_that_user_alone():
     needs_root()
     with OwnDaemon() as daemon:

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/util.h"
@@ -16,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static int read_file(struct config *config, const char *text, size_t size, char why[256]) {
     char path[32];
     int fd = memfd_create("config", MFD_CLOEXEC);
-    if (fd < 0 || write(fd, text, size) != (ssize_t)size)
+    if (fd < 0 || fchmod(fd, 0600) < 0 || write(fd, text, size) != (ssize_t)size)
         exit(1);
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     int r = config_read(config, path, true, why);
