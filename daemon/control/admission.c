@@ -251,10 +251,11 @@ int admission_identity(struct call *call, const json_t *params, struct identity 
     *ret_identity = session->identity;
     if (!user || is_self(session->identity, user))
         return 0;
+    if (!control->is_shared)
+        return refuse_user(call, "this daemon serves its own user only; root may, with the machine's (--system)",
+                           -EOPNOTSUPP);
     if (session->uid != 0)
         return refuse_user(call, "jobs of another user are for root to start", -EPERM);
-    if (!control->is_shared)
-        return refuse_user(call, "this daemon serves its own user only: the machine's (--system) can", -EOPNOTSUPP);
     who = identities_get(control->identities, user, 0, INFINITY);
     if (!who)
         return refuse_user(call, "no such user is known here", -EINVAL);

@@ -1,6 +1,6 @@
 """What belongs to later work is known, and refused as unsupported with its name; never ignored."""
 
-from harness import UNSUPPORTED, assert_refused, child, daemon_test
+from harness import ANN, BOB, UNSUPPORTED, OwnDaemon, acting_as, assert_refused, child, daemon_test, text
 
 SETS = "any"
 LATER = {
@@ -23,6 +23,15 @@ def test_later_fields_are_refused_by_name(daemon, client):
             assert error.code == UNSUPPORTED, f"{field}: {error}"
             assert error.data["field"].split(".")[0] == field, f"{field}: {error.data}"
     assert client.call("job.list")["jobs"] == []
+
+
+def test_another_user_is_unsupported_by_a_users_own_daemon_whosever_it_is():
+    with OwnDaemon(ANN) as daemon, acting_as(ANN):
+        client = daemon.client()
+        assert "user" in client.call("daemon.info")["capabilities"]["unsupported"]
+        for user in (BOB, "root", "no-such-user"):
+            assert_refused(client.refused("job.start", argv=["true"], user=user), UNSUPPORTED, "user")
+        assert text(client.run(["id", "-un"], user=ANN)) == f"{ANN}\n"
 
 
 @daemon_test
