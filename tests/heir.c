@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -78,6 +79,15 @@ static void say_schedule(void) {
     printf("nice: %d\npolicy: %d\nprocessors: %d\n", getpriority(PRIO_PROCESS, 0), sched_getscheduler(0),
            CPU_COUNT(&set));
     printf("io: %ld\n", syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, 0));
+    printf("timer slack: %d\n", prctl(PR_GET_TIMERSLACK));
+}
+
+static void say_memory(void) {
+    int policy = -1;
+    syscall(SYS_get_mempolicy, &policy, NULL, 0, NULL, 0);
+    printf("personality: %#x\n", (unsigned)personality(0xffffffff));
+    printf("huge pages: %d\nmemory policy: %d\n", prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0), policy);
+    say_file("coredump_filter", "/proc/self/coredump_filter");
 }
 
 int main(int argc, char **argv) {
@@ -93,6 +103,7 @@ int main(int argc, char **argv) {
     say_file("oom_score_adj", "/proc/self/oom_score_adj");
     say_limits();
     say_schedule();
+    say_memory();
     say_descriptors();
     for (char **variable = environ; *variable; variable++)
         printf("variable: %s\n", *variable);

@@ -63,6 +63,7 @@ CHILD static void child_limits(const struct plan *plan, const struct child_setup
         struct kernel_sched_attr standard = {.size = sizeof(standard)};
         syscall(SYS_sched_setattr, 0, &standard, 0);
         syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, 0);
+        syscall(SYS_prctl, PR_SET_TIMERSLACK, CHILD_TIMER_SLACK, 0, 0, 0); // a real-time process had none to leave
     }
 }
 

@@ -13,13 +13,15 @@
 // Where the descriptors of one launcher stand. They are low, reserved at the start and only ever overwritten.
 enum { SLOT_IN, SLOT_OUT, SLOT_ERR, SLOT_CONTROL, SLOT_PROGRAM, SLOT_EXEC, SLOT_COUNT };
 
+enum { CHILD_TIMER_SLACK = 50000 }; // nanoseconds: what the kernel gives the first process
+
 struct child_setup {
     int slots[SLOT_COUNT];
     uint64_t ignored;                   // signals to set to default: bit n - 1 for signal n
     struct rlimit limits[RLIM_NLIMITS]; // of them, those to set: what is the daemon's own
     unsigned sets_limits;               // a bit each
     bool reset_oom;                     // its own oom_score_adj is not to be inherited
-    bool resets_schedule;               // nor its nice value, scheduling policy and priority of I/O
+    bool resets_schedule;               // nor its nice value, scheduling policy, priority of I/O and timer slack
     bool drops_caps;                    // nor its inheritable and ambient capabilities
     bool resets_securebits;             // nor what keeps capabilities over a change of user
     bool leaves_keyring;                // nor its session keyring
@@ -29,6 +31,9 @@ struct child_setup {
 void child_setup_signals(struct child_setup *setup); // that are not at their defaults now, or may come to be handled
 bool child_setup_oom(void);                          // whether our oom_score_adj is not 0
 bool child_setup_schedule(void);                     // whether we have another place in the queues than a login
+// Personality, policies of memory and what is dumped of it: ours become those of a login, as we have no need of others. For
+// this thread, and those that it starts from here on.
+void child_setup_memory(void);
 // Limits as they are now. `standard`: not ours, but those that a machine's services are started with.
 int child_setup_limits(struct child_setup *setup, bool standard);
 void child_setup_privileges(struct child_setup *setup, bool shared); // what we have of capabilities and keys

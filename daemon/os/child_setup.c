@@ -3,8 +3,10 @@
 #include <linux/capability.h>
 #include <linux/ioprio.h>
 #include <linux/keyctl.h>
+#include <linux/mempolicy.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
@@ -39,7 +41,22 @@ bool child_setup_oom(void) {
 bool child_setup_schedule(void) {
     long io = syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, 0);
     bool is_usual_io = io <= 0 || io == IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, IOPRIO_BE_NORM);
-    return sched_getscheduler(0) != SCHED_OTHER || getpriority(PRIO_PROCESS, 0) != 0 || !is_usual_io;
+    return sched_getscheduler(0) != SCHED_OTHER || getpriority(PRIO_PROCESS, 0) != 0 || !is_usual_io ||
+           prctl(PR_GET_TIMERSLACK) != CHILD_TIMER_SLACK;
+}
+
+// What is dumped of a process is as the first one has it, as that depends on how the machine was booted.
+void child_setup_memory(void) {
+    char filter[32];
+    _cleanup_close_ int from = open("/proc/1/coredump_filter", O_RDONLY | O_CLOEXEC);
+    _cleanup_close_ int to = open("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC);
+    ssize_t n = from < 0 || to < 0 ? -1 : read(from, filter + 2, sizeof(filter) - 2);
+    memcpy(filter, "0x", 2); // it is told without
+    if (n > 0)
+        syscall(SYS_write, to, filter, (size_t)n + 2);
+    personality(PER_LINUX);
+    prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
+    syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0);
 }
 
 static bool may_raise_limits(void) {

@@ -228,6 +228,8 @@ int launcher_new(struct ev_loop *loop, enum spawn_way way, int threads, bool sha
     l->setup.reset_oom = child_setup_oom();
     l->setup.resets_schedule = shared && child_setup_schedule();
     child_setup_privileges(&l->setup, shared);
+    if (shared)
+        child_setup_memory();
     ev_async_start(loop, &l->ready);
     ev_unref(loop);
     if (r < 0) {

@@ -16,8 +16,8 @@ from harness import ANN, CHILD, SystemDaemon, acting_as, text
 
 SETS = "any"
 HEIR = os.path.join(os.path.dirname(CHILD), "heir")
-NUMBERS = {"x86_64": {"add_key": 248, "keyctl": 250, "ioprio_set": 251, "capset": 126},
-           "aarch64": {"add_key": 217, "keyctl": 219, "ioprio_set": 30, "capset": 91}}
+NUMBERS = {"x86_64": {"add_key": 248, "keyctl": 250, "ioprio_set": 251, "capset": 126, "set_mempolicy": 238},
+           "aarch64": {"add_key": 217, "keyctl": 219, "ioprio_set": 30, "capset": 91, "set_mempolicy": 237}}
 SYS_NICE, SYS_RESOURCE, SYS_TIME = 23, 24, 25
 KEY = "of-the-daemon"
 ODD_LIMITS = {"RLIMIT_NOFILE": (3000, 4000), "RLIMIT_CORE": (4096, 8192), "RLIMIT_STACK": (4 << 20, 5 << 20),
@@ -98,6 +98,12 @@ class OddDaemon(Daemon):
         done(libc.prctl(47, 2, SYS_NICE, 0, 0))  # PR_CAP_AMBIENT_RAISE
         done(libc.prctl(28, 1 << 2, 0, 0, 0))  # PR_SET_SECUREBITS: SECBIT_NO_SETUID_FIXUP
         done(libc.syscall(numbers["ioprio_set"], 1, 0, 1 << 13 | 3))
+        done(libc.personality(0x0040000))  # ADDR_NO_RANDOMIZE
+        done(libc.prctl(41, 1, 0, 0, 0))  # PR_SET_THP_DISABLE
+        done(libc.prctl(29, 777_777, 0, 0, 0))  # PR_SET_TIMERSLACK
+        libc.syscall(numbers["set_mempolicy"], 3, ctypes.byref(ctypes.c_ulong(1)), 64)  # MPOL_INTERLEAVE; some kernels have none
+        with open("/proc/self/coredump_filter", "w", encoding="ascii") as file:
+            file.write("0x7f")
         os.setpriority(os.PRIO_PROCESS, 0, -7)  # whatever these tests have
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
 
@@ -110,6 +116,8 @@ class OddDaemon(Daemon):
         assert resource.prlimit(self.worker, resource.RLIMIT_FSIZE)[0] == 1 << 40
         assert procs.read(self.worker, "oom_score_adj").strip().lstrip(b"-") == b"321"
         assert b"SECRET=of the daemon" in procs.read(self.pid, "environ")
+        assert int(procs.read(self.pid, "personality"), 16) == 0x0040000
+        assert int(procs.read(self.pid, "coredump_filter"), 16) == 0x7f
 
 
 def bounded(lines, bounding):
