@@ -60,17 +60,21 @@ static json_t *error_record(const struct job *job) {
     static const char *const stages[] = {[STAGE_NONE] = "resources",    [STAGE_RESOURCES] = "resources",
                                          [STAGE_IDENTITY] = "identity", [STAGE_LIMITS] = "limits",
                                          [STAGE_CWD] = "cwd",           [STAGE_STDIO] = "stdio",
-                                         [STAGE_EXEC] = "exec"};
+                                         [STAGE_EXEC] = "exec",         [STAGE_NICE] = "limits"};
     const struct outcome *outcome = &job->outcome;
-    const char *subject = outcome->stage == STAGE_EXEC  ? job->spec.argv[0]
-                          : outcome->stage == STAGE_CWD ? job->spec.cwd
-                                                        : stages[outcome->stage];
+    const char *stage = stages[MIN(outcome->stage, STAGE_NICE)];
+    const char *subject = outcome->stage == STAGE_EXEC   ? job->spec.argv[0]
+                          : outcome->stage == STAGE_CWD  ? job->spec.cwd
+                          : outcome->stage == STAGE_NICE ? "nice"
+                          : outcome->stage > STAGE_NICE  ? spec_limit_names[outcome->stage - STAGE_LIMIT]
+                                                         : stage;
     const char *name = strerrorname_np(outcome->error);
     char message[400], number[16];
-    snprintf(message, sizeof(message), "%.300s: %s", subject, strerrordesc_np(outcome->error));
+    snprintf(message, sizeof(message), "%s%.300s: %s", outcome->stage > STAGE_NICE ? "limits." : "", subject,
+             strerrordesc_np(outcome->error));
     snprintf(number, sizeof(number), "E%d", outcome->error);
     json_t *error = json_object();
-    record_set(&error, "stage", json_string(stages[outcome->stage]));
+    record_set(&error, "stage", json_string(stage));
     record_set(&error, "errno", json_string(name ? name : number));
     json_t *text = json_string(message);
     record_set(&error, "message",

@@ -6,15 +6,21 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-// The steps of a launch, in order; which one failed is told in result.error.stage.
+#include "daemon/core/spec.h"
+
+// The steps of a launch, in order; which one failed is told in result.error.stage. Files have their numbers.
 enum launch_stage {
     STAGE_NONE,
     STAGE_RESOURCES, // pipes, memory, processes, the cgroup or the reaper
     STAGE_IDENTITY,  // uid, gid, groups
-    STAGE_LIMITS,    // rlimits, nice
+    STAGE_LIMITS,    // rlimits
     STAGE_CWD,
     STAGE_STDIO, // stdin, stdout, stderr: opening files, laying descriptors
     STAGE_EXEC,
+    // Of the limits those that the job asked for:
+    STAGE_NICE,
+    STAGE_LIMIT, // and from here on, in the order of spec_limit
+    STAGE_COUNT = STAGE_LIMIT + LIMIT_COUNT,
 };
 
 enum usage_source { USAGE_WAIT4, USAGE_CGROUP };

@@ -70,7 +70,7 @@ CHILD static void child_limits(const struct plan *plan, const struct child_setup
 // As the job's user, who may have as much as anybody: negative ones are for those whom the kernel lets.
 CHILD static void child_nice(const struct plan *plan, struct child_report *report) {
     if (plan->set_nice && syscall(SYS_setpriority, PRIO_PROCESS, 0, plan->nice) < 0)
-        child_fail(report, STAGE_LIMITS, errno);
+        child_fail(report, STAGE_NICE, errno);
 }
 
 CHILD static void child_own_limits(const struct plan *plan, struct child_report *report) {
@@ -82,7 +82,7 @@ CHILD static void child_own_limits(const struct plan *plan, struct child_report 
         if (r < 0 && own->hard > own->soft)
             r = syscall(SYS_prlimit64, 0, own->resource, &limit, NULL);
         if (r < 0)
-            child_fail(report, STAGE_LIMITS, errno);
+            child_fail(report, own->stage, errno);
     }
 }
 

@@ -47,10 +47,10 @@ int plan_set_identity(struct plan *plan, const struct identity *who) {
     return 0;
 }
 
-void plan_limit(struct plan *plan, int resource, int64_t value) {
+void plan_limit(struct plan *plan, enum spec_limit limit, int resource, int64_t value) {
     rlim_t soft = (rlim_t)value;
     plan->limits[plan->limit_count++] = (struct plan_limit){
-        resource, soft, resource == RLIMIT_CPU && value < INT64_MAX ? soft + 1 : soft};
+        STAGE_LIMIT + limit, resource, soft, resource == RLIMIT_CPU && value < INT64_MAX ? soft + 1 : soft};
 }
 
 static const char *plan_path(const struct plan *plan) {

@@ -52,7 +52,8 @@ struct plan {
 
     // Limits of the job's own, set as the user whom it runs as: none is raised by it beyond what that user may.
     struct plan_limit {
-        int resource; // of setrlimit(2)
+        enum launch_stage stage; // that it is
+        int resource;            // of setrlimit(2)
         rlim_t soft, hard;
     } limits[PLAN_LIMITS_MAX];
     int limit_count;
@@ -75,8 +76,8 @@ void plan_init(struct plan *plan);
 int plan_set_identity(struct plan *plan, const struct identity *who);
 
 // The child gets this limit as its soft and its hard one (but for RLIMIT_CPU, whose hard one is a second later, so that
-// SIGXCPU comes first).
-void plan_limit(struct plan *plan, int resource, int64_t value);
+// SIGXCPU comes first). `resource` is what setrlimit(2) calls it.
+void plan_limit(struct plan *plan, enum spec_limit limit, int resource, int64_t value);
 
 // Sets plan->search: none where argv[0] is empty or has a slash, else the PATH in plan->envp, or the system's default one.
 // argv and envp stay as they are from here on.

@@ -134,7 +134,7 @@ static void plan_limits(struct plan *plan, const struct spec *spec) {
     };
     for (int i = LIMIT_TREE; spec->limits && i < LIMIT_COUNT; i++)
         if (spec->limits[i] >= 0)
-            plan_limit(plan, resources[i], spec->limits[i]);
+            plan_limit(plan, i, resources[i], spec->limits[i]);
 }
 
 // What came along, in the order of the fields that asked for it.

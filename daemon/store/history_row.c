@@ -152,7 +152,7 @@ static void read_outcome(struct reader *r, struct outcome *o) {
     u->major_faults = next_int(r);
     u->voluntary_switches = next_int(r);
     u->involuntary_switches = next_int(r);
-    o->stage = (enum launch_stage)within(next_int(r), STAGE_EXEC);
+    o->stage = (enum launch_stage)within(next_int(r), STAGE_COUNT - 1);
     o->error = (int)next_int(r);
     size_t size;
     o->survivors = next_blob(r, &size);

@@ -1,5 +1,7 @@
 """What a job may use, and what it used: limits of each process, of the whole tree, usage."""
 
+import resource
+
 import procs
 from harness import UNSUPPORTED, Daemon, Skip, assert_reason, assert_refused, child, daemon_test, system_test, text
 
@@ -80,6 +82,17 @@ def test_no_limit_gives_a_user_more_than_they_have(daemon, ann, bob):
     assert_reason(job, "spawn_failed")
     error = job["result"]["error"]
     assert (error["stage"], error["errno"]) == ("limits", "EPERM"), error
+
+
+@system_test
+def test_a_limit_that_was_refused_is_named(daemon, ann, bob):
+    most = resource.prlimit(daemon.worker, resource.RLIMIT_NOFILE)[1]
+    for spec, name in (({"limits": {"core_bytes": 0, "open_files": max(most + 1, 1 << 40)}}, "limits.open_files"),
+                       ({"nice": -5}, "nice")):
+        job = ann.run(["true"], **spec)
+        error = job["result"]["error"]
+        assert error["stage"] == "limits" and error["message"].startswith(f"{name}: "), error
+        assert ann.status(job)["result"]["error"] == error
 
 
 @daemon_test

@@ -80,7 +80,7 @@ START_TEST(the_first_wrong_step_is_the_one_told) {
     stand.setup.join = false;
     expect_failure(STAGE_IDENTITY, EPERM);
     plan.set_identity = false;
-    expect_failure(STAGE_LIMITS, EACCES);
+    expect_failure(STAGE_NICE, EACCES);
     plan.set_nice = false;
     expect_failure(STAGE_CWD, ENOENT);
     plan.cwd[strlen(plan.cwd) - 1] ^= 1;

@@ -83,7 +83,7 @@ START_TEST(tells_the_stage_of_every_failing_step) {
     plan.set_nice = true;
     plan.nice = -5;
     ck_assert_int_eq(run(ways[_i], &pidfd), -EACCES);
-    ck_assert_int_eq(stand.report->stage, STAGE_LIMITS);
+    ck_assert_int_eq(stand.report->stage, STAGE_NICE);
     plan.set_nice = false;
     plan.set_identity = true;
     ck_assert_int_eq(run(ways[_i], &pidfd), -EPERM);
