@@ -89,33 +89,35 @@ static int count_of(const struct closer *closer, uid_t from, bool under_way) {
     return count;
 }
 
-static void pending_begin(struct pending *p) {
+// Returns whether there was a process to be had.
+static bool pending_begin(struct pending *p) {
     struct closer *closer = p->closer;
     if (closing_process(p->fd, &p->pidfd) < 0) {
         p->pidfd = -1;
         ev_timer_stop(closer->loop, &closer->again);
         ev_timer_set(&closer->again, AGAIN, 0);
         ev_timer_start(closer->loop, &closer->again);
-        return;
+        return false;
     }
     p->fd = -1;
     ev_io_set(&p->io, p->pidfd, EV_READ);
     ev_io_start(closer->loop, &p->io);
+    return true;
 }
 
-static void next_begin(const struct closer *closer) {
-    struct pending *p = closer->all;
-    while (p && (p->fd < 0 || count_of(closer, p->from, true) >= CLOSER_EACH))
-        p = p->next;
-    if (p)
-        pending_begin(p);
+// All that wait and may: after processes could not be had these are several, and one that hangs would keep the others.
+static void waiting_begin(const struct closer *closer) {
+    struct pending *p;
+    DL_FOREACH(closer->all, p)
+        if (p->fd >= 0 && count_of(closer, p->from, true) < CLOSER_EACH && !pending_begin(p))
+            return;
 }
 
 static void on_again(struct ev_loop *loop, struct ev_timer *timer, int events) {
-    next_begin(timer->data);
+    waiting_begin(timer->data);
 }
 
-// As one has come to its end, one that waits begins: each copies what the worker's memory is mapped by.
+// As one has come to its end, one of its user that waits begins: each copies what the worker's memory is mapped by.
 static void on_over(struct ev_loop *loop, struct ev_io *io, int events) {
     struct pending *p = io->data;
     struct closer *closer = p->closer;
@@ -123,7 +125,7 @@ static void on_over(struct ev_loop *loop, struct ev_io *io, int events) {
         return;
     process_reap(p->pidfd);
     pending_free(p);
-    next_begin(closer);
+    waiting_begin(closer);
 }
 
 static bool host_may(uid_t from, void *data) {
