@@ -24,6 +24,12 @@ static int daemon_run(struct client *client) {
         return client_usage(client, "needs one of reload, reexec and stop");
     if (client_call(client, "daemon", method, json_object(), &answer) < 0)
         return -1;
+    size_t i;
+    const json_t *setting, *later = json_object_get(answer, "later");
+    json_array_foreach(later, i, setting) {
+        print_error("daemon: setting %s counts from the next start, or supctl daemon reexec, on",
+                    json_string_value(setting));
+    }
     if (client->json)
         print_json(answer);
     json_decref(answer);

@@ -213,7 +213,8 @@ static int config_apply(struct config *config, const char *name, const json_t *v
     return 0;
 }
 
-// It names administrators: whoever can write to it is one. Asked of the open file, as its name may be another's by now.
+// It names administrators: whoever can write to it is one. Asked of the open file, as its name may be another's by now. A user's
+// own is of a group of their own where that is the custom, and may be the group's to write to.
 static int file_trust(FILE *file, const char *path, char why[256]) {
     struct stat st;
     if (fstat(fileno(file), &st) < 0) {
@@ -222,7 +223,8 @@ static int file_trust(FILE *file, const char *path, char why[256]) {
         return r;
     }
     bool is_ours = st.st_uid == 0 || st.st_uid == geteuid();
-    if (is_ours && !(st.st_mode & (S_IWGRP | S_IWOTH)))
+    mode_t others = geteuid() == 0 ? S_IWGRP | S_IWOTH : S_IWOTH;
+    if (is_ours && !(st.st_mode & others))
         return 0;
     if (!is_ours)
         snprintf(why, 256, "%.150s: it is a file of uid %u: chown it to uid %u, whose supd reads it", path,

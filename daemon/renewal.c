@@ -47,19 +47,19 @@ int renewal_reload(void *worker, const char *later[CONTROL_LATER], char why[256]
         limits_apply(w);
     }
     kept_ask(w->kept->head, KEPT_ASK_READY);
-    return count;
-}
-
-void renewal_on_hangup(struct worker *w) {
-    const char *later[CONTROL_LATER] = {NULL};
-    char why[256];
-    int count = renewal_reload(w, later, why);
     if (count < 0)
         log_error(&w->log, "the settings stay as they are: %s", why);
     else
         log_info(&w->log, "the settings were read again");
     for (int i = 0; i < count; i++)
         log_warning(&w->log, "setting %s counts from the next start, or supctl daemon reexec, on", later[i]);
+    return count;
+}
+
+void renewal_on_hangup(struct worker *w) {
+    const char *later[CONTROL_LATER] = {NULL};
+    char why[256];
+    renewal_reload(w, later, why);
 }
 
 static void on_patience(struct ev_loop *loop, struct ev_timer *timer, int events) {

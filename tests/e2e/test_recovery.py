@@ -297,6 +297,9 @@ def test_reload_takes_new_settings(daemon, client):
     with open(daemon.config, "w", encoding="utf-8") as file:
         file.write('{"max_live_jobs": 1, "output_bytes": 4711}')
     assert client.call("daemon.reload")["later"] == ["output_bytes"]
+    later = "setting output_bytes counts from the next start, or supctl daemon reexec, on\n"
+    assert daemon.errors().decode().endswith(later)
+    assert daemon.supctl("daemon", "reload").stderr.decode() == f"supctl: daemon: {later}"
     assert client.call("daemon.info")["limits"]["max_live_jobs"] == 1
     client.start(child("sleep", 1000))
     assert client.refused("job.start", argv=["true"]).data["limit"] == "live_jobs"
