@@ -30,13 +30,16 @@ bounded: what does not fit is asked for again from where it was, and whatever is
 import asyncio
 import base64
 import collections
+import contextlib
 import json
 import os
 import signal as signals
 import socket
+import stat
 import struct
 from typing import NamedTuple, Optional
 
+SYSTEM_SOCKET = "/run/supd/socket"
 NOTES_MAX = 64  # notifications of one subscription that wait here to be taken
 INPUT_PIECE = 1 << 20  # bytes in one request
 INLINE_BYTES = 4 << 20  # of each stream in a Result, at most: what the protocol allows
@@ -86,24 +89,68 @@ class Gap(NamedTuple):
     end: int
 
 
-def default_socket():
-    """$SUPD_SOCKET, else the socket of the user's daemon where that answers, else the system's; root's is the system's."""
-    if os.environ.get("SUPD_SOCKET"):
-        return os.environ["SUPD_SOCKET"]
-    system = "/run/supd/socket"
+def places_of(path=None):
+    """Where to look for a daemon, and whether what is found there is to be checked: paths that one was given are not."""
+    explicit = path or os.environ.get("SUPD_SOCKET")
+    if explicit:
+        return [explicit], False
     if os.geteuid() == 0:
-        return system
+        return [SYSTEM_SOCKET], True
     run = os.environ.get("XDG_RUNTIME_DIR", "")
     user = f"{run}/supd/socket" if run.startswith("/") else f"/tmp/supd-{os.geteuid()}/socket"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        return user if probe.connect_ex(user) == 0 else system
+    return [user, SYSTEM_SOCKET], True
+
+
+def check_directory(path):
+    """/tmp is everybody's, and a socket of another user might hold whoever connects to it."""
+    found = os.lstat(os.path.dirname(path))
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (0, os.geteuid()):
+        raise PermissionError(f"{os.path.dirname(path)} belongs to another user")
 
 
 def check_peer(sock, path):
-    """Whoever answers at a socket found by default must be this user's daemon or root's: /tmp is everybody's."""
+    """Whoever answers must be this user's daemon or root's."""
     _pid, uid, _gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    if not os.environ.get("SUPD_SOCKET") and uid not in (0, os.geteuid()):
+    if uid not in (0, os.geteuid()):
         raise PermissionError(f"{path} belongs to another user's daemon")
+
+
+def connected_to(path, is_checked, is_blocking=True):
+    if is_checked:
+        check_directory(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(is_blocking)
+        sock.connect(path)
+        if is_checked:
+            check_peer(sock, path)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def connected(paths, is_checked, is_blocking=True):
+    """A connection to the first that can be had, and its path. One whose queue is full is waited for, or a BlockingIOError."""
+    *others, last = paths
+    for path in others:
+        try:
+            return connected_to(path, is_checked, is_blocking), path
+        except BlockingIOError:
+            raise
+        except OSError:
+            pass
+    return connected_to(last, is_checked, is_blocking), last
+
+
+def default_socket():
+    """$SUPD_SOCKET, else the socket of the user's daemon where that answers, else the system's; root's is the system's."""
+    paths, is_checked = places_of()
+    for path in paths[:-1]:
+        with contextlib.suppress(OSError):
+            connected_to(path, is_checked).close()
+            return path
+    return paths[-1]
 
 
 def encode(value):
@@ -337,15 +384,7 @@ class Client(Calls):
     """A connection, blocking. Not for several threads at once."""
 
     def __init__(self, path=None):
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        found = path or default_socket()
-        try:
-            self._socket.connect(found)
-            if not path:
-                check_peer(self._socket, found)
-        except OSError:
-            self._socket.close()
-            raise
+        self._socket, _path = connected(*places_of(path))
         self._last = 0
         self._lines = Lines()
         self._fds = self._lines.fds
@@ -450,7 +489,7 @@ class AsyncClient(Calls):
     """A connection on asyncio: calls may be under way at once. `async with`, or connect() and close()."""
 
     def __init__(self, path=None):
-        self._path, self._is_found = path or default_socket(), not path
+        self._paths, self._is_checked = places_of(path)
         self._last = 0
         self._waiting = {}
         self._notes = collections.defaultdict(Notes)
@@ -460,17 +499,14 @@ class AsyncClient(Calls):
         self._socket = self._sending = None
 
     async def connect(self):
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.setblocking(False)
+        while True:
+            try:
+                self._socket, path = connected(self._paths, self._is_checked, False)
+                break
+            except BlockingIOError:
+                await asyncio.sleep(0.05)  # of room in a queue nothing tells
+        self._paths = [path]  # not another daemon's, another time
         self._sending = asyncio.Lock()
-        try:
-            await asyncio.get_running_loop().sock_connect(self._socket, self._path)
-            if self._is_found:
-                check_peer(self._socket, self._path)
-        except BaseException:
-            self._socket.close()
-            self._socket = None
-            raise
         asyncio.get_running_loop().add_reader(self._socket, self._receive)
         return self
 

@@ -9,7 +9,7 @@ import sys
 import tempfile
 
 import procs
-from harness import TOP, child, daemon_test, needs_root
+from harness import ANN, BOB, TOP, acting_as, child, daemon_test, system_test
 from reading import flood
 
 sys.path.insert(0, os.path.join(TOP, "client/python"))
@@ -171,22 +171,33 @@ def test_a_refusal_of_the_connection_itself_is_told(daemon, client):
     assert asyncio.run(scene()).code == -32600
 
 
-@daemon_test
-def test_a_socket_of_somebody_else_is_not_used(daemon, client):
-    needs_root()
-    path = os.path.join(daemon.directory, "foreign")
+@system_test
+def test_a_socket_of_somebody_else_is_passed_by(daemon, ann, bob):
     os.environ.pop("SUPD_SOCKET", None)
-    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as mine:
-        server.bind(path)
-        os.seteuid(65534)
-        server.listen()  # whose it is is noted here
-        os.seteuid(0)
-        mine.connect(path)
-        try:
-            supd.check_peer(mine, path)
-        except PermissionError:
-            return
-    raise AssertionError("it was taken")
+    os.environ["XDG_RUNTIME_DIR"] = daemon.directory
+    supd.SYSTEM_SOCKET = daemon.socket
+    path = os.path.join(daemon.directory, "supd/socket")
+    os.mkdir(os.path.dirname(path))
+    os.chmod(os.path.dirname(path), 0o777)
+    for by_root in (False, True):  # who made the directory is trusted, and yet not whoever listens in it
+        server, first = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
+        with acting_as(BOB) as record:
+            server.bind(path)
+            os.chmod(path, 0o777)
+            server.listen(8 if by_root else 0)
+            first.connect(path)  # where there is room for no other, whoever connects is held
+        os.chown(os.path.dirname(path), 0 if by_root else record.pw_uid, 0)
+        with acting_as(ANN):
+            with supd.Client() as mine:
+                assert mine.info()["socket"] == daemon.socket and supd.default_socket() == daemon.socket
+
+            async def scene():
+                async with supd.AsyncClient() as mine:
+                    return await mine.info()
+            assert asyncio.run(scene())["socket"] == daemon.socket
+        server.close()
+        first.close()
+        os.unlink(path)
 
 
 @daemon_test
