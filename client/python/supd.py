@@ -178,6 +178,25 @@ def decode(piece):
     return base64.b64decode(data) if piece.get("encoding") == "base64" else data.encode("utf-8", "surrogatepass")
 
 
+class Descriptor:
+    """An open file by its number, closed when nobody holds this any more."""
+
+    def __init__(self, number):
+        self._number = number
+
+    def __del__(self):
+        if self._number is not None:
+            os.close(self._number)
+
+    def fileno(self):
+        return self._number
+
+    def take(self):
+        """Its number, closed by whoever takes it."""
+        number, self._number = self._number, None
+        return number
+
+
 def spec_of(argv, params):
     """argv and params as a spec, and the files for it; `stdin` as bytes or str is data, in memory that is handed over where it is much."""
     spec, files = {"argv": argv, **params}, []
@@ -185,9 +204,10 @@ def spec_of(argv, params):
     if isinstance(stdin, str) and stdin not in ("null", "stream", "fd"):
         stdin = stdin.encode()
     if isinstance(stdin, (bytes, bytearray, memoryview)) and len(stdin) > INPUT_PIECE:
-        spec["stdin"] = os.fdopen(os.memfd_create("stdin"), "r+b")
-        spec["stdin"].write(stdin)
-        spec["stdin"].seek(0)
+        spec["stdin"] = Descriptor(os.memfd_create("stdin"))
+        with open(spec["stdin"].fileno(), "wb", closefd=False) as file:
+            file.write(stdin)
+            file.seek(0)
     elif isinstance(stdin, (bytes, bytearray, memoryview)):
         spec["stdin"] = {"data": base64.b64encode(stdin).decode(), "encoding": "base64"}
     for name in ("stdin", "stdout", "stderr"):

@@ -1,12 +1,14 @@
 """The Python client: what its user would write, against the real daemon."""
 
 import asyncio
+import gc
 import hashlib
 import os
 import signal
 import socket
 import sys
 import tempfile
+import warnings
 
 import procs
 from harness import ANN, BOB, TOP, acting_as, child, daemon_test, system_test
@@ -303,3 +305,13 @@ def test_a_daemon_that_goes_is_an_error(daemon, client):
     daemon.expect_clean = False
     asyncio.run(scene())
     procs.reap_orphans(seconds=0)
+
+
+@daemon_test
+def test_input_in_memory_is_closed(daemon, client):
+    with warnings.catch_warnings(record=True) as said, supd.Client(daemon.socket) as mine:
+        warnings.simplefilter("always")
+        before = len(procs.descriptors(os.getpid()))
+        mine.run(["cat"], stdin=bytes(2 << 20), stdout="null")
+        gc.collect()
+        assert not said and len(procs.descriptors(os.getpid())) == before, [str(each.message) for each in said]
