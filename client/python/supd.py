@@ -39,6 +39,7 @@ import stat
 import struct
 from typing import NamedTuple, Optional
 
+FDS_ROOM = socket.CMSG_LEN(3 * struct.calcsize("i"))  # for the descriptors of one message
 SYSTEM_SOCKET = "/run/supd/socket"
 NOTES_MAX = 64  # notifications of one subscription that wait here to be taken
 INPUT_PIECE = 1 << 20  # bytes in one request
@@ -261,6 +262,14 @@ def numbers_of(fds):
     return [each.fileno() if hasattr(each, "fileno") else each for each in fds]
 
 
+def file_of(answer):
+    """The file that came with an answer, and its extents."""
+    extents = answer.get("extents")
+    if not isinstance(extents, list):  # of a live job whose lease one holds, or of two streams
+        raise SupdError({"code": 3, "message": "only one stream of a final job is a file", "data": {"name": "conflict"}})
+    return os.fdopen(answer["fds"].pop().take(), "rb"), extents
+
+
 class Calls:
     """The methods of both clients: each is one call, whose answer `_call` gives or promises."""
 
@@ -268,7 +277,8 @@ class Calls:
         raise NotImplementedError
 
     def call(self, method, *, fds=(), **params):
-        """Any method of the protocol, with descriptors beside it. Returns its result."""
+        """Any method of the protocol, with descriptors beside it. Returns its result; descriptors that come along are its "fds",
+        each with a fileno(), and closed when it is dropped."""
         return self._call(method, encode(params), None, fds)
 
     def run(self, argv, **params):
@@ -288,8 +298,7 @@ class Calls:
     def stored(self, job, stream="stdout"):
         """What is kept of a final job's stream, as a file opened for reading, and the ranges [start, end) that stand in it
         one after another."""
-        return self._call("job.output", {**target(job), "stream": stream, "fd": True},
-                          lambda answer: (os.fdopen(self._fds.popleft(), "rb"), answer["extents"]))
+        return self._call("job.output", {**target(job), "stream": stream, "fd": True}, file_of)
 
     def status(self, job, **params):
         return self._call("job.status", {**target(job), **params}, lambda answer: answer["job"])
@@ -370,34 +379,35 @@ class Following:
         return list(pieces_of(note))
 
 
-class Lines:
-    """What comes over a connection: lines, and the descriptors beside them in order."""
+class Messages:
+    """What comes over a connection: messages. Descriptors belong to that with whose first byte they came: a result has them as
+    its "fds", and from any other they are closed."""
 
-    def __init__(self):
-        self._buffer, self._scanned = bytearray(), 0
-        self.fds = collections.deque()
+    def __init__(self, sock):
+        self._socket, self._line, self._fds = sock, bytearray(), []
 
-    def receive(self, sock):
-        """Takes what is there. Returns whether the connection goes on."""
-        data, fds, _flags, _address = socket.recv_fds(sock, 1 << 18, 8)
-        self.fds.extend(fds)
-        self._buffer += data
-        return bool(data)
-
-    def take(self):
-        """The next whole line, or None."""
-        end = self._buffer.find(b"\n", self._scanned)
-        if end < 0:
-            self._scanned = len(self._buffer)
-            return None
-        line = bytes(self._buffer[:end])
-        del self._buffer[:end + 1]
-        self._scanned = 0
-        return line
-
-    def close(self):
-        while self.fds:
-            os.close(self.fds.popleft())
+    def receive(self):
+        """Takes what is there. Returns the messages that are whole now."""
+        data, _none, flags, _address = self._socket.recvmsg(1 << 18, 0, socket.MSG_PEEK)
+        size = len(data)
+        if flags & socket.MSG_CTRUNC:  # descriptors are on their way, and a receive would not say with which of its bytes
+            size = data.find(b"\n") + 1 or size if self._line else 1
+        data, along, _flags, _address = self._socket.recvmsg(size, FDS_ROOM, socket.MSG_CMSG_CLOEXEC)
+        self._fds += [Descriptor(fd) for _level, _type, fds in along for fd, in struct.iter_unpack("i", fds)]
+        if not data:
+            raise ConnectionError("supd closed the connection")
+        self._line += data
+        if b"\n" not in data:
+            return []
+        *lines, self._line = self._line.split(b"\n")
+        try:
+            messages = [json.loads(line) for line in lines]
+        except ValueError:
+            raise ConnectionError("what answers is not supd") from None
+        if self._fds and "result" in messages[0]:
+            messages[0]["result"]["fds"] = self._fds
+        self._fds = []
+        return messages
 
 
 class Client(Calls):
@@ -406,14 +416,12 @@ class Client(Calls):
     def __init__(self, path=None):
         self._socket, _path = connected(*places_of(path))
         self._last = 0
-        self._lines = Lines()
-        self._fds = self._lines.fds
+        self._messages = Messages(self._socket)
         self._answers = {}
         self._notes = collections.defaultdict(Notes)
 
     def close(self):
         self._socket.close()
-        self._lines.close()
 
     def __enter__(self):
         return self
@@ -422,16 +430,13 @@ class Client(Calls):
         self.close()
 
     def _receive(self):
-        while (line := self._lines.take()) is None:
-            if not self._lines.receive(self._socket):
-                raise ConnectionError("supd closed the connection")
-        message = json.loads(line)
-        if "method" in message:
-            self._notes[message["params"].get("subscription")].put(message["params"])
-        elif message["id"] is None:  # about the connection itself
-            raise SupdError(message["error"])
-        else:
-            self._answers[message["id"]] = message
+        for message in self._messages.receive():
+            if "method" in message:
+                self._notes[message["params"].get("subscription")].put(message["params"])
+            elif message["id"] is None:  # about the connection itself
+                raise SupdError(message["error"])
+            else:
+                self._answers[message["id"]] = message
 
     def _call(self, method, params, pick=None, fds=()):
         self._last += 1
@@ -514,8 +519,6 @@ class AsyncClient(Calls):
         self._waiting = {}
         self._notes = collections.defaultdict(Notes)
         self._failure = None
-        self._lines = Lines()
-        self._fds = self._lines.fds
         self._socket = self._sending = None
 
     async def connect(self):
@@ -526,13 +529,13 @@ class AsyncClient(Calls):
             except BlockingIOError:
                 await asyncio.sleep(0.05)  # of room in a queue nothing tells
         self._paths = [path]  # not another daemon's, another time
+        self._messages = Messages(self._socket)
         self._sending = asyncio.Lock()
         asyncio.get_running_loop().add_reader(self._socket, self._receive)
         return self
 
     async def close(self):
         self._lost()
-        self._lines.close()
 
     async def __aenter__(self):
         return await self.connect()
@@ -555,15 +558,14 @@ class AsyncClient(Calls):
 
     def _receive(self):
         try:
-            goes_on = self._lines.receive(self._socket)
-        except (BlockingIOError, InterruptedError):
+            messages = self._messages.receive()
+        except BlockingIOError:
             return
         except OSError:
-            goes_on = False
-        while (line := self._lines.take()) is not None:
-            self._take(json.loads(line))
-        if not goes_on:
             self._lost()
+            return
+        for message in messages:
+            self._take(message)
 
     def _take(self, message):
         if "method" in message:

@@ -11,7 +11,7 @@ import tempfile
 import warnings
 
 import procs
-from harness import ANN, BOB, TOP, acting_as, child, daemon_test, system_test
+from harness import ANN, BOB, GUARD, TOP, acting_as, child, daemon_test, system_test
 from reading import flood
 
 sys.path.insert(0, os.path.join(TOP, "client/python"))
@@ -35,6 +35,25 @@ async def failure_of_async(call):
     except supd.SupdError as error:
         return error
     raise AssertionError("not refused")
+
+
+async def turns():
+    """What is to be done now is done."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def quietly(scene):
+    """Runs it to its end, in time, without a complaint to the loop."""
+    async def whole():
+        complaints = []
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
+        result = await asyncio.wait_for(scene, GUARD)
+        gc.collect()
+        await turns()
+        assert not complaints, complaints
+        return result
+    return asyncio.run(whole())
 
 
 @daemon_test
@@ -305,6 +324,36 @@ def test_a_daemon_that_goes_is_an_error(daemon, client):
     daemon.expect_clean = False
     asyncio.run(scene())
     procs.reap_orphans(seconds=0)
+
+
+@daemon_test
+def test_descriptors_belong_to_the_answer_that_they_came_with(daemon, client):
+    with supd.Client(daemon.socket) as mine:
+        one, other = mine.run(["sh", "-c", "echo one; echo err >&2"]).job, mine.run(["echo", "other"]).job
+        leased = mine.start(child("sleep", 1000), lease=True)
+        before = len(procs.descriptors(os.getpid()))
+        mine.call("job.output", id=one["id"], fd=True)
+        mine.call("job.run", argv=["echo", "live"], follow=True, fd=True)
+        for refused in (lambda: mine.stored(one, stream="both"), lambda: mine.stored(leased)):
+            assert failure_of(refused).name == "conflict"
+        gc.collect()
+        assert len(procs.descriptors(os.getpid())) == before
+        file, _extents = mine.stored(other)
+        with file:
+            assert file.read() == b"other\n" and not os.get_inheritable(file.fileno())
+
+    async def scene():
+        async with supd.AsyncClient(daemon.socket) as mine:
+            given_up = asyncio.create_task(mine.stored(one))
+            await turns()
+            given_up.cancel()
+            files = [(await mine.stored(other))[0]]
+            files += [file for file, _extents in await asyncio.gather(*(mine.stored(each) for each in (one, other) * 8))]
+            texts = [file.read() for file in files]
+            for file in files:
+                file.close()
+            return texts
+    assert quietly(scene()) == [b"other\n"] + [b"one\n", b"other\n"] * 8
 
 
 @daemon_test
