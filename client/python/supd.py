@@ -30,6 +30,7 @@ bounded: what does not fit is asked for again from where it was, and whatever is
 import asyncio
 import base64
 import collections
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -39,8 +40,8 @@ import stat
 import struct
 from typing import NamedTuple, Optional
 
-FDS_ROOM = socket.CMSG_LEN(3 * struct.calcsize("i"))  # for the descriptors of one message
 SYSTEM_SOCKET = "/run/supd/socket"
+FDS_ROOM = socket.CMSG_LEN(3 * struct.calcsize("i"))  # for the descriptors of one message
 NOTES_MAX = 64  # notifications of one subscription that wait here to be taken
 INPUT_PIECE = 1 << 20  # bytes in one request
 INLINE_BYTES = 4 << 20  # of each stream in a Result, at most: what the protocol allows
@@ -259,7 +260,21 @@ def inputs_of(job, data, eof):
 
 
 def numbers_of(fds):
-    return [each.fileno() if hasattr(each, "fileno") else each for each in fds]
+    numbers = [each.fileno() if hasattr(each, "fileno") else each for each in fds]
+    for number in numbers:
+        os.get_inheritable(number)  # fails for what is none, before anything is sent
+    return numbers
+
+
+def line_of(method, params, **more):
+    return json.dumps({"jsonrpc": "2.0", "method": method, "params": params, **more}).encode() + b"\n"
+
+
+def picked(answer, pick):
+    """What a call returns of its answer."""
+    if "error" in answer:
+        raise SupdError(answer["error"])
+    return pick(answer["result"]) if pick else answer["result"]
 
 
 def file_of(answer):
@@ -270,16 +285,127 @@ def file_of(answer):
     return os.fdopen(answer["fds"].pop().take(), "rb"), extents
 
 
+class Following(collections.deque):
+    """Where a follow or a subscription to events stands: what to ask for next, what an answer brings, and the notifications
+    that wait to be taken. Where one does not fit it is dropped, as are all after it: they are to be asked for again."""
+
+    def __init__(self, method, params):
+        super().__init__()
+        self.method, self.params, self.over = method, dict(params), False
+        self.subscription, self.dropped, self.waiter = None, False, None
+        self.room = None if params.get("hold") else NOTES_MAX
+
+    def put(self, note):
+        self.dropped = self.dropped or len(self) == self.room
+        if not self.dropped:
+            self.append(note)
+        self.wake()
+
+    def wake(self):
+        if self.waiter and not self.waiter.done():
+            self.waiter.set_result(None)
+
+    def take(self, note):
+        """What is to be given to whoever follows: of an answer or a notification."""
+        if self.method == "event.subscribe":
+            self.params["since"] = note["seq"]
+            self.params.pop("snapshot", None)
+            return [note] if "type" in note else []
+        self.over = note["eof"]
+        if "id" in note:  # of that name there may be another by and by
+            self.params = {**self.params, **target(note["id"])}
+            self.params.pop("name", None)
+        self.params["offset"] = {name: at for name, at in note["next"].items() if at is not None}
+        return list(pieces_of(note))
+
+
+class Messages:
+    """What comes over a connection: messages. Descriptors belong to that with whose first byte they came: a result has them as
+    its "fds", and from any other they are closed."""
+
+    def __init__(self, sock):
+        self._socket, self._line, self._fds = sock, bytearray(), []
+
+    def receive(self):
+        """Takes what is there. Returns the messages that are whole now."""
+        data, _none, flags, _address = self._socket.recvmsg(1 << 18, 0, socket.MSG_PEEK)
+        size = len(data)
+        if flags & socket.MSG_CTRUNC:  # descriptors are on their way, and a receive would not say with which of its bytes
+            size = data.find(b"\n") + 1 or size if self._line else 1
+        data, along, _flags, _address = self._socket.recvmsg(size, FDS_ROOM, socket.MSG_CMSG_CLOEXEC)
+        self._fds += [Descriptor(fd) for _level, _type, fds in along for fd, in struct.iter_unpack("i", fds)]
+        if not data:
+            raise ConnectionError("supd closed the connection")
+        self._line += data
+        if b"\n" not in data:
+            return []
+        *lines, self._line = self._line.split(b"\n")
+        try:
+            messages = [json.loads(line) for line in lines]
+        except ValueError:
+            raise ConnectionError("what answers is not supd") from None
+        if self._fds and "result" in messages[0]:
+            messages[0]["result"]["fds"] = self._fds
+        self._fds = []
+        return messages
+
+
 class Calls:
     """The methods of both clients: each is one call, whose answer `_call` gives or promises."""
 
-    def _call(self, method, params, pick=None, fds=()):
+    _last = 0  # the id of a call; none has another's, whatever the connection
+
+    def _begin(self, sock):
+        """A connection with nothing on it yet."""
+        self._socket, self._messages = sock, Messages(sock)
+        self._waiting, self._follows = {}, {}
+
+    def _call(self, method, params, pick=None, fds=(), following=None):
         raise NotImplementedError
 
+    def _send(self, line):
+        raise NotImplementedError
+
+    def _take(self, message):
+        """Gives it to whom it is for; a subscription for which nobody waits any more is ended."""
+        if "method" in message:
+            following = self._follows.get(message["params"].get("subscription"))
+            if following is not None:
+                following.put(message["params"])
+        elif message["id"] is None:  # about the connection itself
+            self._fail(SupdError(message["error"]))
+        else:
+            future, following = self._waiting.pop(message["id"], (None, None))
+            subscription = message.get("result", {}).get("subscription")
+            if future is None or future.done():
+                if subscription:
+                    self._unsubscribe(subscription)
+                return
+            if subscription and following is not None:
+                following.subscription, following.dropped = subscription, False
+                self._follows[subscription] = following
+            future.set_result(message)
+
+    def _fail(self, error):
+        """Tells whoever waits for an answer."""
+        for future, _following in self._waiting.values():
+            if not future.done():
+                future.set_exception(error)
+
+    def _unsubscribe(self, subscription):
+        self._send(line_of("event.unsubscribe", {"subscription": subscription}))
+
+    def _end(self, following):
+        """It is not wanted any more."""
+        if self._follows.get(following.subscription) is following:
+            del self._follows[following.subscription]
+            if not following.over:
+                self._unsubscribe(following.subscription)
+
     def call(self, method, *, fds=(), **params):
-        """Any method of the protocol, with descriptors beside it. Returns its result; descriptors that come along are its "fds",
-        each with a fileno(), and closed when it is dropped."""
-        return self._call(method, encode(params), None, fds)
+        """Any method of the protocol, with descriptors beside it. Returns its result; those that come along are its "fds", each
+        with a fileno(), and closed when it is dropped."""
+        return self._call(method, encode(params), fds=fds)
 
     def run(self, argv, **params):
         """Runs a job to its end. Returns a Result; what is kept of the output beyond inline_bytes (4 MiB) is cut."""
@@ -341,87 +467,15 @@ class Calls:
         return self._call("daemon.info", {})
 
 
-class Notes(collections.deque):
-    """Notifications of one subscription that wait to be taken. One with `cap` drops what does not fit, and says so."""
-
-    def __init__(self):
-        super().__init__()
-        self.dropped, self.cap, self.waiter = False, NOTES_MAX, None
-
-    def put(self, note):
-        self.dropped = self.dropped or (self.cap and len(self) >= self.cap)
-        if not self.dropped:
-            self.append(note)
-        self.wake()
-
-    def wake(self):
-        if self.waiter and not self.waiter.done():
-            self.waiter.set_result(None)
-
-
-class Following:
-    """Where a follow or a subscription to events stands: what to ask for next, and what an answer brings."""
-
-    def __init__(self, method, params):
-        self.method, self.params, self.over = method, dict(params), False
-
-    def take(self, note):
-        """What is to be given to whoever follows: of an answer or a notification."""
-        if self.method == "event.subscribe":
-            self.params["since"] = note["seq"]
-            self.params.pop("snapshot", None)
-            return [note] if "type" in note else []
-        self.over = note["eof"]
-        if "id" in note:  # of that name there may be another by and by
-            self.params = {**self.params, **target(note["id"])}
-            self.params.pop("name", None)
-        self.params["offset"] = {name: at for name, at in note["next"].items() if at is not None}
-        return list(pieces_of(note))
-
-
-class Messages:
-    """What comes over a connection: messages. Descriptors belong to that with whose first byte they came: a result has them as
-    its "fds", and from any other they are closed."""
-
-    def __init__(self, sock):
-        self._socket, self._line, self._fds = sock, bytearray(), []
-
-    def receive(self):
-        """Takes what is there. Returns the messages that are whole now."""
-        data, _none, flags, _address = self._socket.recvmsg(1 << 18, 0, socket.MSG_PEEK)
-        size = len(data)
-        if flags & socket.MSG_CTRUNC:  # descriptors are on their way, and a receive would not say with which of its bytes
-            size = data.find(b"\n") + 1 or size if self._line else 1
-        data, along, _flags, _address = self._socket.recvmsg(size, FDS_ROOM, socket.MSG_CMSG_CLOEXEC)
-        self._fds += [Descriptor(fd) for _level, _type, fds in along for fd, in struct.iter_unpack("i", fds)]
-        if not data:
-            raise ConnectionError("supd closed the connection")
-        self._line += data
-        if b"\n" not in data:
-            return []
-        *lines, self._line = self._line.split(b"\n")
-        try:
-            messages = [json.loads(line) for line in lines]
-        except ValueError:
-            raise ConnectionError("what answers is not supd") from None
-        if self._fds and "result" in messages[0]:
-            messages[0]["result"]["fds"] = self._fds
-        self._fds = []
-        return messages
-
-
 class Client(Calls):
     """A connection, blocking. Not for several threads at once."""
 
     def __init__(self, path=None):
-        self._socket, _path = connected(*places_of(path))
-        self._last = 0
-        self._messages = Messages(self._socket)
-        self._answers = {}
-        self._notes = collections.defaultdict(Notes)
+        self._begin(connected(*places_of(path))[0])
 
     def close(self):
         self._socket.close()
+        self._begin(self._socket)  # and whoever follows has nothing to end
 
     def __enter__(self):
         return self
@@ -431,28 +485,30 @@ class Client(Calls):
 
     def _receive(self):
         for message in self._messages.receive():
-            if "method" in message:
-                self._notes[message["params"].get("subscription")].put(message["params"])
-            elif message["id"] is None:  # about the connection itself
-                raise SupdError(message["error"])
-            else:
-                self._answers[message["id"]] = message
+            self._take(message)
 
-    def _call(self, method, params, pick=None, fds=()):
-        self._last += 1
-        call = {"jsonrpc": "2.0", "id": self._last, "method": method, "params": params}
-        line = json.dumps(call).encode() + b"\n"
+    def _send(self, line, numbers=()):
         try:
-            sent = socket.send_fds(self._socket, [line], numbers_of(fds)) if fds else 0
+            sent = socket.send_fds(self._socket, [line], numbers)
             self._socket.sendall(line[sent:])
-        except (BrokenPipeError, ConnectionResetError):
+        except ConnectionError:
             pass  # why is still to be read
-        while self._last not in self._answers:
-            self._receive()
-        answer = self._answers.pop(self._last)
-        if "error" in answer:
-            raise SupdError(answer["error"])
-        return pick(answer["result"]) if pick else answer["result"]
+        except BaseException:  # an interrupt, say: half of it may have gone
+            self.close()
+            raise
+
+    def _call(self, method, params, pick=None, fds=(), following=None):
+        self._last += 1
+        call, numbers, future = self._last, numbers_of(fds), concurrent.futures.Future()
+        line = line_of(method, params, id=call)
+        self._waiting[call] = future, following
+        try:
+            self._send(line, numbers)
+            while not future.done():
+                self._receive()
+        finally:
+            self._waiting.pop(call, None)
+        return picked(future.result(), pick)
 
     def input(self, job, data=b"", eof=False):
         """Gives bytes to the stdin of a job started with stdin="stream". Returns how many, once the pipe took them."""
@@ -465,49 +521,39 @@ class Client(Calls):
                 raise
         return taken
 
-    def _end(self, subscription):
-        """What was asked for is not wanted any more."""
-        try:
-            self.unsubscribe(subscription)
-        except (SupdError, OSError):
-            pass  # it has ended by itself
-        self._notes.pop(subscription, None)
-
     def _subscribe(self, following):
-        answer = self._call(following.method, following.params)
-        subscription = answer.get("subscription")
-        if subscription and following.params.get("hold"):
-            self._notes[subscription].cap = None
-        return subscription, following.take(answer)
+        return following.take(self._call(following.method, following.params, following=following))
 
-    def _follow(self, following, subscription, pieces):
+    def _follow(self, following):
         try:
-            yield from pieces
-            while not following.over:
-                notes = self._notes[subscription]
-                while not notes and not notes.dropped:
-                    self._receive()
-                if notes:
-                    yield from following.take(notes.popleft())
-                    continue
-                self._end(subscription)
-                subscription, pieces = self._subscribe(following)
+            pieces = self._subscribe(following)
+            yield  # subscribed, and to be ended from here on, even if nobody takes a step
+            while True:
                 yield from pieces
+                if following.over:
+                    return
+                while not following and not following.dropped:
+                    self._receive()
+                if following:
+                    pieces = following.take(following.popleft())
+                    continue
+                self._end(following)
+                pieces = self._subscribe(following)
         finally:
-            if following.over:
-                self._notes.pop(subscription, None)
-            elif self._socket.fileno() >= 0:
-                self._end(subscription)
+            self._end(following)
+
+    def _followed(self, following):
+        pieces = self._follow(following)
+        next(pieces)
+        return pieces
 
     def follow(self, job, **params):
         """Yields Chunks and Gaps from `offset` (0) on until the output ends."""
-        following = Following("job.output", {**target(job), "follow": True, **params})
-        return self._follow(following, *self._subscribe(following))
+        return self._followed(Following("job.output", {**target(job), "follow": True, **params}))
 
     def events(self, **params):
         """Yields events as they come, from now on; params as of event.subscribe."""
-        following = Following("event.subscribe", params)
-        return self._follow(following, *self._subscribe(following))
+        return self._followed(Following("event.subscribe", params))
 
 
 class AsyncClient(Calls):
@@ -515,27 +561,23 @@ class AsyncClient(Calls):
 
     def __init__(self, path=None):
         self._paths, self._is_checked = places_of(path)
-        self._last = 0
-        self._waiting = {}
-        self._notes = collections.defaultdict(Notes)
-        self._failure = None
-        self._socket = self._sending = None
+        self._unsent = collections.deque()  # lines, the descriptors beside them, and the future of a call not begun to be sent
+        self._socket = None
 
     async def connect(self):
         while True:
             try:
-                self._socket, path = connected(self._paths, self._is_checked, False)
+                sock, path = connected(self._paths, self._is_checked, False)
                 break
             except BlockingIOError:
                 await asyncio.sleep(0.05)  # of room in a queue nothing tells
         self._paths = [path]  # not another daemon's, another time
-        self._messages = Messages(self._socket)
-        self._sending = asyncio.Lock()
+        self._begin(sock)
         asyncio.get_running_loop().add_reader(self._socket, self._receive)
         return self
 
     async def close(self):
-        self._lost()
+        self._lost(ConnectionError("the connection is closed"))
 
     async def __aenter__(self):
         return await self.connect()
@@ -543,79 +585,69 @@ class AsyncClient(Calls):
     async def __aexit__(self, *failure):
         await self.close()
 
-    def _lost(self):
+    def _lost(self, error):
         """Nothing more comes: whoever waits is told."""
         if self._socket is None:
             return
         asyncio.get_running_loop().remove_reader(self._socket)
+        asyncio.get_running_loop().remove_writer(self._socket)
         self._socket.close()
-        self._socket = None
-        for future in self._waiting.values():
-            if not future.done():
-                future.set_exception(self._failure or ConnectionError("supd closed the connection"))
-        for notes in self._notes.values():
-            notes.wake()
+        self._unsent.clear()
+        self._fail(error)
+        follows = self._follows.values()
+        self._begin(None)
+        for following in follows:
+            following.wake()
 
     def _receive(self):
         try:
             messages = self._messages.receive()
         except BlockingIOError:
             return
-        except OSError:
-            self._lost()
+        except OSError as error:
+            self._lost(error)
             return
         for message in messages:
             self._take(message)
 
-    def _take(self, message):
-        if "method" in message:
-            self._notes[message["params"].get("subscription")].put(message["params"])
-        elif message["id"] is None:  # about the connection itself
-            self._failure = SupdError(message["error"])
-        elif (waiting := self._waiting.pop(message["id"], None)) and not waiting.done():
-            waiting.set_result(message)
+    def _send(self, line, numbers=(), future=None):
+        """As soon as there is room; a call whose future is cancelled before that is none."""
+        self._unsent.append((line, numbers, future))
+        self._write()
 
-    async def _writable(self):
-        loop = asyncio.get_running_loop()
-        future = loop.create_future()
-        loop.add_writer(self._socket, lambda: future.done() or future.set_result(None))
-        try:
-            await future
-        finally:
-            loop.remove_writer(self._socket)
+    def _write(self):
+        while self._unsent:
+            line, numbers, future = self._unsent.popleft()
+            if future and future.cancelled():
+                continue
+            try:
+                sent = socket.send_fds(self._socket, [line], numbers)
+            except BlockingIOError:
+                self._unsent.appendleft((line, numbers, future))
+                asyncio.get_running_loop().add_writer(self._socket, self._write)
+                return
+            except ConnectionError:
+                self._unsent.clear()  # why is still to be read
+            except OSError as error:  # nothing went
+                if future:
+                    future.set_exception(error)
+            else:
+                if sent < len(line):
+                    self._unsent.appendleft((memoryview(line)[sent:], (), None))
+        asyncio.get_running_loop().remove_writer(self._socket)
 
-    async def _send(self, line, fds):
-        async with self._sending:
-            while fds:
-                try:
-                    line, fds = line[socket.send_fds(self._socket, [line], numbers_of(fds)):], ()
-                except (BlockingIOError, InterruptedError):
-                    await self._writable()
-            await asyncio.get_running_loop().sock_sendall(self._socket, line)
-
-    async def _call(self, method, params, pick=None, fds=()):
+    async def _call(self, method, params, pick=None, fds=(), following=None):
         if self._socket is None:
             raise ConnectionError("not connected to supd")
         self._last += 1
-        future = self._waiting[self._last] = asyncio.get_running_loop().create_future()
-        call = {"jsonrpc": "2.0", "id": self._last, "method": method, "params": params}
-        # Whoever is cancelled here must not leave half a line behind.
-        sending = asyncio.ensure_future(self._send(json.dumps(call).encode() + b"\n", fds))
-        sending.add_done_callback(self._sent)
+        call, numbers, future = self._last, numbers_of(fds), asyncio.get_running_loop().create_future()
+        line = line_of(method, params, id=call)
+        self._waiting[call] = future, following
         try:
-            await asyncio.shield(sending)
-        except OSError as error:
-            if self._socket and not isinstance(error, ConnectionError):  # a descriptor that is none, say
-                del self._waiting[call["id"]]
-                raise
-        answer = await future
-        if "error" in answer:
-            raise SupdError(answer["error"])
-        return pick(answer["result"]) if pick else answer["result"]
-
-    def _sent(self, sending):
-        if not sending.cancelled() and sending.exception():
-            self._receive()  # why is still to be read
+            self._send(line, numbers, future)
+            return picked(await future, pick)
+        finally:
+            self._waiting.pop(call, None)
 
     async def input(self, job, data=b"", eof=False):
         """Gives bytes to the stdin of a job started with stdin="stream". Returns how many, once the pipe took them."""
@@ -628,50 +660,33 @@ class AsyncClient(Calls):
                 raise
         return taken
 
-    async def _end(self, subscription):
-        """What was asked for is not wanted any more."""
-        try:
-            await self.unsubscribe(subscription)
-        except (SupdError, OSError):
-            pass  # it has ended by itself
-        self._notes.pop(subscription, None)
-
     async def _subscribe(self, following):
-        answer = await self._call(following.method, following.params)
-        subscription = answer.get("subscription")
-        if subscription and following.params.get("hold"):
-            self._notes[subscription].cap = None
-        return subscription, following.take(answer)
+        return following.take(await self._call(following.method, following.params, following=following))
 
-    async def _more(self, subscription):
+    async def _more(self, following):
         """Waits until there is something of it."""
-        notes = self._notes[subscription]
-        while not notes and not notes.dropped:
-            if self._socket is None:
-                raise self._failure or ConnectionError("supd closed the connection")
-            notes.waiter = asyncio.get_running_loop().create_future()
-            await notes.waiter
-        return notes
+        while not following and not following.dropped:
+            if self._follows.get(following.subscription) is not following:
+                raise ConnectionError("supd closed the connection")
+            following.waiter = asyncio.get_running_loop().create_future()
+            await following.waiter
 
     async def _follow(self, following):
-        subscription, pieces = await self._subscribe(following)
         try:
+            pieces = await self._subscribe(following)
             while True:
                 for piece in pieces:
                     yield piece
                 if following.over:
                     return
-                notes = await self._more(subscription)
-                if notes:
-                    pieces = following.take(notes.popleft())
+                await self._more(following)
+                if following:
+                    pieces = following.take(following.popleft())
                     continue
-                await self._end(subscription)
-                subscription, pieces = await self._subscribe(following)
+                self._end(following)
+                pieces = await self._subscribe(following)
         finally:
-            if following.over or self._socket is None:
-                self._notes.pop(subscription, None)
-            else:
-                await self._end(subscription)
+            self._end(following)
 
     def follow(self, job, **params):
         """Yields Chunks and Gaps from `offset` (0) on until the output ends."""

@@ -1,13 +1,16 @@
 """The Python client: what its user would write, against the real daemon."""
 
 import asyncio
+import contextlib
 import gc
 import hashlib
+import json
 import os
 import signal
 import socket
 import sys
 import tempfile
+import threading
 import warnings
 
 import procs
@@ -54,6 +57,45 @@ def quietly(scene):
         assert not complaints, complaints
         return result
     return asyncio.run(whole())
+
+
+@contextlib.contextmanager
+def interrupting(may):
+    """KeyboardInterrupt is raised once may(frame) says so of where the program is."""
+    over = threading.Event()
+
+    def ring(_number, frame):
+        if not over.is_set() and may(frame):
+            over.set()
+            raise KeyboardInterrupt
+
+    def ringing():
+        while not over.wait(0.01):
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+    before, bell = signal.signal(signal.SIGUSR1, ring), threading.Thread(target=ringing)
+    bell.start()
+    try:
+        yield
+    except KeyboardInterrupt:
+        return
+    finally:
+        over.set()
+        bell.join()
+        signal.signal(signal.SIGUSR1, before)
+    raise AssertionError("not interrupted")
+
+
+@contextlib.contextmanager
+def listener(directory):
+    """A socket that nobody reads from unless the test does, and its path."""
+    path = os.path.join(directory, "silent")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path)
+        server.listen()
+        try:
+            yield server, path
+        finally:
+            os.unlink(path)
 
 
 @daemon_test
@@ -105,14 +147,14 @@ def test_follow_that_is_left_is_ended(daemon, client):
             pieces = mine.follow(job)
             assert (await anext(pieces)).data == b"words\n"
             await pieces.aclose()
-            assert not mine._notes
+            assert not mine._follows
             return await failure_of_async(mine.unsubscribe(1))
     assert asyncio.run(scene()).name == "not_found"
     with supd.Client(daemon.socket) as mine:
         for piece in mine.follow(job):
             assert piece.data == b"words\n"
             break
-        assert not mine._notes
+        assert not mine._follows
         assert failure_of(lambda: mine.unsubscribe(1)).name == "not_found"
 
 
@@ -124,21 +166,21 @@ def test_follower_that_is_slow_holds_little_and_misses_nothing(daemon, client):
         job = mine.start(child("flood", total), output=kept)
         pieces = mine.follow(job)
         got = [next(pieces).data]
-        while not any(notes.dropped for notes in mine._notes.values()):
+        while not any(notes.dropped for notes in mine._follows.values()):
             mine.info()  # notifications come meanwhile, more than are kept here
-        assert max(map(len, mine._notes.values())) == supd.NOTES_MAX
+        assert max(map(len, mine._follows.values())) == supd.NOTES_MAX
         got += [piece.data for piece in pieces]
-        assert b"".join(got) == data and not mine._notes
+        assert b"".join(got) == data and not mine._follows
 
     async def scene():
         async with supd.AsyncClient(daemon.socket) as mine:
             job = await mine.start(child("flood", total), output=kept)
             got = []
             async for piece in mine.follow(job):
-                while len(got) == 1 and not any(notes.dropped for notes in mine._notes.values()):
+                while len(got) == 1 and not any(notes.dropped for notes in mine._follows.values()):
                     await mine.info()
                 got.append(piece.data)
-                assert all(len(notes) <= supd.NOTES_MAX for notes in mine._notes.values())
+                assert all(len(notes) <= supd.NOTES_MAX for notes in mine._follows.values())
             return b"".join(got)
     assert asyncio.run(scene()) == data
 
@@ -171,8 +213,7 @@ def test_a_call_that_is_given_up_leaves_no_half_a_line(daemon, client):
             job = await mine.start(["cat"], stdin="stream", stdout="null")
             procs.kill(daemon.worker, signal.SIGSTOP)
             giving = asyncio.create_task(mine.input(job, bytes(1 << 20)))
-            while not mine._sending.locked():
-                await asyncio.sleep(0)
+            await turns()
             giving.cancel()
             procs.kill(daemon.worker, signal.SIGCONT)
             assert (await mine.info())["name"] == "supd"
@@ -357,6 +398,107 @@ def test_descriptors_belong_to_the_answer_that_they_came_with(daemon, client):
 
 
 @daemon_test
+def test_whoever_waits_is_told_that_the_connection_is_gone(daemon, client):
+    def scene(path, end):
+        async def going():
+            mine = await supd.AsyncClient(path).connect()
+            calls = [asyncio.create_task(call) for call in (mine.run(["cat"], stdin=bytes(900000)), mine.info())]
+            await turns()
+            await end(mine)
+            gone = await asyncio.gather(*calls, return_exceptions=True)
+            assert all(isinstance(each, ConnectionError) for each in gone), gone
+            await mine.close()
+            async with supd.AsyncClient(daemon.socket) as mine:
+                await mine.run(["cat"], stdin=bytes(900000))
+        return going()
+
+    async def hang_up(_mine):
+        server.accept()[0].close()
+    with listener(daemon.directory) as (server, path):
+        quietly(scene(path, supd.AsyncClient.close))
+        server.accept()[0].close()
+        quietly(scene(path, hang_up))
+
+
+@daemon_test
+def test_a_connection_begins_anew(daemon, client):
+    async def serve(reader, writer):
+        asked = json.loads(await reader.readline())
+        answer = json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": {"whole": True}}).encode() + b"\n"
+        writer.write(replies.pop(0) or answer)
+        await writer.drain()
+        writer.close()
+
+    async def scene():
+        path = os.path.join(daemon.directory, "halves")
+        async with await asyncio.start_unix_server(serve, path):
+            mine = supd.AsyncClient(path)
+            while replies:
+                async with mine:
+                    try:
+                        assert (await mine.info())["whole"] and not replies
+                    except ConnectionError:
+                        assert replies
+    replies = [b'{"jsonrpc": "2.0", "id": 1, "re', b"{nonsense}\n", None]
+    quietly(scene())
+
+
+@daemon_test
+def test_follow_that_is_never_begun_is_ended(daemon, client):
+    job = client.start(["cat"], stdin="stream")
+    with supd.Client(daemon.socket) as mine:
+        mine.follow(job)
+        assert failure_of(lambda: mine.unsubscribe(1)).name == "not_found"
+
+    async def scene():
+        async with supd.AsyncClient(daemon.socket) as mine:
+            pieces = mine.follow(job)
+            first = asyncio.create_task(anext(pieces))
+            await turns()
+            first.cancel()
+            await asyncio.wait([first])
+            await mine.info()
+            return await failure_of_async(mine.unsubscribe(1))
+    assert quietly(scene()).name == "not_found"
+
+
+@daemon_test
+def test_what_is_held_is_not_dropped(daemon, client):
+    """Notifications that come together with the answer, more than others' followers are kept."""
+    def output(offset, **more):
+        chunk = {"stream": "stdout", "offset": offset, "data": "x", "at": None}
+        return {"chunks": [chunk], "gaps": [], "next": {"stdout": offset + 1}, "eof": offset == total - 1, **more}
+
+    async def serve(reader, writer):
+        asked = json.loads(await reader.readline())
+        answer = {"jsonrpc": "2.0", "id": asked["id"], "result": output(0, subscription=1)}
+        notes = [{"jsonrpc": "2.0", "method": "job.output", "params": output(at, id=1, subscription=1)}
+                 for at in range(1, total)]
+        writer.write(b"".join(json.dumps(each).encode() + b"\n" for each in [answer, *notes]))
+        await writer.drain()
+        assert not await reader.read()
+        writer.close()
+
+    async def scene():
+        path = os.path.join(daemon.directory, "holding")
+        async with await asyncio.start_unix_server(serve, path), supd.AsyncClient(path) as mine:
+            return [piece.offset async for piece in mine.follow(1, hold=True)]
+    total = 2 * supd.NOTES_MAX
+    assert quietly(scene()) == list(range(total))
+
+
+@daemon_test
+def test_params_that_are_no_json_leave_nothing_behind(daemon, client):
+    async def scene():
+        async with supd.AsyncClient(daemon.socket) as mine:
+            try:
+                await mine.call("daemon.info", junk=object())
+            except TypeError:
+                return not mine._waiting
+    assert quietly(scene())
+
+
+@daemon_test
 def test_input_in_memory_is_closed(daemon, client):
     with warnings.catch_warnings(record=True) as said, supd.Client(daemon.socket) as mine:
         warnings.simplefilter("always")
@@ -364,3 +506,31 @@ def test_input_in_memory_is_closed(daemon, client):
         mine.run(["cat"], stdin=bytes(2 << 20), stdout="null")
         gc.collect()
         assert not said and len(procs.descriptors(os.getpid())) == before, [str(each.message) for each in said]
+
+
+@daemon_test
+def test_an_interrupted_call_spoils_no_other(daemon, client):
+    with listener(daemon.directory) as (server, path), supd.Client(path) as mine:
+        peer = server.accept()[0]
+
+        def half_is_sent(_frame):
+            try:
+                return peer.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return False
+        with peer, interrupting(half_is_sent):
+            mine.run(["cat"], stdin=bytes(900000))
+        try:
+            mine.kill(1)
+        except OSError:
+            pass
+        else:
+            raise AssertionError("a call was glued to half of another")
+    with supd.Client(daemon.socket) as mine:
+        job = mine.start(child("sleep", 1000))
+        with interrupting(lambda frame: "recv" in frame.f_code.co_name or frame.f_code.co_name == "receive"):
+            mine.wait(job)
+        mine.kill(job)
+        assert mine.wait(job)[0]["state"] == "final"
+        mine.info()
+        assert not mine._waiting
