@@ -245,7 +245,7 @@ int config_read(struct config *config, const char *path, bool required, char why
     int r = file_trust(file, path, why);
     json_t *root = r == 0 ? json_loadf(file, JSON_REJECT_DUPLICATES, &error) : NULL;
     fclose(file);
-    if (r < 0)
+    if (r != 0)
         return r;
     if (!json_is_object(root)) {
         snprintf(why, 256, "%.80s:%d: %.120s", path, root ? 1 : error.line, root ? "must be an object" : error.text);

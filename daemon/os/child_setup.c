@@ -47,11 +47,10 @@ bool child_setup_schedule(void) {
 
 // What is dumped of a process is as the first one has it, as that depends on how the machine was booted.
 void child_setup_memory(void) {
-    char filter[32];
+    char filter[32] = "0x"; // it is told without
     _cleanup_close_ int from = open("/proc/1/coredump_filter", O_RDONLY | O_CLOEXEC);
     _cleanup_close_ int to = open("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC);
     ssize_t n = from < 0 || to < 0 ? -1 : read(from, filter + 2, sizeof(filter) - 2);
-    memcpy(filter, "0x", 2); // it is told without
     if (n > 0)
         syscall(SYS_write, to, filter, (size_t)n + 2);
     personality(PER_LINUX);
