@@ -54,8 +54,8 @@ __attribute__((format(printf, 2, 3))) int client_usage(struct client *client, co
 // Connects, starting the daemon where that is due. Returns 0, or -1 after saying why not.
 int client_connect(struct client *client);
 
-// Connects anew after the connection was lost, to where it led, for as long as a restart may take, unless `over` says that nobody wants it any
-// more (NULL: all do); starts no daemon. The call's loop runs meanwhile. Returns 0 or -1.
+// Connects anew after the connection was lost, to where it led, for as long as a restart may take, unless `over` says that
+// nobody wants it any more (NULL: all do); starts no daemon. The call's loop runs meanwhile. Returns 0 or -1.
 int client_reconnect(struct client *client, bool (*over)(void *data), void *data);
 
 // One call and its answer, over another connection where this one is lost, which may be lost again at once: so many times in

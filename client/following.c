@@ -193,7 +193,7 @@ static void on_answer(int64_t id, json_t *result, const struct call_fault *fault
         f->rejoins = 0;
     if (id == f->ending)
         f->ending = 0;
-    if (id == f->probe)
+    if (f->probe && id == f->probe)
         following_probed(f, result);
     else if (id == f->follow && result)
         following_take(f, result);
