@@ -2,6 +2,8 @@
 #pragma once
 
 #include <check.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 
 enum { SUITE_TIMEOUT = 60 }; // seconds until a test that hangs is ended; none waits for it
@@ -16,9 +18,15 @@ static inline TCase *suite_case(Suite *suite, const char *name, void (*setup)(vo
     return group;
 }
 
+// libcheck's handler, which kills the test, is for its own clock: a test's alarm (common/closing) is none of it.
+static inline void suite_own_alarm(void) {
+    signal(SIGALRM, SIG_DFL);
+}
+
 // Runs it, prints the sum and what failed. Returns the exit status of the program.
 static inline int suite_run(Suite *suite) {
     SRunner *runner = srunner_create(suite);
+    pthread_atfork(NULL, NULL, suite_own_alarm);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
