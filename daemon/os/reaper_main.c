@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/util.h"
 #include "daemon/os/reaper_wire.h"
 #include "daemon/os/sweep.h"
 #include "daemon/os/traced.h"
@@ -30,7 +31,8 @@ enum {
     CALM_ROUNDS = 4, // of killing, after which it is clear that they are
     QUIET = 3,
     ORDERS = 512, // more than the socket has room for
-    FREEZES = 64, // looks for those that still run, in one round
+    FREEZES = 32, // looks for those that still run, in one round
+    BREATH = 5,   // doublings of the millisecond that whoever is told to stop gets for it
 };
 
 struct reaper {
@@ -178,8 +180,11 @@ static void kill_round(struct reaper *r) {
         sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &first);
     r->hurried |= !calm;
     // Whoever changes parents during a look may be overlooked: nobody does any more once several looks have found nobody.
-    for (int i = 0, quiet = 0; r->hurried && i < FREEZES && quiet < QUIET; i++)
+    for (int i = 0, quiet = 0; r->hurried && i < FREEZES && quiet < QUIET; i++) {
         quiet = sweep_freeze(getpid()) > 0 ? 0 : quiet + 1;
+        if (quiet == 0)
+            poll(NULL, 0, 1 << MIN(i, BREATH)); // reapers before them on all processors keep them from stopping
+    }
     if (r->hurried)
         sweep_kill_frozen(getpid());
     else

