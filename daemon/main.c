@@ -1,4 +1,6 @@
 // supd: the daemon.
+#include <grp.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -57,9 +59,22 @@ static int kept_open(struct kept *ret_kept) {
     return 0;
 }
 
+// No fault, as they may come to the user database later; but most often a slip of whoever wrote them.
+static void tell_unknown(const struct access *access) {
+    for (size_t i = 0; i < access->count; i++) {
+        const struct access_entry *entry = &access->entries[i];
+        bool is_group = entry->kind == ACCESS_GROUP || entry->kind == ACCESS_ADMIN_GROUP;
+        if (entry->name[0] && !(is_group ? (void *)getgrnam(entry->name) : (void *)getpwnam(entry->name)))
+            fprintf(stderr, "supd: warning: access: no %s is called %s here\n", is_group ? "group" : "user",
+                    entry->name);
+    }
+}
+
 // The options are sound, or we would not be here. Whoever wants us to go on with what is kept says in which form it is.
-static int check(void) {
+static int check(const struct options *options) {
     const char *form = getenv("SUPD_KEPT_FORM");
+    if (!form)
+        tell_unknown(&options->settings.access);
     if (!form || atoi(form) <= KEPT_FORM)
         return 0;
     fprintf(stderr, "supd: jobs are kept in form %s, and this program knows up to %d only\n", form, KEPT_FORM);
@@ -103,7 +118,7 @@ int main(int argc, char **argv) {
     int r = options_parse(argc, argv, &options);
     int status = r < 0 ? 2 : 0;
     if (r == 0)
-        status = options.describe ? describe() : options.check ? check() : serve(&options, argv);
+        status = options.describe ? describe() : options.check ? check(&options) : serve(&options, argv);
     options_done(&options);
     return status;
 }

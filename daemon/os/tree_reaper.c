@@ -159,6 +159,18 @@ static double seconds_of(const struct timeval *time) {
     return (double)time->tv_sec + (double)time->tv_usec * 1e-6;
 }
 
+// Its end closes its socket first, and gives its children to the next subreaper then.
+static bool holder_gone(const struct tree *tree) {
+    return sweep_parent(tree->holder) != (tree->is_adopted ? tree->host->parent : getpid()) ||
+           strchr("ZX", sweep_state(tree->holder));
+}
+
+static void holder_end(const struct tree *tree) {
+    _cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, tree->holder, 0);
+    if (pidfd >= 0 && !holder_gone(tree))
+        syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+}
+
 // It is taken once it has been noted: the next worker would find it again.
 static void told(struct tree *tree, struct reaper_report *report) {
     if (report->told == REAPER_USED) {
@@ -185,6 +197,8 @@ static void told(struct tree *tree, struct reaper_report *report) {
         return;
     }
     bool free_now = !tree->listener;
+    if (tree->is_adopted)
+        holder_end(tree); // whoever stops it on its last steps: the keeper lets nobody go on
     if (tree->leader.is_adopted)
         adopted_remove(tree->host->adopted, &tree->leader);
     holder_over(tree);
@@ -206,18 +220,6 @@ static void on_control(struct ev_loop *loop, struct ev_io *io, int events) {
         told(tree, &report);
     else
         holder_ends(tree);
-}
-
-// Its end closes its socket first, and gives its children to the next subreaper then.
-static bool holder_gone(const struct tree *tree) {
-    return sweep_parent(tree->holder) != (tree->is_adopted ? tree->host->parent : getpid()) ||
-           strchr("ZX", sweep_state(tree->holder));
-}
-
-static void holder_end(const struct tree *tree) {
-    _cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, tree->holder, 0);
-    if (pidfd >= 0 && !holder_gone(tree))
-        syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
 }
 
 // A tracer may hold it even in its end (PTRACE_O_TRACEEXIT): then its children stay its own, and are killed where they are.

@@ -210,6 +210,14 @@ def test_a_file_that_others_can_write_to_names_nobody():
             assert check.returncode == 2 and daemon.config in check.stderr and word in check.stderr, check
 
 
+def test_a_check_tells_of_names_that_nobody_has():
+    with SystemDaemon(access={"users": [ANN, "no-such-user", 54321], "admins": ["%no-such-group", "%root"]}) as daemon:
+        check = subprocess.run([*daemon.command(), "--check"], capture_output=True, text=True, timeout=GUARD)
+        assert check.returncode == 0, check
+        assert check.stderr.splitlines() == ["supd: warning: access: no user is called no-such-user here",
+                                             "supd: warning: access: no group is called no-such-group here"], check
+
+
 def test_a_users_own_daemon_reads_a_file_that_is_roots_or_that_users():
     needs_root()
     with OwnDaemon() as daemon:
