@@ -40,11 +40,17 @@ static void begin(int theirs) {
     close(theirs);
 }
 
+// But for answers, which may come at any time.
+static struct reaper_report heard(void) {
+    struct reaper_report report = {.told = REAPER_USED};
+    while (report.told == REAPER_USED)
+        ck_assert_int_eq(recv(control, &report, sizeof(report), 0), sizeof(report));
+    return report;
+}
+
 // The leader's, behind which the tree is empty and the reaper over. Everybody there is to be killed then.
 static int end(void) {
-    struct reaper_report exit = {0}, empty = {0};
-    ck_assert_int_eq(recv(control, &exit, sizeof(exit), 0), sizeof(exit));
-    ck_assert_int_eq(recv(control, &empty, sizeof(empty), 0), sizeof(empty));
+    const struct reaper_report exit = heard(), empty = heard();
     ck_assert_int_eq(exit.told, REAPER_EXIT);
     ck_assert_int_eq(empty.told, REAPER_EMPTY);
     int status;
@@ -82,10 +88,26 @@ START_TEST(a_kill_waits_for_no_signals_before_it) {
 }
 END_TEST
 
+// By a thread of its own, beside the rest: the leader ends while it may be at it.
+START_TEST(a_question_about_the_clock_is_answered) {
+    struct reaper_report report = {0};
+    int theirs = pair();
+    order(REAPER_CPU, 0);
+    begin(theirs);
+    ck_assert_int_eq(recv(control, &report, sizeof(report), 0), sizeof(report));
+    ck_assert_int_eq(report.told, REAPER_USED);
+    ck_assert_int_ge(report.usage.ru_utime.tv_sec, 0);
+    order(REAPER_CPU, 0);
+    order(REAPER_KILL, 0);
+    ck_assert_int_eq(end(), SIGKILL);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("reaper");
     TCase *group = suite_case(suite, "orders", NULL, NULL);
     tcase_add_test(group, a_signal_is_carried_out);
     tcase_add_test(group, a_kill_waits_for_no_signals_before_it);
+    tcase_add_test(group, a_question_about_the_clock_is_answered);
     return suite_run(suite);
 }
