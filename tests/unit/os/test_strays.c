@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -59,10 +61,13 @@ START_TEST(orphans_are_ended_and_reaped_and_reapers_left_alone) {
 END_TEST
 
 static void copy(const char *from, const char *to) {
-    char command[300];
+    struct stat st;
     unlink(to);
-    snprintf(command, sizeof(command), "cp %s %s", from, to);
-    ck_assert_int_eq(system(command), 0);
+    int in = open(from, O_RDONLY | O_CLOEXEC), out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+    ck_assert_int_eq(fstat(in, &st), 0);
+    ck_assert_int_eq(sendfile(out, in, NULL, (size_t)st.st_size), st.st_size);
+    close(in);
+    close(out);
 }
 
 // An upgrade puts another file in its place. Who has only the name, or is another user's, is none.
