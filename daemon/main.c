@@ -64,7 +64,8 @@ static void tell_unknown(const struct access *access) {
     for (size_t i = 0; i < access->count; i++) {
         const struct access_entry *entry = &access->entries[i];
         bool is_group = entry->kind == ACCESS_GROUP || entry->kind == ACCESS_ADMIN_GROUP;
-        if (entry->name[0] && !(is_group ? (void *)getgrnam(entry->name) : (void *)getpwnam(entry->name)))
+        bool is_known = !entry->name[0] || (is_group ? getgrnam(entry->name) != NULL : getpwnam(entry->name) != NULL);
+        if (!is_known)
             fprintf(stderr, "supd: warning: access: no %s is called %s here\n", is_group ? "group" : "user",
                     entry->name);
     }

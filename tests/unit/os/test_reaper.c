@@ -20,8 +20,9 @@ static void order(int ask, int value) {
 static _Noreturn void become_reaper(int theirs) {
     char leader[16];
     pid_t pid = fork();
-    if (pid == 0) {
+    if (pid == 0) { // it execs nothing: what it had open would stay so
         close(control);
+        close(theirs);
         for (;;)
             pause();
     }
@@ -63,7 +64,7 @@ static int end(void) {
 
 static int pair(void) {
     int ends[2];
-    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
     control = ends[0];
     return ends[1];
 }
@@ -96,7 +97,6 @@ START_TEST(a_question_about_the_clock_is_answered) {
     begin(theirs);
     ck_assert_int_eq(recv(control, &report, sizeof(report), 0), sizeof(report));
     ck_assert_int_eq(report.told, REAPER_USED);
-    ck_assert_int_ge(report.usage.ru_utime.tv_sec, 0);
     order(REAPER_CPU, 0);
     order(REAPER_KILL, 0);
     ck_assert_int_eq(end(), SIGKILL);
@@ -104,7 +104,7 @@ START_TEST(a_question_about_the_clock_is_answered) {
 END_TEST
 
 int main(void) {
-    Suite *suite = suite_create("reaper");
+    Suite *suite = suite_create("os/reaper");
     TCase *group = suite_case(suite, "orders", NULL, NULL);
     tcase_add_test(group, a_signal_is_carried_out);
     tcase_add_test(group, a_kill_waits_for_no_signals_before_it);
